@@ -1,0 +1,47 @@
+"""What holds for every test: no settings from outside, one hypothesis profile per place, no skips in CI."""
+
+import os
+from collections.abc import Generator
+from typing import TypeVar
+
+import hypothesis
+import pytest
+
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+SETTING_PREFIX = "INFINIREACH_"
+TEST_SETTING_PREFIX = "INFINIREACH_TEST_"
+
+# A slow machine is no fault, so no deadlines. CI tries the same examples each time; at a desk they vary.
+hypothesis.settings.register_profile("desk", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.load_profile("ci" if IN_CI else "desk")
+
+
+def pytest_configure() -> None:
+    """Drop the gateway's own settings from the environment: a test states the settings that it needs."""
+    for name in list(os.environ):
+        if name.startswith(SETTING_PREFIX) and not name.startswith(TEST_SETTING_PREFIX):
+            del os.environ[name]
+
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+def refuse_skip(report: Report) -> Report:
+    """In CI a skipped test is a failure: an engine that is absent there would go unnoticed for ever."""
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI, where every test must run: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Apply the rule on skips to each test."""
+    return refuse_skip((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Apply the rule on skips to each module."""
+    return refuse_skip((yield))
