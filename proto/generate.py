@@ -69,8 +69,8 @@ def drift(source_root: Path) -> list[str]:
         wanted = generated_files(Path(scratch))
     present = generated_files(source_root)
     problems = {
-        **{path: "missing" for path in wanted.keys() - present.keys()},
-        **{path: "left over: no proto asks for it" for path in present.keys() - wanted.keys()},
+        **dict.fromkeys(wanted.keys() - present.keys(), "missing"),
+        **dict.fromkeys(present.keys() - wanted.keys(), "left over: no proto asks for it"),
         **{
             path: "differs from what the generator writes"
             for path in wanted.keys() & present.keys()

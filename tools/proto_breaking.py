@@ -71,7 +71,7 @@ def declared_break(baseline: str, *, root: Path) -> str | None:
 
 
 def breaks_since(baseline: str, *, root: Path) -> str | None:
-    """What buf says against the working tree's protos; empty when nothing broke, None when there were none."""
+    """What buf says of the working tree's protos; empty when nothing broke, None when there were none."""
     listed = git("ls-tree", "-r", "--name-only", baseline, "--", "proto", root=root)
     if listed is None:
         raise NoBaseline(f"git cannot read the commit {baseline}")
