@@ -1,0 +1,1 @@
+"""Storage: tables, engine, queries and migrations. Knows neither proto nor grpc."""

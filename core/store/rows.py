@@ -1,0 +1,303 @@
+"""The tables and their constraints.
+
+Times are UTC milliseconds (`_ms`), enumerations short words, so that the database can be read by people.
+Identities that must not repeat are UNIQUE constraints here, never checks in code alone. SQLModel table classes do
+not validate: input is validated at the edge, integrity stands here.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+MESSAGE_STATES = (
+    "queued", "scheduled", "sending", "sent", "delivered", "failed", "expired", "cancelled", "unknown",
+)  # fmt: skip
+DELIVERY_STATES = ("pending", "delivered", "dead", "paused", "skipped")
+DEVICE_STATES = ("online", "offline", "degraded", "attention")
+
+_ROW_NUMBER = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows by itself only in a column that it knows as INTEGER."""
+
+
+def _one_of(column: str, words: tuple[str, ...]) -> CheckConstraint:
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+def _pending(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """A partial index over the few rows that still wait for something."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+
+
+def _ms(*, nullable: bool = True, default: int | None = None):
+    return Field(default=default, sa_type=BigInteger, nullable=nullable)
+
+
+class TenantRow(SQLModel, table=True):
+    """A customer."""
+
+    __tablename__ = "tenant"
+    id: str = Field(primary_key=True)
+    name: str = Field(unique=True)
+    per_minute: int
+    created_ms: int = _ms(nullable=False)
+
+
+class ApiKeyRow(SQLModel, table=True):
+    """An API key; `lookup` is its public id, or a digest of an imported key of another shape."""
+
+    __tablename__ = "api_key"
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id", index=True)
+    name: str = ""
+    secret_sha256: bytes = Field(sa_type=LargeBinary)
+    scopes: str
+    per_minute: int
+    created_ms: int = _ms(nullable=False)
+    expires_ms: int | None = _ms()
+    last_used_ms: int | None = _ms()
+    revoked_ms: int | None = _ms()
+
+
+class DriverTokenRow(SQLModel, table=True):
+    """A credential of drivers of one tenant."""
+
+    __tablename__ = "driver_token"
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id", index=True)
+    name: str
+    secret_sha256: bytes = Field(sa_type=LargeBinary)
+    created_ms: int = _ms(nullable=False)
+    last_used_ms: int | None = _ms()
+    revoked_ms: int | None = _ms()
+
+
+class DriverRow(SQLModel, table=True):
+    """A driver process of a tenant. `epoch` fences its sessions, `applied_sequence` is where its facts stand."""
+
+    __tablename__ = "driver"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"),)
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    name: str
+    kind: str
+    version: str
+    token_id: str
+    instance_id: str
+    journal_id: str
+    epoch: int = Field(sa_type=BigInteger)
+    applied_sequence: int = Field(sa_type=BigInteger)
+    connected: bool
+    lease_until_ms: int = _ms(nullable=False)
+    seen_ms: int = _ms(nullable=False)
+    created_ms: int = _ms(nullable=False)
+
+
+class DeviceRow(SQLModel, table=True):
+    """A modem, phone or account. Deleted ones keep their row: messages name them."""
+
+    __tablename__ = "device"
+    __table_args__ = (UniqueConstraint("driver_id", "key"), _one_of("state", DEVICE_STATES))
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id", index=True)
+    driver_id: str = Field(foreign_key="driver.id")
+    key: str
+    name: str
+    state: str
+    state_reason: str = ""
+    remedy: str = ""
+    pairing_payload: str = ""
+    enabled: bool = True
+    window: int
+    signal_percent: int = -1
+    battery_percent: int = -1
+    seen_ms: int = _ms(nullable=False)
+    created_ms: int = _ms(nullable=False)
+    deleted_ms: int | None = _ms()
+
+
+class AddressRow(SQLModel, table=True):
+    """Who owns a number: one device over all tenants."""
+
+    __tablename__ = "address"
+    channel: str = Field(primary_key=True)
+    number: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    device_id: str = Field(foreign_key="device.id", index=True)
+    slot: int
+    ready: bool
+
+
+class MessageRow(SQLModel, table=True):
+    """One message. While `sending`, `attempt` names the open command and `driver_id` who has it."""
+
+    __tablename__ = "message"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "external_id"),
+        UniqueConstraint("origin"),
+        _one_of("state", MESSAGE_STATES),
+        _one_of("direction", ("outbound", "inbound")),
+        _one_of("channel", ("sms", "whatsapp")),
+        Index("message_by_tenant", "tenant_id", "id"),
+        _pending("message_queued", "device_id", "id", where="state = 'queued'"),
+        _pending("message_sending", "driver_id", "id", where="state = 'sending'"),
+        _pending("message_held", "hold_until_ms", where="state = 'scheduled'"),
+        _pending("message_deadline", "not_after_ms", where="state IN ('queued', 'scheduled', 'sending')"),
+    )
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    direction: str
+    channel: str
+    device_id: str
+    source: str
+    destination: str
+    body: str = Field(sa_type=Text)
+    external_id: str | None = None
+    group_id: str | None = None
+    origin: str | None = None
+    state: str
+    failure_reason: str | None = None
+    failure_code: str | None = None
+    failure_detail: str | None = None
+    hold_reason: str | None = None
+    hold_until_ms: int | None = _ms()
+    encoding: str
+    segments: int
+    segments_delivered: int = Field(default=0, sa_type=BigInteger)
+    attempt: int = 0
+    driver_id: str | None = None
+    epoch: int | None = Field(default=None, sa_type=BigInteger)
+    events: int = 0
+    traceparent: str | None = None
+    not_after_ms: int = _ms(nullable=False)
+    created_ms: int = _ms(nullable=False)
+    claimed_ms: int | None = _ms()
+    sent_ms: int | None = _ms()
+    delivered_ms: int | None = _ms()
+    failed_ms: int | None = _ms()
+
+
+class TimelineRow(SQLModel, table=True):
+    """One step of a message's life; `attributes` is a JSON object of strings."""
+
+    __tablename__ = "timeline"
+    id: int | None = Field(default=None, sa_column=Column(_ROW_NUMBER, primary_key=True, autoincrement=True))
+    message_id: str = Field(index=True)
+    at_ms: int = _ms(nullable=False)
+    step: str
+    attributes: str = Field(sa_type=Text)
+
+
+class RejectedFactRow(SQLModel, table=True):
+    """A fact that could not be applied, kept as evidence."""
+
+    __tablename__ = "rejected_fact"
+    driver_id: str = Field(primary_key=True)
+    journal_id: str = Field(primary_key=True)
+    sequence: int = Field(primary_key=True, sa_type=BigInteger)
+    at_ms: int = _ms(nullable=False)
+    reason: str
+    fact: str = Field(sa_type=Text)
+
+
+class EventRow(SQLModel, table=True):
+    """Something a tenant is told. `body` never changes; `position` is given once, on publication."""
+
+    __tablename__ = "event"
+    __table_args__ = (
+        UniqueConstraint("position"),
+        Index("event_feed", "tenant_id", "position"),
+        _pending("event_unpublished", "id", where="position IS NULL"),
+    )
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    type: str
+    message_id: str | None = None
+    device_id: str | None = None
+    body: bytes = Field(sa_type=LargeBinary)
+    traceparent: str | None = None
+    created_ms: int = _ms(nullable=False)
+    position: int | None = Field(default=None, sa_type=BigInteger)
+
+
+class LogOffsetRow(SQLModel, table=True):
+    """How far a consumer of the embedded event log has come."""
+
+    __tablename__ = "log_offset"
+    consumer: str = Field(primary_key=True)
+    position: int = Field(sa_type=BigInteger)
+
+
+class WebhookRow(SQLModel, table=True):
+    """An endpoint. `secret` is sealed (core.vault); `version` changes with everything that a connection depends on."""
+
+    __tablename__ = "webhook"
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id", index=True)
+    url: str = Field(sa_type=Text)
+    events: str = Field(sa_type=Text)
+    description: str = ""
+    enabled: bool = True
+    disabled_reason: str = ""
+    timeout_s: int
+    ordered: bool
+    secret: bytes = Field(sa_type=LargeBinary)
+    version: int = 1
+    created_ms: int = _ms(nullable=False)
+    updated_ms: int = _ms(nullable=False)
+    failures: int = 0
+    failing_since_ms: int | None = _ms()
+    warned_ms: int | None = _ms()
+
+
+class DeliveryRow(SQLModel, table=True):
+    """One event for one endpoint. `lease_token` fences the worker that has it; retries live in `due_ms`."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("event_id", "webhook_id", "replay"),
+        _one_of("state", DELIVERY_STATES),
+        Index("delivery_of_webhook", "webhook_id", "id"),
+        Index("delivery_of_message", "message_id"),
+        _pending("delivery_due", "webhook_id", "due_ms", "id", where="state = 'pending'"),
+        _pending("delivery_paused", "webhook_id", "id", where="state = 'paused'"),
+    )
+    id: str = Field(primary_key=True)
+    tenant_id: str = Field(foreign_key="tenant.id")
+    webhook_id: str
+    event_id: str
+    event_type: str
+    message_id: str | None = None
+    replay: int = 0
+    state: str
+    attempts: int = 0
+    due_ms: int = _ms(nullable=False)
+    lease_until_ms: int | None = _ms()
+    lease_token: str | None = None
+    created_ms: int = _ms(nullable=False)
+    finished_ms: int | None = _ms()
+
+
+class AttemptRow(SQLModel, table=True):
+    """One attempt of a delivery."""
+
+    __tablename__ = "delivery_attempt"
+    delivery_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True)
+    at_ms: int = _ms(nullable=False)
+    status: int
+    error: str
+    duration_ms: int
+    response: str = Field(sa_type=Text)
+
+
+SCHEMA = SQLModel.metadata
