@@ -1,0 +1,1 @@
+"""Delivery: signed webhooks to customers' endpoints, retried on a schedule that lives in the database."""
