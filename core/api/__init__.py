@@ -1,0 +1,1 @@
+"""The gRPC services: validate, convert, run one use case, convert back."""
