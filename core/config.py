@@ -1,0 +1,246 @@
+"""Every setting of the core and its roles: declared once with unit, default, range and help; read once.
+
+Owns the environment variables (`INFINIREACH_` and the field's name in capitals) and their check;
+docs/configuration.md is made from it. Opens no file and no socket.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+
+PREFIX = "INFINIREACH_"
+
+
+class InvalidSettings(Exception):
+    """Settings that cannot be used; `problems` names every one of them, a line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems: list[str] = problems
+        super().__init__("\n".join(problems))
+
+
+def _setting(help_text: str, default: Any, *, unit: str = "", **limits: Any) -> Any:
+    return Field(default=default, description=help_text, json_schema_extra={"unit": unit}, **limits)
+
+
+def _derived(help_text: str, derive: Callable[[dict[str, Any]], Any], *, words: str) -> Any:
+    """A setting whose default follows from settings declared above it; `words` tell how."""
+    extra: dict[str, Any] = {"unit": "", "default": words}
+    return Field(default_factory=derive, description=help_text, json_schema_extra=extra)
+
+
+def _embedded_url(var: Path) -> str:
+    return f"sqlite:///{var}/infinireach.db"
+
+
+def _profile(given: dict[str, Any]) -> str:
+    return "development" if given["database_url"] == _embedded_url(given["var"]) else "production"
+
+
+class Settings(BaseModel):
+    """The settings by name. `load` reads them from the environment; tests name the ones they need."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    # Where things are
+    var: Path = _setting("data folder", Path("var"))
+    database_url: str = _derived(
+        "database, an SQLAlchemy URL",
+        lambda given: _embedded_url(given["var"]),
+        words="sqlite:///<var>/infinireach.db",
+    )
+    profile: Literal["development", "production"] = _derived(
+        "development lets webhooks go to this machine and over plain http; production demands https",
+        _profile,
+        words="development with the default database, otherwise production",
+    )
+    grpc_host: str = _setting("address that the gRPC server listens on", "127.0.0.1", min_length=1)
+    grpc_port: int = _setting("port of the gRPC server; 0: any free one", 50051, ge=0, le=65535)
+    metrics_host: str = _setting("address that /metrics listens on", "127.0.0.1", min_length=1)
+    metrics_port: int = _setting("port of /metrics; 0: any free one", 9464, ge=0, le=65535)
+
+    # Secrets
+    service_credential: SecretStr = _setting(
+        "credential with which the REST facade calls the core; empty: taken from the file", SecretStr("")
+    )
+    service_credential_file: Path = _derived(
+        "file with that credential; made at the first start if it is missing",
+        lambda given: given["var"] / "service.credential",
+        words="<var>/service.credential",
+    )
+    master_key_file: Path = _derived(
+        "file with the keys that seal webhook secrets; made at the first start if it is missing",
+        lambda given: given["var"] / "master.key",
+        words="<var>/master.key",
+    )
+
+    # Roles
+    relay_embedded: bool = _setting("whether the core publishes events itself", True)
+    deliver_embedded: bool = _setting("whether the core delivers webhooks itself", True)
+
+    # Messages and drivers
+    message_ttl_s: int = _setting(
+        "how long a message may wait to be sent before it expires", 259_200, unit="s", ge=60, le=2_592_000
+    )
+    hello_timeout_s: float = _setting(
+        "time that a new driver stream has for its hello", 10.0, unit="s", ge=0.1, le=120
+    )
+    heartbeat_interval_s: float = _setting(
+        "how often drivers are asked to send a heartbeat", 10.0, unit="s", ge=0.05, le=300
+    )
+    heartbeat_timeout_s: float = _setting(
+        "silence after which a driver stream is closed; two intervals or more",
+        25.0,
+        unit="s",
+        ge=0.1,
+        le=900,
+    )
+    lease_s: float = _setting(
+        "how long a driver owns its session after it was last heard; longer than the heartbeat timeout",
+        30.0,
+        unit="s",
+        ge=0.2,
+        le=1_800,
+    )
+    replay_timeout_s: float = _setting(
+        "time that a driver has to replay what was not acknowledged", 60.0, unit="s", ge=1, le=3_600
+    )
+    device_offline_after_s: float = _setting(
+        "time without its driver after which a device is reported offline", 10.0, unit="s", ge=0, le=3_600
+    )
+    frame_bytes_max: int = _setting(
+        "largest frame of a driver stream", 262_144, unit="bytes", ge=16_384, le=4_194_304
+    )
+    unacknowledged_facts_max: int = _setting(
+        "facts that a driver may send ahead of the acknowledgement",
+        1_000,
+        unit="facts",
+        ge=1,
+        le=100_000,
+    )
+    claim_poll_s: float = _setting(
+        "how often the database is asked for messages of which no wake-up told", 0.5, unit="s", ge=0.01, le=60
+    )
+
+    # Webhook deliveries
+    delivery_concurrency: int = _setting("deliveries in flight", 64, unit="deliveries", ge=1, le=4_096)
+    delivery_per_endpoint: int = _setting(
+        "deliveries in flight to one endpoint", 4, unit="deliveries", ge=1, le=64
+    )
+    delivery_timeout_default_s: int = _setting(
+        "time that an endpoint has to answer unless it was given its own", 10, unit="s", ge=1, le=30
+    )
+    egress_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = _setting(
+        "internal networks that webhooks may go to all the same, comma-separated, such as 10.1.0.0/16", ()
+    )
+    egress_allowed_ports: tuple[int, ...] = _setting(
+        "ports that webhooks may go to, comma-separated", (80, 443, 8080, 8443)
+    )
+
+    # Operation
+    drain_grace_s: float = _setting(
+        "time that running work has at shutdown before it is broken off", 2.0, unit="s", ge=0, le=300
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = _setting("least level that is logged", "info")
+    log_format: Literal["json", "console"] = _setting("form of the log lines on stderr", "json")
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is the default file in the data folder."""
+        return self.database_url == _embedded_url(self.var)
+
+    @field_validator("database_url", mode="after")
+    @classmethod
+    def _check_database_url(cls, value: str) -> str:
+        if not re.match(r"(sqlite|postgresql(\+psycopg)?):///?.", value):
+            raise ValueError("must begin with sqlite:/// or postgresql://")
+        return value
+
+    @field_validator("egress_allowed_networks", mode="before")
+    @classmethod
+    def _read_networks(cls, value: object) -> object:
+        return tuple(ip_network(part) for part in _split(value)) if isinstance(value, str) else value
+
+    @field_validator("egress_allowed_ports", mode="before")
+    @classmethod
+    def _read_ports(cls, value: object) -> object:
+        return _split(value) if isinstance(value, str) else value
+
+    @field_validator("egress_allowed_ports", mode="after")
+    @classmethod
+    def _check_ports(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if wrong := [port for port in value if not 1 <= port <= 65535]:
+            raise ValueError(f"not a port: {', '.join(map(str, wrong))}")
+        return value
+
+    @field_validator("heartbeat_timeout_s", mode="after")
+    @classmethod
+    def _check_heartbeat(cls, value: float, info: ValidationInfo) -> float:
+        interval = info.data.get("heartbeat_interval_s")
+        if interval is not None and value < 2 * interval:
+            raise ValueError(f"must be at least twice {PREFIX}HEARTBEAT_INTERVAL_S, so {2 * interval:g}")
+        return value
+
+    @field_validator("lease_s", mode="after")
+    @classmethod
+    def _check_lease(cls, value: float, info: ValidationInfo) -> float:
+        timeout = info.data.get("heartbeat_timeout_s")
+        if timeout is not None and value <= timeout:
+            raise ValueError(f"must be more than {PREFIX}HEARTBEAT_TIMEOUT_S, which is {timeout:g}")
+        return value
+
+    def __repr_args__(self) -> list[tuple[str | None, Any]]:
+        """Secrets masked, so that no traceback or log line shows one."""
+        return [(name, shown(getattr(self, name))) for name in type(self).model_fields]
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def variable(name: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + name.upper()
+
+
+def load(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from `environment`, by default the process's own; empty means not set.
+
+    Raises InvalidSettings with every problem.
+    """
+    source = os.environ if environment is None else environment
+    given = {name: value for name in Settings.model_fields if (value := source.get(variable(name)))}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as invalid:
+        raise InvalidSettings([
+            _problem(error)
+            for error in invalid.errors(include_url=False)
+            if error["type"] != "default_factory_not_called"  # follows from a fault that is named itself
+        ]) from None
+
+
+def _problem(error: Any) -> str:
+    name = str(error["loc"][0])
+    what = error["msg"].removeprefix("Value error, ")
+    what = what[:1].lower() + what[1:]
+    secret = Settings.model_fields[name].annotation is SecretStr
+    return (
+        f"{variable(name)}: {what}"
+        if secret
+        else f"{variable(name)}: {what} (it is {shown(error['input'])!r})"
+    )
+
+
+def shown(value: Any) -> str:
+    """A value as people write it, secrets and passwords in addresses masked."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return ",".join(str(part) for part in value)
+    return re.sub(r"(://[^/:@]*):[^/]*@", r"\1:***@", str(value))
