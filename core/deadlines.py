@@ -1,0 +1,70 @@
+"""Use cases that time causes: holds end, deadlines pass.
+
+Owns that no message waits for ever: every one reaches a final state by its deadline, or soon after.
+"""
+
+from sqlalchemy import or_, select
+from sqlmodel import Session
+
+from core.message_changes import MessageChanges
+from core.message_state import REASON_EXPIRED, REASON_UNKNOWN, Evidence
+from core.store import messages as queries
+from core.store.rows import DriverRow
+
+SWEEP_MAX = 1000
+"""Messages that one sweep handles; what is left is for the next."""
+
+ABANDON_AFTER_MS = 3_600_000
+"""How long past its deadline a message that a vanished driver has is waited for before it counts as unknown."""
+
+_message = queries.message
+_driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def release_held(session: Session, now_ms: int) -> set[str]:
+    """Queue messages whose hold is over; answers their devices."""
+    where = (queries.HELD, _message.c.hold_until_ms <= now_ms)
+    query = select(_message).where(*where).order_by(_message.c.hold_until_ms).limit(SWEEP_MAX)
+    changes = MessageChanges(now_ms)
+    devices = set()
+    for row in session.execute(query.with_for_update(skip_locked=True)):
+        message = queries.as_record(row)
+        changes.move(message, Evidence.RELEASED)
+        devices.add(message.device_id)
+    changes.save(session)
+    return devices
+
+
+def expire_due(session: Session, now_ms: int) -> int:
+    """Expire waiting messages whose deadline has passed; answers how many."""
+    where = (queries.UNSETTLED, queries.WAITING, _message.c.not_after_ms <= now_ms)
+    query = select(_message).where(*where).order_by(_message.c.not_after_ms).limit(SWEEP_MAX)
+    changes = MessageChanges(now_ms)
+    rows = session.execute(query.with_for_update(skip_locked=True)).all()
+    for row in rows:
+        message = queries.as_record(row)
+        detail = "Its deadline passed before a device could send it."
+        changes.move(message, Evidence.EXPIRED, reason=REASON_EXPIRED, detail=detail)
+        changes.note(message, "expired")
+    changes.save(session)
+    return len(rows)
+
+
+def give_up_on_abandoned(session: Session, now_ms: int) -> int:
+    """Settle as unknown what a driver took and never came back with; answers how many."""
+    where = (
+        queries.UNSETTLED,
+        queries.SENDING,
+        _message.c.not_after_ms <= now_ms - ABANDON_AFTER_MS,
+        or_(_driver.c.connected.is_(False), _driver.c.lease_until_ms <= now_ms),
+    )
+    query = select(_message).join(_driver, _driver.c.id == _message.c.driver_id).where(*where).limit(SWEEP_MAX)
+    changes = MessageChanges(now_ms)
+    rows = session.execute(query.with_for_update(skip_locked=True, of=_message)).all()
+    for row in rows:
+        message = queries.as_record(row)
+        detail = "Its driver took it and never came back."
+        changes.move(message, Evidence.UNKNOWN, reason=REASON_UNKNOWN, detail=detail)
+        changes.note(message, "unknown", attempt=message.attempt, cause="driver gone")
+    changes.save(session)
+    return len(rows)

@@ -1,0 +1,270 @@
+"""Use cases that drivers cause: a session opens, stays alive, ends; devices come and go with it.
+
+Owns epochs, leases and who owns a number. What a tenant does with its devices is in device_admin.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import and_, bindparam, or_, select, update
+from sqlmodel import Session, col
+
+from core import events
+from core.dispatch import settled_elsewhere
+from core.errors import ProtocolViolation
+from core.facts import device_event
+from core.ids import new_uuid
+from core.store import messages as queries
+from core.store.rows import AddressRow, DeviceRow, DriverRow, DriverTokenRow
+
+_driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedAddress:
+    """A number of an offered device, E.164."""
+
+    channel: str
+    number: str
+    slot: int
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedDevice:
+    """A device as the driver's hello describes it."""
+
+    key: str
+    name: str
+    state: str
+    window: int
+    addresses: tuple[OfferedAddress, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """A driver's first frame; valid by form. `open_commands`: in its journal, without a result."""
+
+    tenant_id: str
+    token_id: str
+    driver_name: str
+    driver_kind: str
+    driver_version: str
+    instance_id: str
+    journal_id: str
+    first_unacknowledged: int
+    last_sequence: int
+    devices: tuple[OfferedDevice, ...]
+    open_commands: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A device or number that is not accepted, and why."""
+
+    device_key: str
+    number: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedSession:
+    """The session as the database knows it. `windows`: device id to window; `keys`: device id to the driver's key."""
+
+    driver_id: str
+    epoch: int
+    resume_after: int
+    journal_lost: bool
+    facts_missing: int
+    keys: dict[str, str]
+    windows: dict[str, int]
+    drop_commands: list[str]
+    refusals: list[Refusal] = field(default_factory=list)
+
+
+class JournalRolledBack(ProtocolViolation):
+    """The driver's journal is older than what it reported before; give it a new journal."""
+
+    status = "DATA_LOSS"
+    reason = "JOURNAL_ROLLED_BACK"
+
+
+def open_session(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> OpenedSession:
+    """Open a session with a new epoch; every older session of the driver is superseded from now on.
+
+    Raises JournalRolledBack.
+    """
+    driver = session.execute(
+        select(DriverRow)
+        .where(col(DriverRow.tenant_id) == hello.tenant_id, col(DriverRow.name) == hello.driver_name)
+        .with_for_update()
+    ).scalar_one_or_none()
+    known_journal = driver.journal_id if driver else None
+    if driver is None:
+        driver = DriverRow(
+            id=new_uuid(), tenant_id=hello.tenant_id, name=hello.driver_name, kind="", version="", token_id="",
+            instance_id="", journal_id="", epoch=0, applied_sequence=0, connected=False, lease_until_ms=0,
+            seen_ms=now_ms, created_ms=now_ms,
+        )  # fmt: skip
+    facts_missing = _place_in_journal(driver, hello)
+    driver.kind, driver.version = hello.driver_kind, hello.driver_version
+    driver.token_id, driver.instance_id, driver.journal_id = hello.token_id, hello.instance_id, hello.journal_id
+    driver.epoch += 1
+    driver.connected, driver.seen_ms, driver.lease_until_ms = True, now_ms, now_ms + lease_ms
+    session.add(driver)
+    session.flush()
+    opened = OpenedSession(
+        driver_id=driver.id,
+        epoch=driver.epoch,
+        resume_after=driver.applied_sequence,
+        journal_lost=known_journal is not None and known_journal != hello.journal_id,
+        facts_missing=facts_missing,
+        keys={},
+        windows={},
+        drop_commands=settled_elsewhere(session, driver.id, hello.open_commands),
+    )
+    _update_devices(session, driver, hello, opened, now_ms)
+    return opened
+
+
+def _place_in_journal(driver: DriverRow, hello: Hello) -> int:
+    """Set where the driver's facts go on; answers how many facts are gone for good."""
+    before_first = max(hello.first_unacknowledged - 1, 0)
+    if driver.journal_id != hello.journal_id:
+        driver.applied_sequence = before_first
+        return 0
+    if driver.applied_sequence > hello.last_sequence:
+        raise JournalRolledBack(
+            f"The journal ends at fact {hello.last_sequence}, but fact {driver.applied_sequence} was applied already."
+        )
+    missing = max(before_first - driver.applied_sequence, 0)
+    driver.applied_sequence = max(driver.applied_sequence, before_first)
+    return missing
+
+
+def _update_devices(session: Session, driver: DriverRow, hello: Hello, opened: OpenedSession, now_ms: int) -> None:
+    rows = session.execute(select(DeviceRow).where(col(DeviceRow.driver_id) == driver.id)).scalars()
+    known = {device.key: device for device in rows}
+    happened: list[tuple[DeviceRow, str]] = []
+    for offered in hello.devices:
+        device = known.pop(offered.key, None)
+        if device is None:
+            device = DeviceRow(
+                id=new_uuid(), tenant_id=driver.tenant_id, driver_id=driver.id, key=offered.key,
+                name=offered.name or offered.key, state="offline", window=0, seen_ms=now_ms, created_ms=now_ms,
+            )  # fmt: skip
+        if device.state != offered.state and offered.state in ("online", "attention"):
+            happened.append((device, f"device.{offered.state}"))
+        if device.state != offered.state:
+            device.state_reason = device.remedy = device.pairing_payload = ""
+        device.state, device.window, device.seen_ms, device.deleted_ms = offered.state, offered.window, now_ms, None
+        session.add(device)
+        session.flush()
+        opened.keys[device.id] = device.key
+        opened.windows[device.id] = offered.window
+        opened.refusals.extend(_take_addresses(session, device, offered.addresses))
+    for device in known.values():
+        if device.deleted_ms is None and device.state != "offline":
+            device.state = "offline"
+            session.add(device)
+            happened.append((device, "device.offline"))
+    session.flush()
+    events.append(session, [device_event(session, device, event_type, now_ms) for device, event_type in happened])
+
+
+def _take_addresses(session: Session, device: DeviceRow, offered: Sequence[OfferedAddress]) -> list[Refusal]:
+    owned = session.execute(select(AddressRow).where(col(AddressRow.device_id) == device.id)).scalars().all()
+    wanted = {(address.channel, address.number) for address in offered}
+    for row in owned:
+        if (row.channel, row.number) not in wanted:
+            session.delete(row)
+    session.flush()
+    refusals = []
+    for address in offered:
+        row = session.get(AddressRow, (address.channel, address.number), with_for_update=True)
+        if row is not None and row.device_id != device.id:
+            if not _may_take_over(session, device, row):
+                detail = f"Another device has the {address.channel} number {address.number}."
+                refusals.append(Refusal(device.key, address.number, detail))
+                continue
+            _move_waiting(session, row, device.id)
+            row.device_id = device.id
+        if row is None:
+            row = AddressRow(
+                channel=address.channel, number=address.number, tenant_id=device.tenant_id, device_id=device.id,
+                slot=0, ready=False,
+            )  # fmt: skip
+        row.slot, row.ready = address.slot, address.ready
+        session.add(row)
+        session.flush()
+    return refusals
+
+
+def _may_take_over(session: Session, device: DeviceRow, address: AddressRow) -> bool:
+    """A number moves within its tenant only, from a device that is away or of the same driver (a SIM was moved)."""
+    if address.tenant_id != device.tenant_id:
+        return False
+    other = session.get_one(DeviceRow, address.device_id)
+    return other.driver_id == device.driver_id or other.state == "offline" or other.deleted_ms is not None
+
+
+def _move_waiting(session: Session, address: AddressRow, device_id: str) -> None:
+    message = queries.message
+    session.execute(
+        update(message)
+        .where(
+            message.c.device_id == address.device_id,
+            queries.WAITING,
+            message.c.source == address.number,
+            message.c.channel == address.channel,
+        )
+        .values(device_id=device_id)
+    )
+
+
+def close_session(session: Session, driver_id: str, epoch: int, now_ms: int) -> None:
+    """Note that a session ended; nothing if a newer one is live."""
+    session.execute(
+        update(_driver)
+        .where(_driver.c.id == driver_id, _driver.c.epoch == epoch)
+        .values(connected=False, seen_ms=now_ms, lease_until_ms=now_ms)
+    )
+
+
+def renew_leases(session: Session, sessions: Sequence[tuple[str, int]], now_ms: int, lease_ms: int) -> set[str]:
+    """Renew the leases of live sessions (driver id, epoch); answers the drivers that have a newer session."""
+    rows = session.execute(select(_driver.c.id, _driver.c.epoch).where(_driver.c.id.in_([d for d, _ in sessions])))
+    epochs = {row.id: row.epoch for row in rows}
+    live = [driver_id for driver_id, epoch in sessions if epochs.get(driver_id) == epoch]
+    if live:
+        session.connection().execute(
+            update(_driver)
+            .where(_driver.c.id == bindparam("row_id"))
+            .values(seen_ms=now_ms, lease_until_ms=now_ms + lease_ms, connected=True),
+            [{"row_id": driver_id} for driver_id in live],
+        )
+    return {driver_id for driver_id, _ in sessions} - set(live)
+
+
+def mark_away(session: Session, now_ms: int, patience_ms: int) -> int:
+    """Mark devices offline whose driver has been gone for longer than `patience_ms` or whose lease ran out."""
+    gone = or_(
+        and_(_driver.c.connected.is_(False), _driver.c.seen_ms <= now_ms - patience_ms),
+        _driver.c.lease_until_ms <= now_ms - patience_ms,
+    )
+    where = (_device.c.state != "offline", _device.c.deleted_ms.is_(None), gone)
+    query = select(DeviceRow).join(DriverRow, _driver.c.id == _device.c.driver_id).where(*where)
+    away = list(session.execute(query).scalars())
+    for device in away:
+        device.state = "offline"
+        session.add(device)
+    session.flush()
+    events.append(session, [device_event(session, device, "device.offline", now_ms) for device in away])
+    return len(away)
+
+
+def revoked_tokens(session: Session, token_ids: Sequence[str]) -> set[str]:
+    """Which of these driver tokens are revoked or gone."""
+    where = (col(DriverTokenRow.id).in_(token_ids), col(DriverTokenRow.revoked_ms).is_(None))
+    return set(token_ids) - set(session.execute(select(DriverTokenRow.id).where(*where)).scalars())

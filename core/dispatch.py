@@ -1,0 +1,217 @@
+"""Use cases that hand messages to driver sessions: claim, and reconcile after a reconnect.
+
+Owns who has which message. An epoch fences every step: a session that is not its driver's newest gets nothing.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from sqlalchemy import bindparam, select, update
+from sqlmodel import Session
+
+from core.ids import command_id
+from core.message_changes import MessageChanges
+from core.message_state import REASON_UNKNOWN, Evidence, State, retry_delay_s
+from core.store import messages as queries
+from core.store.rows import DeviceRow, DriverRow, MessageRow
+
+_message = queries.message
+_driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+
+_claim = (
+    update(_message)
+    .where(_message.c.id == bindparam("row_id"))
+    .values(
+        state=State.SENDING.value,
+        attempt=bindparam("new_attempt"),
+        driver_id=bindparam("new_driver_id"),
+        epoch=bindparam("new_epoch"),
+        claimed_ms=bindparam("new_claimed_ms"),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyDevice:
+    """A device that a live session would send with: `free` more commands fit in its window."""
+
+    device_id: str
+    driver_id: str
+    epoch: int
+    free: int
+
+    def capped(self, free: int) -> "ReadyDevice":
+        """The same device, with room for `free` commands only."""
+        return replace(self, free=free)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One attempt at a message, as a driver is told of it."""
+
+    command_id: str
+    message_id: str
+    driver_id: str
+    device_id: str
+    channel: str
+    source: str
+    destination: str
+    body: str
+    encoding: str
+    segments: int
+    not_after_ms: int
+    traceparent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a claim gave. `drained`: devices with nothing more queued. `superseded`: drivers with a newer session."""
+
+    commands: list[Command]
+    drained: set[str]
+    superseded: set[str]
+
+
+def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claimed:
+    """Move the oldest queued messages of each ready device to SENDING, as many as fit, in one transaction.
+
+    Never gives a command that is open already: offering those again is reconcile's part.
+    """
+    epochs = _epochs(session, {device.driver_id for device in ready})
+    enabled = _enabled(session, [device.device_id for device in ready])
+    claimed = Claimed([], set(), set())
+    steps, changes = [], []
+    for device in ready:
+        if epochs.get(device.driver_id) != device.epoch:
+            claimed.superseded.add(device.driver_id)
+            continue
+        waiting = _oldest_queued(session, device.device_id, device.free, now_ms) if device.device_id in enabled else []
+        if len(waiting) < device.free:
+            claimed.drained.add(device.device_id)
+        for message in waiting:
+            message.attempt += 1
+            claimed.commands.append(_command(message, device.driver_id))
+            attributes = {"attempt": str(message.attempt), "device": device.device_id, "epoch": str(device.epoch)}
+            steps.append(queries.step(message.id, now_ms, "claimed", attributes))
+            changes.append(
+                {
+                    "row_id": message.id,
+                    "new_attempt": message.attempt,
+                    "new_driver_id": device.driver_id,
+                    "new_epoch": device.epoch,
+                    "new_claimed_ms": now_ms,
+                }
+            )
+    if changes:
+        session.connection().execute(_claim, changes)
+        queries.append_steps(session, steps)
+    return claimed
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """`offer`: commands to send again, same ids. `held`: commands the driver has, by device. `lost`: now unknown."""
+
+    offer: list[Command]
+    held: dict[str, list[str]]
+    lost: int
+
+
+def reconcile(
+    session: Session,
+    driver_id: str,
+    open_commands: Collection[str],
+    device_ids: Collection[str],
+    journal_lost: bool,
+    now_ms: int,
+) -> Reconciled:
+    """Compare what is open here with what the driver holds, after its facts were applied.
+
+    Open here and not held there never reached the network: offered again, or queued again if its device is gone.
+    A lost journal takes that proof away: every open command becomes unknown and none is offered.
+    """
+    where = (_message.c.driver_id == driver_id, queries.SENDING)
+    rows = session.execute(select(_message).where(*where).order_by(_message.c.id).with_for_update())
+    changes = MessageChanges(now_ms)
+    result = Reconciled([], {}, 0)
+    lost = 0
+    for message in map(queries.as_record, rows):
+        command = _command(message, driver_id)
+        if journal_lost:
+            detail = "The driver's journal was lost; nobody can tell whether the message went out."
+            changes.move(message, Evidence.UNKNOWN, reason=REASON_UNKNOWN, detail=detail)
+            changes.note(message, "unknown", attempt=message.attempt, cause="journal lost")
+            lost += 1
+        elif command.command_id in open_commands:
+            result.held.setdefault(message.device_id, []).append(command.command_id)
+        elif message.device_id in device_ids:
+            result.offer.append(command)
+            result.held.setdefault(message.device_id, []).append(command.command_id)
+            changes.note(message, "claimed", attempt=message.attempt, device=message.device_id, offered="again")
+        else:
+            hold(changes, message, "device_away")
+    changes.save(session)
+    return Reconciled(result.offer, result.held, lost)
+
+
+def settled_elsewhere(session: Session, driver_id: str, open_commands: Iterable[str]) -> list[str]:
+    """Those of the driver's open commands that are not open here: it must forget the ones it has not started."""
+    wanted = list(open_commands)
+    ids = [command.rpartition("-")[0] for command in wanted]
+    columns = (_message.c.id, _message.c.attempt)
+    where = (_message.c.id.in_(ids), _message.c.driver_id == driver_id, queries.SENDING)
+    still_open = {command_id(row.id, row.attempt) for row in session.execute(select(*columns).where(*where))}
+    return [command for command in wanted if command not in still_open]
+
+
+def hold(changes: MessageChanges, message: MessageRow, reason: str) -> None:
+    """Have a message that certainly was not sent wait before its next attempt."""
+    changes.move(message, Evidence.RETRY)
+    message.hold_reason = reason
+    message.hold_until_ms = changes.now_ms + retry_delay_s(max(message.attempt, 1)) * 1000
+    changes.note(message, "retry", attempt=message.attempt, reason=reason, until_ms=message.hold_until_ms)
+
+
+def _epochs(session: Session, driver_ids: set[str]) -> dict[str, int]:
+    rows = session.execute(
+        select(_driver.c.id, _driver.c.epoch).where(_driver.c.id.in_(driver_ids)).with_for_update(read=True)
+    )
+    return {row.id: row.epoch for row in rows}
+
+
+def _enabled(session: Session, device_ids: Sequence[str]) -> set[str]:
+    where = (_device.c.id.in_(device_ids), _device.c.enabled, _device.c.deleted_ms.is_(None))
+    return set(session.execute(select(_device.c.id).where(*where)).scalars())
+
+
+def _oldest_queued(session: Session, device_id: str, limit: int, now_ms: int) -> list[MessageRow]:
+    rows = session.execute(
+        select(_message)
+        .where(
+            _message.c.device_id == device_id,
+            queries.QUEUED,
+            _message.c.not_after_ms > now_ms,
+        )
+        .order_by(_message.c.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [queries.as_record(row) for row in rows]
+
+
+def _command(message: MessageRow, driver_id: str) -> Command:
+    return Command(
+        command_id=command_id(message.id, message.attempt),
+        message_id=message.id,
+        driver_id=driver_id,
+        device_id=message.device_id,
+        channel=message.channel,
+        source=message.source,
+        destination=message.destination,
+        body=message.body,
+        encoding=message.encoding,
+        segments=message.segments,
+        not_after_ms=message.not_after_ms,
+        traceparent=message.traceparent,
+    )

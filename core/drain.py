@@ -1,0 +1,68 @@
+"""Everything that waits, in one transaction.
+
+Owns the drain loop: while one transaction runs, the next batch gathers. No timers, so an idle system answers at once
+and a busy one batches by itself. Knows nothing of what the items are.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from core.errors import Unavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Drain(Generic[Item, Result]):
+    """Runs `work(items) -> results` over all that waits, up to `batch_max` items at a time, in the order given.
+
+    If a batch fails, its items are tried one by one, so that one bad item harms nobody else.
+    """
+
+    def __init__(
+        self, work: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, batch_max: int, waiting_max: int
+    ) -> None:
+        self._work = work
+        self._batch_max = batch_max
+        self._waiting_max = waiting_max
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._wake = asyncio.Event()
+
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """Have `item` worked on; the future gives its result or its own error. Raises Unavailable when full."""
+        if len(self._waiting) >= self._waiting_max:
+            raise Unavailable
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, future))
+        self._wake.set()
+        return future
+
+    async def run(self) -> None:
+        """Drain for ever; the owner cancels it."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                count = min(len(self._waiting), self._batch_max)
+                await self._drain([self._waiting.popleft() for _ in range(count)])
+
+    async def _drain(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._work([item for item, _ in batch])
+        except Exception as error:  # each item gets its own verdict below
+            if len(batch) == 1:
+                _fail(batch[0][1], error)
+                return
+            for entry in batch:
+                await self._drain([entry])
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            if not future.done():
+                future.set_result(result)
+
+
+def _fail(future: asyncio.Future[Result], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

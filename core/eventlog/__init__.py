@@ -1,0 +1,1 @@
+"""Carrying events from the outbox to whoever consumes them."""

@@ -1,0 +1,306 @@
+"""Use case: apply what drivers saw.
+
+Owns the effect of each kind of fact. Facts of many sessions are applied in one transaction; a fact that was applied
+before, or that comes from a superseded session, changes nothing. One that cannot be applied is kept aside.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlmodel import Session
+
+from core import events
+from core.dispatch import hold
+from core.ids import new_id, parse_command_id
+from core.message_changes import MessageChanges
+from core.message_state import REASON_CANCELLED, REASON_EXPIRED, REASON_UNKNOWN, RETRIED_REASONS, Evidence, State
+from core.messages import count
+from core.payloads import device_data
+from core.store import messages as queries
+from core.store.rows import AddressRow, DeviceRow, DriverRow, MessageRow, RejectedFactRow
+
+_driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_address = AddressRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_rejected = RejectedFactRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a command. `segments`: those reported delivered, from 1; empty means all."""
+
+    sequence: int
+    command_id: str
+    outcome: Evidence
+    references: tuple[str, ...] = ()
+    segments: tuple[int, ...] = ()
+    reason: str = ""
+    code: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """A message that came in, whole."""
+
+    sequence: int
+    device_key: str
+    channel: str
+    source: str
+    destination: str
+    text: str
+    segments: int
+    group_id: str
+    network_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChange:
+    """A device is not as it was."""
+
+    sequence: int
+    device_key: str
+    state: str
+    reason: str
+    remedy: str
+    window: int
+    signal_percent: int
+    battery_percent: int
+    pairing_payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A fact that has no meaning here; `problem` says why."""
+
+    sequence: int
+    problem: str
+
+
+Fact = Report | Inbound | DeviceChange | Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class DriverFacts:
+    """Facts of one session, in the order of their numbers."""
+
+    driver_id: str
+    epoch: int
+    facts: Sequence[Fact]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A fact that was kept aside; its reason as in the driver protocol."""
+
+    sequence: int
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Applied:
+    """`acknowledged`: every fact up to it is committed. `superseded`: nothing of this session counts any more."""
+
+    acknowledged: int = 0
+    superseded: bool = False
+    rejected: list[Rejection] = field(default_factory=list)
+    announced: bool = False
+
+
+class _Rejected(Exception):
+    def __init__(self, reason: str, detail: str) -> None:
+        self.reason, self.detail = reason, detail
+
+
+def apply_facts(session: Session, batches: Sequence[DriverFacts], now_ms: int) -> list[Applied]:
+    """Apply facts of any number of sessions; one answer for each entry, in their order."""
+    drivers = _lock_drivers(session, {batch.driver_id for batch in batches})
+    application = _Application(session, now_ms, _messages_of(session, batches))
+    results = []
+    for batch in batches:
+        driver = drivers.get(batch.driver_id)
+        if driver is None or driver.epoch != batch.epoch:
+            results.append(Applied(superseded=True))
+            continue
+        results.append(application.apply(driver, batch.facts))
+    application.changes.save(session)
+    session.connection().execute(
+        update(_driver).where(_driver.c.id == bindparam("row_id")).values(applied_sequence=bindparam("new_sequence")),
+        [{"row_id": driver.id, "new_sequence": driver.applied_sequence} for driver in drivers.values()],
+    ) if drivers else None
+    return results
+
+
+class _Application:
+    """One transaction's worth of facts."""
+
+    def __init__(self, session: Session, now_ms: int, messages: dict[str, MessageRow]) -> None:
+        self.session = session
+        self.now_ms = now_ms
+        self.messages = messages
+        self.changes = MessageChanges(now_ms)
+
+    def apply(self, driver: DriverRow, facts: Sequence[Fact]) -> Applied:
+        result = Applied()
+        for fact in facts:
+            if fact.sequence <= driver.applied_sequence:
+                continue
+            try:
+                self._apply_one(driver, fact)
+            except _Rejected as rejected:
+                result.rejected.append(Rejection(fact.sequence, rejected.reason, rejected.detail))
+                self._keep_aside(driver, fact, rejected.reason)
+            driver.applied_sequence = fact.sequence
+        result.acknowledged = driver.applied_sequence
+        return result
+
+    def _apply_one(self, driver: DriverRow, fact: Fact) -> None:
+        match fact:
+            case Report():
+                self._report(driver, fact)
+            case Inbound():
+                self._inbound(driver, fact)
+            case DeviceChange():
+                self._device_change(driver, fact)
+            case Unreadable():
+                raise _Rejected("INVALID_FACT", fact.problem)
+
+    def _report(self, driver: DriverRow, report: Report) -> None:
+        parsed = parse_command_id(report.command_id)
+        message = self.messages.get(parsed[0]) if parsed else None
+        if parsed is None or message is None or message.driver_id != driver.id or parsed[1] > message.attempt:
+            raise _Rejected("UNKNOWN_COMMAND", f"This driver was never given the command {report.command_id[:64]!r}.")
+        if parsed[1] < message.attempt:
+            self.changes.note(message, "late_report", attempt=parsed[1], outcome=report.outcome)
+            return
+        if report.outcome is Evidence.DELIVERED:
+            self._delivered(message, report)
+        elif report.outcome is Evidence.FAILED:
+            self._failed(message, report)
+        else:
+            self._settled(message, report)
+
+    def _settled(self, message: MessageRow, report: Report) -> None:
+        reason = {Evidence.CANCELLED: REASON_CANCELLED, Evidence.UNKNOWN: REASON_UNKNOWN}.get(report.outcome)
+        moved = self.changes.move(message, report.outcome, reason=reason, detail=report.detail)
+        name = report.outcome.value if moved else "late_report"
+        references = ",".join(report.references) or None
+        outcome = None if moved else report.outcome.value
+        self.changes.note(message, name, attempt=message.attempt, references=references, outcome=outcome)
+
+    def _delivered(self, message: MessageRow, report: Report) -> None:
+        whole = (1 << message.segments) - 1
+        reported = sum(1 << (n - 1) for n in {n for n in report.segments if 1 <= n <= message.segments})
+        before = message.segments_delivered
+        message.segments_delivered = whole if not report.segments else before | reported
+        if message.segments_delivered == before:
+            return  # said twice
+        self.changes.touch(message)
+        shown = ",".join(map(str, report.segments)) or None
+        self.changes.note(message, "delivered", attempt=message.attempt, segments=shown)
+        if message.segments_delivered == whole:
+            self.changes.move(message, Evidence.DELIVERED)
+
+    def _failed(self, message: MessageRow, report: Report) -> None:
+        if message.state == State.SENDING and report.reason in RETRIED_REASONS:
+            hold(self.changes, message, report.reason)
+            return
+        evidence = {REASON_EXPIRED: Evidence.EXPIRED, REASON_CANCELLED: Evidence.CANCELLED}.get(
+            report.reason if message.state == State.SENDING else "", Evidence.FAILED
+        )
+        moved = self.changes.move(message, evidence, reason=report.reason, code=report.code, detail=report.detail)
+        outcome = None if moved else report.outcome.value
+        name = "failed" if moved else "late_report"
+        self.changes.note(
+            message, name, attempt=message.attempt, reason=report.reason, code=report.code or None, outcome=outcome
+        )
+
+    def _inbound(self, driver: DriverRow, fact: Inbound) -> None:
+        device = self._device(driver, fact.device_key)
+        row = {
+            "id": new_id(self.now_ms),
+            "tenant_id": driver.tenant_id,
+            "direction": "inbound",
+            "channel": fact.channel,
+            "device_id": device.id,
+            "source": fact.source,
+            "destination": fact.destination,
+            "body": fact.text,
+            "group_id": fact.group_id or None,
+            "origin": f"{driver.id}:{driver.journal_id}:{fact.sequence}",
+            "state": State.DELIVERED.value,
+            "encoding": count(fact.channel, fact.text).encoding,
+            "segments": fact.segments,
+            "segments_delivered": 0,
+            "attempt": 0,
+            "events": 0,
+            "sent_ms": fact.network_ms,
+            "delivered_ms": self.now_ms,
+            "not_after_ms": self.now_ms,
+            "created_ms": self.now_ms,
+        }
+        queries.insert_all(self.session, [row])
+        message = MessageRow(**row)
+        self.changes.announce_inbound(message)
+        self.changes.note(message, "received", device=device.id, segments=fact.segments)
+
+    def _device_change(self, driver: DriverRow, fact: DeviceChange) -> None:
+        device = self._device(driver, fact.device_key)
+        before, pairing_before = device.state, device.pairing_payload
+        device.state, device.state_reason, device.remedy = fact.state, fact.reason, fact.remedy
+        device.window, device.pairing_payload = fact.window, fact.pairing_payload
+        device.signal_percent, device.battery_percent = fact.signal_percent, fact.battery_percent
+        device.seen_ms = self.now_ms
+        self.session.add(device)
+        self.session.flush()
+        needs_person = fact.state == "attention" and (before != "attention" or fact.pairing_payload != pairing_before)
+        if needs_person:
+            self._announce_device(device, "device.attention")
+        elif fact.state == "online" and before in ("offline", "attention"):
+            self._announce_device(device, "device.online")
+
+    def _announce_device(self, device: DeviceRow, event_type: str) -> None:
+        self.changes.add_event(device_event(self.session, device, event_type, self.now_ms))
+
+    def _device(self, driver: DriverRow, key: str) -> DeviceRow:
+        query = select(DeviceRow).where(_device.c.driver_id == driver.id, _device.c.key == key)
+        device = self.session.execute(query).scalar_one_or_none()
+        if device is None:
+            raise _Rejected("UNKNOWN_DEVICE", f"This driver has no device with the key {key[:64]!r}.")
+        return device
+
+    def _keep_aside(self, driver: DriverRow, fact: Fact, reason: str) -> None:
+        row = {
+            "driver_id": driver.id,
+            "journal_id": driver.journal_id,
+            "sequence": fact.sequence,
+            "at_ms": self.now_ms,
+            "reason": reason,
+            "fact": json.dumps(asdict(fact)),
+        }
+        self.session.execute(insert(_rejected), [row])
+
+
+def device_event(session: Session, device: DeviceRow, event_type: str, now_ms: int) -> dict[str, object]:
+    """The row of an event about a device."""
+    numbers = session.execute(select(_address.c.number).where(_address.c.device_id == device.id)).scalars()
+    data = device_data(device, numbers=sorted(set(numbers)), at_ms=now_ms)
+    return events.new_event(event_type, tenant_id=device.tenant_id, at_ms=now_ms, data=data, device_id=device.id)
+
+
+def _lock_drivers(session: Session, driver_ids: set[str]) -> dict[str, DriverRow]:
+    rows = session.execute(select(_driver).where(_driver.c.id.in_(driver_ids)).order_by(_driver.c.id).with_for_update())
+    return {row.id: DriverRow(**row._mapping) for row in rows}
+
+
+def _messages_of(session: Session, batches: Sequence[DriverFacts]) -> dict[str, MessageRow]:
+    ids = set()
+    for batch in batches:
+        for fact in batch.facts:
+            parsed = parse_command_id(fact.command_id) if isinstance(fact, Report) else None
+            if parsed is not None:
+                ids.add(parsed[0])
+    return queries.load(session, ids) if ids else {}

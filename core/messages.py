@@ -1,0 +1,220 @@
+"""Use cases on messages: accept, look at, list, cancel.
+
+Owns what a caller may ask of messages. Plain functions over a session; knows neither proto nor transport.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlmodel import Session
+
+from core.errors import DeviceNotFound, ExternalIdConflict, InfiniReachError, NotCancellable, NotFound
+from core.ids import new_id
+from core.message_changes import MessageChanges
+from core.message_state import REASON_CANCELLED, REASON_DEVICE_REMOVED, WAITING, Evidence, State
+from core.segments import SegmentCount, count_segments
+from core.store import messages as queries
+from core.store.rows import AddressRow, MessageRow
+
+BATCH_MAX = 1000
+"""Messages in one call."""
+
+_address = AddressRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_message = queries.message
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to accept; its fields are valid by form. `sender` is what the API calls `from`."""
+
+    tenant_id: str
+    to: str
+    text: str
+    sender: str
+    channel: str
+    external_id: str | None = None
+    device_id: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`created` is False where external_id repeated an earlier message. `device_id` may have work now."""
+
+    message_id: str
+    created: bool
+    device_id: str
+
+
+def accept(
+    session: Session, items: Sequence[NewMessage], now_ms: int, ttl_ms: int
+) -> list[Accepted | InfiniReachError]:
+    """Accept up to BATCH_MAX messages in one transaction; one result each, in their order.
+
+    A result is an error (DeviceNotFound, ExternalIdConflict) where that message was refused; the others stand.
+    A repeated external_id with the same content answers the first message, also within one batch.
+    """
+    owners = _owners(session, items)
+    known = _by_external_id(session, items)
+    results: list[Accepted | InfiniReachError] = []
+    rows: list[dict[str, Any]] = []
+    for item in items:
+        key = (item.tenant_id, item.external_id)
+        if item.external_id is not None and key in known:
+            results.append(_repeat(item, known[key]))
+            continue
+        tenant_id, device_id = owners.get((item.channel, item.sender), ("", ""))
+        if tenant_id != item.tenant_id or (item.device_id and item.device_id != device_id):
+            results.append(DeviceNotFound(item.sender))
+            continue
+        row = _new_row(item, device_id, now_ms, ttl_ms)
+        rows.append(row)
+        if item.external_id is not None:
+            known[key] = row
+        results.append(Accepted(row["id"], created=True, device_id=device_id))
+    queries.insert_all(session, rows)
+    return results
+
+
+def owner_of(session: Session, item: NewMessage) -> str:
+    """The device that would send `item`. Raises DeviceNotFound."""
+    tenant_id, device_id = _owners(session, [item]).get((item.channel, item.sender), ("", ""))
+    if tenant_id != item.tenant_id or (item.device_id and item.device_id != device_id):
+        raise DeviceNotFound(item.sender)
+    return device_id
+
+
+def count(channel: str, text: str) -> SegmentCount:
+    """How `text` would go out on `channel`; a channel without segments has one, in no encoding."""
+    return count_segments(text) if channel == "sms" else SegmentCount("none", 1, len(text))
+
+
+def get(session: Session, tenant_id: str, message_id: str) -> MessageRow:
+    """One message of the tenant. Raises NotFound."""
+    where = (_message.c.id == message_id, _message.c.tenant_id == tenant_id)
+    row = session.execute(select(_message).where(*where)).first()
+    if row is None:
+        raise NotFound("There is no such message.")
+    return queries.as_record(row)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """What to list; None and empty mean any. Times are milliseconds, `until_ms` is exclusive."""
+
+    state: str = ""
+    channel: str = ""
+    direction: str = ""
+    sender: str = ""
+    recipient: str = ""
+    since_ms: int | None = None
+    until_ms: int | None = None
+    before_id: str = ""
+
+
+def list_messages(session: Session, tenant_id: str, wanted: MessageFilter, limit: int) -> list[MessageRow]:
+    """Up to `limit` messages of the tenant, newest first, with ids below `before_id` if that is given."""
+    query = select(_message).where(_message.c.tenant_id == tenant_id)
+    equal = {
+        "state": wanted.state,
+        "channel": wanted.channel,
+        "direction": wanted.direction,
+        "source": wanted.sender,
+        "destination": wanted.recipient,
+    }
+    for column, value in equal.items():
+        if value:
+            query = query.where(_message.c[column] == value)
+    if wanted.since_ms is not None:
+        query = query.where(_message.c.created_ms >= wanted.since_ms)
+    if wanted.until_ms is not None:
+        query = query.where(_message.c.created_ms < wanted.until_ms)
+    if wanted.before_id:
+        query = query.where(_message.c.id < wanted.before_id)
+    rows = session.execute(query.order_by(_message.c.id.desc()).limit(limit))
+    return [queries.as_record(row) for row in rows]
+
+
+def cancel(session: Session, tenant_id: str, message_id: str, now_ms: int) -> MessageRow:
+    """Withdraw a message that no driver has. Raises NotFound, NotCancellable."""
+    message = queries.load(session, [message_id]).get(message_id)
+    if message is None or message.tenant_id != tenant_id:
+        raise NotFound("There is no such message.")
+    if message.state not in WAITING:
+        raise NotCancellable(f"The message is {message.state} and can no longer be cancelled.")
+    changes = MessageChanges(now_ms)
+    changes.move(message, Evidence.CANCELLED, reason=REASON_CANCELLED, detail="Cancelled by its owner.")
+    changes.note(message, "cancelled")
+    changes.save(session)
+    return message
+
+
+def fail_waiting(session: Session, device_id: str, now_ms: int) -> int:
+    """Fail every message that waits for a device that is being removed; answers how many."""
+    changes = MessageChanges(now_ms)
+    where = (_message.c.device_id == device_id, queries.UNSETTLED, queries.WAITING)
+    rows = session.execute(select(_message).where(*where).with_for_update()).all()
+    for row in rows:
+        message = queries.as_record(row)
+        changes.move(message, Evidence.FAILED, reason=REASON_DEVICE_REMOVED, detail="Its device was removed.")
+        changes.note(message, "failed", reason=REASON_DEVICE_REMOVED)
+    changes.save(session)
+    return len(rows)
+
+
+def _owners(session: Session, items: Sequence[NewMessage]) -> dict[tuple[str, str], tuple[str, str]]:
+    numbers = {item.sender for item in items}
+    rows = session.execute(
+        select(_address.c.channel, _address.c.number, _address.c.tenant_id, _address.c.device_id).where(
+            _address.c.number.in_(numbers)
+        )
+    )
+    return {(channel, number): (tenant_id, device_id) for channel, number, tenant_id, device_id in rows}
+
+
+def _by_external_id(session: Session, items: Sequence[NewMessage]) -> dict[tuple[str, str | None], dict[str, Any]]:
+    wanted: dict[str, set[str]] = {}
+    for item in items:
+        if item.external_id is not None:
+            wanted.setdefault(item.tenant_id, set()).add(item.external_id)
+    known: dict[tuple[str, str | None], dict[str, Any]] = {}
+    columns = [_message.c[name] for name in ("id", "external_id", "device_id", "source", "destination", "body", "channel")]
+    for tenant_id, external_ids in wanted.items():
+        where = (_message.c.tenant_id == tenant_id, _message.c.external_id.in_(external_ids))
+        for row in session.execute(select(*columns).where(*where)).mappings():
+            known[tenant_id, row["external_id"]] = dict(row)
+    return known
+
+
+def _repeat(item: NewMessage, first: dict[str, Any]) -> Accepted | InfiniReachError:
+    content = (first["source"], first["destination"], first["body"], first["channel"])
+    if content != (item.sender, item.to, item.text, item.channel):
+        return ExternalIdConflict()
+    return Accepted(first["id"], created=False, device_id=first["device_id"])
+
+
+def _new_row(item: NewMessage, device_id: str, now_ms: int, ttl_ms: int) -> dict[str, Any]:
+    counted = count(item.channel, item.text)
+    return {
+        "id": new_id(now_ms),
+        "tenant_id": item.tenant_id,
+        "direction": "outbound",
+        "channel": item.channel,
+        "device_id": device_id,
+        "source": item.sender,
+        "destination": item.to,
+        "body": item.text,
+        "external_id": item.external_id,
+        "group_id": item.to if item.to.endswith("@g.us") else None,
+        "state": State.QUEUED.value,
+        "encoding": counted.encoding,
+        "segments": counted.segments,
+        "segments_delivered": 0,
+        "attempt": 0,
+        "events": 0,
+        "traceparent": item.traceparent,
+        "not_after_ms": now_ms + ttl_ms,
+        "created_ms": now_ms,
+    }

@@ -1,0 +1,1 @@
+"""Driver sessions: the core's end of the driver stream."""

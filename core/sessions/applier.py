@@ -1,0 +1,43 @@
+"""Facts of all sessions, applied together.
+
+Owns the drain of facts: what arrived while one transaction ran is the next one.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from core.clock import Clock
+from core.drain import Drain
+from core.facts import Applied, DriverFacts, apply_facts
+from core.store.engine import Store
+
+FRAMES_PER_TRANSACTION_MAX = 200
+"""Frames of facts in one transaction; keeps it short for the accepts that wait behind it."""
+
+FRAMES_WAITING_MAX = 20_000
+"""Frames waiting over all sessions; each session waits for its own before that."""
+
+
+class FactApplier:
+    """Applies facts in batches; `on_applied` is called after each commit, for whoever publishes events."""
+
+    def __init__(self, store: Store, clock: Clock, on_applied: Callable[[], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._on_applied = on_applied
+        self._drain: Drain[DriverFacts, Applied] = Drain(
+            self._apply, batch_max=FRAMES_PER_TRANSACTION_MAX, waiting_max=FRAMES_WAITING_MAX
+        )
+
+    def submit(self, facts: DriverFacts) -> asyncio.Future[Applied]:
+        """Have facts applied; the future answers after the commit."""
+        return self._drain.submit(facts)
+
+    async def run(self) -> None:
+        """Apply for ever; the owner cancels it."""
+        await self._drain.run()
+
+    async def _apply(self, batches: list[DriverFacts]) -> Sequence[Applied]:
+        applied = await self._store.run(apply_facts, batches, self._clock.now_ms())
+        self._on_applied()
+        return applied

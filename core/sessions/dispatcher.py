@@ -1,0 +1,102 @@
+"""One loop that hands queued messages to every device that has room.
+
+Owns when to claim. A hint says that a device may have work; losing one costs a poll interval, never a message.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+from core.clock import Clock
+from core.dispatch import Command, claim
+from core.errors import Unavailable
+from core.sessions.registry import Registry
+from core.store.engine import Store
+from core.store.messages import devices_with_queued
+
+DEVICES_PER_CLAIM_MAX = 1000
+"""Devices in one claim transaction."""
+
+COMMANDS_PER_CLAIM_MAX = 500
+"""Commands in one claim transaction; keeps it short for the accepts and facts that wait behind it."""
+
+
+class Dispatcher:
+    """Claims for all ready devices in one transaction after the other while there is work."""
+
+    def __init__(self, store: Store, registry: Registry, clock: Clock, poll_s: float) -> None:
+        self._store = store
+        self._registry = registry
+        self._clock = clock
+        self._poll_s = poll_s
+        self._hinted: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        self._stopping = False
+
+    def hint(self, device_ids: Iterable[str]) -> None:
+        """These devices may have queued messages, or room for some."""
+        for device_id in device_ids:
+            if self._registry.of_device(device_id) is not None:
+                self._hinted[device_id] = None
+        if self._hinted:
+            self._wake.set()
+
+    def room(self) -> None:
+        """Some window has room again; look at the hinted devices."""
+        if self._hinted:
+            self._wake.set()
+
+    def stop(self) -> None:
+        """Claim nothing more."""
+        self._stopping = True
+
+    async def run(self) -> None:
+        """Dispatch for ever; the owner cancels it."""
+        while True:
+            try:
+                async with asyncio.timeout(self._poll_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                if len(self._registry):
+                    self.hint(await self._store.read(devices_with_queued))
+            self._wake.clear()
+            try:
+                while not self._stopping and await self._claim_once():
+                    pass
+            except Unavailable:  # the poll finds these devices again
+                await asyncio.sleep(self._poll_s)
+
+    async def _claim_once(self) -> bool:
+        """One claim; True if there may be more to claim at once."""
+        ready, room = [], COMMANDS_PER_CLAIM_MAX
+        for device_id in list(self._hinted):
+            session = self._registry.of_device(device_id)
+            if session is None:
+                self._hinted.pop(device_id)
+                continue
+            device = session.ready(device_id)
+            if device is None:
+                continue
+            ready.append(device if device.free <= room else device.capped(room))
+            room -= ready[-1].free
+            if room <= 0 or len(ready) >= DEVICES_PER_CLAIM_MAX:
+                break
+        if not ready:
+            return False
+        for device in ready:  # a hint that arrives during the claim must not be lost with this one
+            self._hinted.pop(device.device_id)
+        claimed = await self._store.run(claim, ready, self._clock.now_ms())
+        for device in ready:
+            if device.device_id not in claimed.drained:
+                self._hinted[device.device_id] = None
+        self._registry.supersede(claimed.superseded)
+        self._send(claimed.commands)
+        return bool(claimed.commands)
+
+    def _send(self, commands: list[Command]) -> None:
+        by_driver: dict[str, list[Command]] = {}
+        for command in commands:
+            by_driver.setdefault(command.driver_id, []).append(command)
+        for driver_id, own in by_driver.items():
+            session = self._registry.of_driver(driver_id)
+            if session is not None:  # else it ended meanwhile: its next reconcile offers them again
+                session.offer(own)

@@ -1,0 +1,93 @@
+"""Queries on messages and their timelines.
+
+Hot paths read plain rows into mutable records and write them back in one statement for all, since loading them
+through the ORM costs more than the rest of a transaction. A record has the attributes of MessageRow.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+from sqlalchemy import Row, bindparam, insert, select, text, update
+from sqlmodel import Session
+
+from core.store.rows import MessageRow, TimelineRow
+
+message = MessageRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+timeline = TimelineRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+
+QUEUED = text("message.state = 'queued'")
+SENDING = text("message.state = 'sending'")
+HELD = text("message.state = 'scheduled'")
+WAITING = text("message.state IN ('queued', 'scheduled')")
+UNSETTLED = text("message.state IN ('queued', 'scheduled', 'sending')")
+"""Literal on purpose: a planner uses a partial index only for a condition that it can read."""
+
+_SAVED = (
+    "state", "failure_reason", "failure_code", "failure_detail", "hold_reason", "hold_until_ms", "segments",
+    "segments_delivered", "attempt", "driver_id", "epoch", "events", "claimed_ms", "sent_ms", "delivered_ms",
+    "failed_ms",
+)  # fmt: skip
+"""The columns that can change after a message was inserted."""
+
+_save = (
+    update(message)
+    .where(message.c.id == bindparam("row_id"))
+    .values({column: bindparam(f"new_{column}") for column in _SAVED})
+)
+
+
+def as_record(row: Row[Any]) -> MessageRow:
+    """A mutable record of a whole row."""
+    return cast(MessageRow, SimpleNamespace(**row._mapping))
+
+
+def load(session: Session, ids: Iterable[str]) -> dict[str, MessageRow]:
+    """Records of the messages that exist among `ids`, by id; locked against other writers."""
+    rows = session.execute(select(message).where(message.c.id.in_(list(ids))).with_for_update())
+    return {row.id: as_record(row) for row in rows}
+
+
+def insert_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert new messages; every dict has the same keys."""
+    if rows:
+        session.execute(insert(message), list(rows))
+
+
+def save_all(session: Session, records: Iterable[MessageRow]) -> None:
+    """Write back everything that can change of these records."""
+    changes = [
+        {"row_id": record.id, **{f"new_{column}": getattr(record, column) for column in _SAVED}} for record in records
+    ]
+    if changes:
+        session.connection().execute(_save, changes)
+
+
+def step(message_id: str, at_ms: int, name: str, attributes: dict[str, Any]) -> dict[str, Any]:
+    """A timeline row."""
+    return {"message_id": message_id, "at_ms": at_ms, "step": name, "attributes": json.dumps(attributes)}
+
+
+def append_steps(session: Session, steps: Sequence[dict[str, Any]]) -> None:
+    """Add steps to timelines, in this order."""
+    if steps:
+        session.execute(insert(timeline), list(steps))
+
+
+_DEVICES_WITH_QUEUED = text(
+    """
+    WITH RECURSIVE waiting(device_id) AS (
+        SELECT min(device_id) FROM message WHERE state = 'queued'
+        UNION ALL
+        SELECT (SELECT min(device_id) FROM message WHERE state = 'queued' AND device_id > waiting.device_id)
+        FROM waiting WHERE waiting.device_id IS NOT NULL
+    )
+    SELECT device_id FROM waiting WHERE device_id IS NOT NULL
+    """
+)
+
+
+def devices_with_queued(session: Session) -> list[str]:
+    """Devices that have queued messages; skips through the partial index, one step for each device."""
+    return list(session.execute(_DEVICES_WITH_QUEUED).scalars())
