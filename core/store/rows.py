@@ -260,7 +260,10 @@ class WebhookRow(SQLModel, table=True):
 
 
 class DeliveryRow(SQLModel, table=True):
-    """One event for one endpoint. `lease_token` fences the worker that has it; retries live in `due_ms`."""
+    """One event for one endpoint. `lease_token` fences the worker that has it; retries live in `due_ms`.
+
+    A lease does not move `due_ms`, so order survives a worker that died. `again`: no longer a first attempt.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (
@@ -268,7 +271,7 @@ class DeliveryRow(SQLModel, table=True):
         _one_of("state", DELIVERY_STATES),
         Index("delivery_of_webhook", "webhook_id", "id"),
         Index("delivery_of_message", "message_id"),
-        _pending("delivery_due", "webhook_id", "due_ms", "id", where="state = 'pending'"),
+        _pending("delivery_due", "webhook_id", "again", "due_ms", "id", where="state = 'pending'"),
         _pending("delivery_paused", "webhook_id", "id", where="state = 'paused'"),
     )
     id: str = Field(primary_key=True)
@@ -280,6 +283,7 @@ class DeliveryRow(SQLModel, table=True):
     replay: int = 0
     state: str
     attempts: int = 0
+    again: bool = False
     due_ms: int = _ms(nullable=False)
     lease_until_ms: int | None = _ms()
     lease_token: str | None = None
