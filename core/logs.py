@@ -1,7 +1,7 @@
 """How log events are written: one line each on stderr, JSON for machines or coloured text for people.
 
 Owns the set-up of structlog and of the standard library's loggers that dependencies use. Last before writing,
-every event passes `mask_secrets`: keys, tokens, numbers and texts of messages are not for logs, whoever logs them.
+every event passes `mask_secrets`: keys, tokens, numbers and texts of messages are not for logs, whoever does.
 """
 
 import logging
@@ -78,7 +78,7 @@ def _renderer(form: Literal["json", "console"]) -> Renderer:
 def _configure_dependencies(
     before: list[Processor], after: list[Processor], render: Renderer, level: int
 ) -> None:
-    """Write the libraries' warnings in the same form; what they say below that is of no use to an operator."""
+    """Write the libraries' warnings in the same form; no operator needs what is below that."""
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.add_logger_name, *before],
         processors=[
