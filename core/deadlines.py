@@ -4,7 +4,7 @@ Owns that no message waits for ever: every one reaches a final state by its dead
 """
 
 from sqlalchemy import or_, select
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from core.message_changes import MessageChanges
 from core.message_state import REASON_EXPIRED, REASON_UNKNOWN, Evidence
@@ -27,7 +27,7 @@ def release_held(session: Session, now_ms: int) -> set[str]:
     query = select(_message).where(*where).order_by(_message.c.hold_until_ms).limit(SWEEP_MAX)
     changes = MessageChanges(now_ms)
     devices = set()
-    for row in session.execute(query.with_for_update(skip_locked=True)):
+    for row in session.execute(query.with_for_update(skip_locked=True)).mappings():
         message = queries.as_record(row)
         changes.move(message, Evidence.RELEASED)
         devices.add(message.device_id)
@@ -40,7 +40,7 @@ def expire_due(session: Session, now_ms: int) -> int:
     where = (queries.UNSETTLED, queries.WAITING, _message.c.not_after_ms <= now_ms)
     query = select(_message).where(*where).order_by(_message.c.not_after_ms).limit(SWEEP_MAX)
     changes = MessageChanges(now_ms)
-    rows = session.execute(query.with_for_update(skip_locked=True)).all()
+    rows = session.execute(query.with_for_update(skip_locked=True)).mappings().all()
     for row in rows:
         message = queries.as_record(row)
         detail = "Its deadline passed before a device could send it."
@@ -58,9 +58,11 @@ def give_up_on_abandoned(session: Session, now_ms: int) -> int:
         _message.c.not_after_ms <= now_ms - ABANDON_AFTER_MS,
         or_(_driver.c.connected.is_(False), _driver.c.lease_until_ms <= now_ms),
     )
-    query = select(_message).join(_driver, _driver.c.id == _message.c.driver_id).where(*where).limit(SWEEP_MAX)
+    query = (
+        select(_message).join(_driver, _driver.c.id == _message.c.driver_id).where(*where).limit(SWEEP_MAX)
+    )
     changes = MessageChanges(now_ms)
-    rows = session.execute(query.with_for_update(skip_locked=True, of=_message)).all()
+    rows = session.execute(query.with_for_update(skip_locked=True, of=_message)).mappings().all()
     for row in rows:
         message = queries.as_record(row)
         detail = "Its driver took it and never came back."

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import and_, bindparam, or_, select, update
-from sqlmodel import Session, col
+from sqlalchemy.orm import Session
+from sqlmodel import col
 
 from core import events
 from core.dispatch import settled_elsewhere
@@ -109,7 +110,11 @@ def open_session(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> 
         )  # fmt: skip
     facts_missing = _place_in_journal(driver, hello)
     driver.kind, driver.version = hello.driver_kind, hello.driver_version
-    driver.token_id, driver.instance_id, driver.journal_id = hello.token_id, hello.instance_id, hello.journal_id
+    driver.token_id, driver.instance_id, driver.journal_id = (
+        hello.token_id,
+        hello.instance_id,
+        hello.journal_id,
+    )
     driver.epoch += 1
     driver.connected, driver.seen_ms, driver.lease_until_ms = True, now_ms, now_ms + lease_ms
     session.add(driver)
@@ -143,7 +148,9 @@ def _place_in_journal(driver: DriverRow, hello: Hello) -> int:
     return missing
 
 
-def _update_devices(session: Session, driver: DriverRow, hello: Hello, opened: OpenedSession, now_ms: int) -> None:
+def _update_devices(
+    session: Session, driver: DriverRow, hello: Hello, opened: OpenedSession, now_ms: int
+) -> None:
     rows = session.execute(select(DeviceRow).where(col(DeviceRow.driver_id) == driver.id)).scalars()
     known = {device.key: device for device in rows}
     happened: list[tuple[DeviceRow, str]] = []
@@ -158,7 +165,12 @@ def _update_devices(session: Session, driver: DriverRow, hello: Hello, opened: O
             happened.append((device, f"device.{offered.state}"))
         if device.state != offered.state:
             device.state_reason = device.remedy = device.pairing_payload = ""
-        device.state, device.window, device.seen_ms, device.deleted_ms = offered.state, offered.window, now_ms, None
+        device.state, device.window, device.seen_ms, device.deleted_ms = (
+            offered.state,
+            offered.window,
+            now_ms,
+            None,
+        )
         session.add(device)
         session.flush()
         opened.keys[device.id] = device.key
@@ -170,7 +182,9 @@ def _update_devices(session: Session, driver: DriverRow, hello: Hello, opened: O
             session.add(device)
             happened.append((device, "device.offline"))
     session.flush()
-    events.append(session, [device_event(session, device, event_type, now_ms) for device, event_type in happened])
+    events.append(
+        session, [device_event(session, device, event_type, now_ms) for device, event_type in happened]
+    )
 
 
 def _take_addresses(session: Session, device: DeviceRow, offered: Sequence[OfferedAddress]) -> list[Refusal]:
@@ -232,9 +246,13 @@ def close_session(session: Session, driver_id: str, epoch: int, now_ms: int) -> 
     )
 
 
-def renew_leases(session: Session, sessions: Sequence[tuple[str, int]], now_ms: int, lease_ms: int) -> set[str]:
+def renew_leases(
+    session: Session, sessions: Sequence[tuple[str, int]], now_ms: int, lease_ms: int
+) -> set[str]:
     """Renew the leases of live sessions (driver id, epoch); answers the drivers that have a newer session."""
-    rows = session.execute(select(_driver.c.id, _driver.c.epoch).where(_driver.c.id.in_([d for d, _ in sessions])))
+    rows = session.execute(
+        select(_driver.c.id, _driver.c.epoch).where(_driver.c.id.in_([d for d, _ in sessions]))
+    )
     epochs = {row.id: row.epoch for row in rows}
     live = [driver_id for driver_id, epoch in sessions if epochs.get(driver_id) == epoch]
     if live:

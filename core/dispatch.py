@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy import bindparam, select, update
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from core.ids import command_id
 from core.message_changes import MessageChanges
@@ -86,23 +86,29 @@ def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claime
         if epochs.get(device.driver_id) != device.epoch:
             claimed.superseded.add(device.driver_id)
             continue
-        waiting = _oldest_queued(session, device.device_id, device.free, now_ms) if device.device_id in enabled else []
+        waiting = (
+            _oldest_queued(session, device.device_id, device.free, now_ms)
+            if device.device_id in enabled
+            else []
+        )
         if len(waiting) < device.free:
             claimed.drained.add(device.device_id)
         for message in waiting:
             message.attempt += 1
             claimed.commands.append(_command(message, device.driver_id))
-            attributes = {"attempt": str(message.attempt), "device": device.device_id, "epoch": str(device.epoch)}
+            attributes = {
+                "attempt": str(message.attempt),
+                "device": device.device_id,
+                "epoch": str(device.epoch),
+            }
             steps.append(queries.step(message.id, now_ms, "claimed", attributes))
-            changes.append(
-                {
-                    "row_id": message.id,
-                    "new_attempt": message.attempt,
-                    "new_driver_id": device.driver_id,
-                    "new_epoch": device.epoch,
-                    "new_claimed_ms": now_ms,
-                }
-            )
+            changes.append({
+                "row_id": message.id,
+                "new_attempt": message.attempt,
+                "new_driver_id": device.driver_id,
+                "new_epoch": device.epoch,
+                "new_claimed_ms": now_ms,
+            })
     if changes:
         session.connection().execute(_claim, changes)
         queries.append_steps(session, steps)
@@ -136,7 +142,7 @@ def reconcile(
     changes = MessageChanges(now_ms)
     result = Reconciled([], {}, 0)
     lost = 0
-    for message in map(queries.as_record, rows):
+    for message in map(queries.as_record, rows.mappings()):
         command = _command(message, driver_id)
         if journal_lost:
             detail = "The driver's journal was lost; nobody can tell whether the message went out."
@@ -148,7 +154,9 @@ def reconcile(
         elif message.device_id in device_ids:
             result.offer.append(command)
             result.held.setdefault(message.device_id, []).append(command.command_id)
-            changes.note(message, "claimed", attempt=message.attempt, device=message.device_id, offered="again")
+            changes.note(
+                message, "claimed", attempt=message.attempt, device=message.device_id, offered="again"
+            )
         else:
             hold(changes, message, "device_away")
     changes.save(session)
@@ -197,7 +205,7 @@ def _oldest_queued(session: Session, device_id: str, limit: int, now_ms: int) ->
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
-    return [queries.as_record(row) for row in rows]
+    return [queries.as_record(row) for row in rows.mappings()]
 
 
 def _command(message: MessageRow, driver_id: str) -> Command:

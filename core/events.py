@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from core.ids import new_id
 from core.payloads import render
@@ -20,6 +20,7 @@ EVENT_TYPES = (
 """What a tenant can subscribe to."""
 
 _event = EventRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+
 
 def new_event(
     event_type: str,
@@ -52,8 +53,10 @@ def append(session: Session, events: Sequence[dict[str, Any]]) -> None:
 
 def unpublished(session: Session, limit: int) -> list[EventRow]:
     """Up to `limit` events that the relay has yet to publish, oldest first."""
-    rows = session.execute(select(_event).where(_event.c.position.is_(None)).order_by(_event.c.id).limit(limit))
-    return [EventRow(**row._mapping) for row in rows]
+    rows = session.execute(
+        select(_event).where(_event.c.position.is_(None)).order_by(_event.c.id).limit(limit)
+    )
+    return [EventRow(**row) for row in rows.mappings()]
 
 
 def mark_published(session: Session, event_ids: Sequence[str]) -> int:

@@ -7,15 +7,23 @@ before, or that comes from a superseded session, changes nothing. One that canno
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from sqlalchemy import bindparam, insert, select, update
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from core import events
 from core.dispatch import hold
 from core.ids import new_id, parse_command_id
 from core.message_changes import MessageChanges
-from core.message_state import REASON_CANCELLED, REASON_EXPIRED, REASON_UNKNOWN, RETRIED_REASONS, Evidence, State
+from core.message_state import (
+    REASON_CANCELLED,
+    REASON_EXPIRED,
+    REASON_UNKNOWN,
+    RETRIED_REASONS,
+    Evidence,
+    State,
+)
 from core.messages import count
 from core.payloads import device_data
 from core.store import messages as queries
@@ -107,7 +115,6 @@ class Applied:
     acknowledged: int = 0
     superseded: bool = False
     rejected: list[Rejection] = field(default_factory=list)
-    announced: bool = False
 
 
 class _Rejected(Exception):
@@ -128,7 +135,9 @@ def apply_facts(session: Session, batches: Sequence[DriverFacts], now_ms: int) -
         results.append(application.apply(driver, batch.facts))
     application.changes.save(session)
     session.connection().execute(
-        update(_driver).where(_driver.c.id == bindparam("row_id")).values(applied_sequence=bindparam("new_sequence")),
+        update(_driver)
+        .where(_driver.c.id == bindparam("row_id"))
+        .values(applied_sequence=bindparam("new_sequence")),
         [{"row_id": driver.id, "new_sequence": driver.applied_sequence} for driver in drivers.values()],
     ) if drivers else None
     return results
@@ -172,7 +181,9 @@ class _Application:
         parsed = parse_command_id(report.command_id)
         message = self.messages.get(parsed[0]) if parsed else None
         if parsed is None or message is None or message.driver_id != driver.id or parsed[1] > message.attempt:
-            raise _Rejected("UNKNOWN_COMMAND", f"This driver was never given the command {report.command_id[:64]!r}.")
+            raise _Rejected(
+                "UNKNOWN_COMMAND", f"This driver was never given the command {report.command_id[:64]!r}."
+            )
         if parsed[1] < message.attempt:
             self.changes.note(message, "late_report", attempt=parsed[1], outcome=report.outcome)
             return
@@ -211,16 +222,23 @@ class _Application:
         evidence = {REASON_EXPIRED: Evidence.EXPIRED, REASON_CANCELLED: Evidence.CANCELLED}.get(
             report.reason if message.state == State.SENDING else "", Evidence.FAILED
         )
-        moved = self.changes.move(message, evidence, reason=report.reason, code=report.code, detail=report.detail)
+        moved = self.changes.move(
+            message, evidence, reason=report.reason, code=report.code, detail=report.detail
+        )
         outcome = None if moved else report.outcome.value
         name = "failed" if moved else "late_report"
         self.changes.note(
-            message, name, attempt=message.attempt, reason=report.reason, code=report.code or None, outcome=outcome
+            message,
+            name,
+            attempt=message.attempt,
+            reason=report.reason,
+            code=report.code or None,
+            outcome=outcome,
         )
 
     def _inbound(self, driver: DriverRow, fact: Inbound) -> None:
         device = self._device(driver, fact.device_key)
-        row = {
+        row: dict[str, Any] = {
             "id": new_id(self.now_ms),
             "tenant_id": driver.tenant_id,
             "direction": "inbound",
@@ -256,7 +274,9 @@ class _Application:
         device.seen_ms = self.now_ms
         self.session.add(device)
         self.session.flush()
-        needs_person = fact.state == "attention" and (before != "attention" or fact.pairing_payload != pairing_before)
+        needs_person = fact.state == "attention" and (
+            before != "attention" or fact.pairing_payload != pairing_before
+        )
         if needs_person:
             self._announce_device(device, "device.attention")
         elif fact.state == "online" and before in ("offline", "attention"):
@@ -288,12 +308,16 @@ def device_event(session: Session, device: DeviceRow, event_type: str, now_ms: i
     """The row of an event about a device."""
     numbers = session.execute(select(_address.c.number).where(_address.c.device_id == device.id)).scalars()
     data = device_data(device, numbers=sorted(set(numbers)), at_ms=now_ms)
-    return events.new_event(event_type, tenant_id=device.tenant_id, at_ms=now_ms, data=data, device_id=device.id)
+    return events.new_event(
+        event_type, tenant_id=device.tenant_id, at_ms=now_ms, data=data, device_id=device.id
+    )
 
 
 def _lock_drivers(session: Session, driver_ids: set[str]) -> dict[str, DriverRow]:
-    rows = session.execute(select(_driver).where(_driver.c.id.in_(driver_ids)).order_by(_driver.c.id).with_for_update())
-    return {row.id: DriverRow(**row._mapping) for row in rows}
+    rows = session.execute(
+        select(_driver).where(_driver.c.id.in_(driver_ids)).order_by(_driver.c.id).with_for_update()
+    )
+    return {row["id"]: DriverRow(**row) for row in rows.mappings()}
 
 
 def _messages_of(session: Session, batches: Sequence[DriverFacts]) -> dict[str, MessageRow]:

@@ -6,7 +6,7 @@ Owns how a state change turns into a row, a timeline step and events. Callers lo
 
 from typing import Any
 
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from core import events
 from core.message_state import Evidence, State, announcements, next_state
@@ -50,7 +50,11 @@ class MessageChanges:
         was_sent = message.sent_ms is not None
         message.state = after.value
         message.hold_reason = message.hold_until_ms = None
-        message.failure_reason, message.failure_code, message.failure_detail = reason, code or None, detail or None
+        message.failure_reason, message.failure_code, message.failure_detail = (
+            reason,
+            code or None,
+            detail or None,
+        )
         message.failed_ms = self.now_ms if after in _FAILED else None
         if after in (State.SENT, State.DELIVERED):
             message.sent_ms = message.sent_ms or self.now_ms

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from core.errors import DeviceNotFound, ExternalIdConflict, InfiniReachError, NotCancellable, NotFound
 from core.ids import new_id
@@ -94,7 +94,7 @@ def count(channel: str, text: str) -> SegmentCount:
 def get(session: Session, tenant_id: str, message_id: str) -> MessageRow:
     """One message of the tenant. Raises NotFound."""
     where = (_message.c.id == message_id, _message.c.tenant_id == tenant_id)
-    row = session.execute(select(_message).where(*where)).first()
+    row = session.execute(select(_message).where(*where)).mappings().first()
     if row is None:
         raise NotFound("There is no such message.")
     return queries.as_record(row)
@@ -134,7 +134,7 @@ def list_messages(session: Session, tenant_id: str, wanted: MessageFilter, limit
     if wanted.before_id:
         query = query.where(_message.c.id < wanted.before_id)
     rows = session.execute(query.order_by(_message.c.id.desc()).limit(limit))
-    return [queries.as_record(row) for row in rows]
+    return [queries.as_record(row) for row in rows.mappings()]
 
 
 def cancel(session: Session, tenant_id: str, message_id: str, now_ms: int) -> MessageRow:
@@ -155,7 +155,7 @@ def fail_waiting(session: Session, device_id: str, now_ms: int) -> int:
     """Fail every message that waits for a device that is being removed; answers how many."""
     changes = MessageChanges(now_ms)
     where = (_message.c.device_id == device_id, queries.UNSETTLED, queries.WAITING)
-    rows = session.execute(select(_message).where(*where).with_for_update()).all()
+    rows = session.execute(select(_message).where(*where).with_for_update()).mappings().all()
     for row in rows:
         message = queries.as_record(row)
         changes.move(message, Evidence.FAILED, reason=REASON_DEVICE_REMOVED, detail="Its device was removed.")
@@ -174,13 +174,18 @@ def _owners(session: Session, items: Sequence[NewMessage]) -> dict[tuple[str, st
     return {(channel, number): (tenant_id, device_id) for channel, number, tenant_id, device_id in rows}
 
 
-def _by_external_id(session: Session, items: Sequence[NewMessage]) -> dict[tuple[str, str | None], dict[str, Any]]:
+def _by_external_id(
+    session: Session, items: Sequence[NewMessage]
+) -> dict[tuple[str, str | None], dict[str, Any]]:
     wanted: dict[str, set[str]] = {}
     for item in items:
         if item.external_id is not None:
             wanted.setdefault(item.tenant_id, set()).add(item.external_id)
     known: dict[tuple[str, str | None], dict[str, Any]] = {}
-    columns = [_message.c[name] for name in ("id", "external_id", "device_id", "source", "destination", "body", "channel")]
+    columns = [
+        _message.c[name]
+        for name in ("id", "external_id", "device_id", "source", "destination", "body", "channel")
+    ]
     for tenant_id, external_ids in wanted.items():
         where = (_message.c.tenant_id == tenant_id, _message.c.external_id.in_(external_ids))
         for row in session.execute(select(*columns).where(*where)).mappings():

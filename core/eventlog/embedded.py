@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import structlog
 from sqlalchemy import select
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from core.errors import InfiniReachError
 from core.eventlog.port import Handler, PublishedEvent

@@ -52,7 +52,9 @@ def read_hello(hello: session_pb2.Hello, *, tenant_id: str, token_id: str) -> He
         _require(len(getattr(hello, name)) <= 64, f"hello.{name}", "at most 64 characters")
     _require(hello.journal_id, "hello.journal_id", "required")
     _require(1 <= len(hello.devices) <= DEVICES_MAX, "hello.devices", f"1 to {DEVICES_MAX} devices")
-    _require(len(hello.open_commands) <= OPEN_COMMANDS_MAX, "hello.open_commands", f"at most {OPEN_COMMANDS_MAX}")
+    _require(
+        len(hello.open_commands) <= OPEN_COMMANDS_MAX, "hello.open_commands", f"at most {OPEN_COMMANDS_MAX}"
+    )
     _require(
         hello.first_unacknowledged_sequence <= hello.last_sequence + 1,
         "hello.first_unacknowledged_sequence",
@@ -83,14 +85,18 @@ def _read_device(device: session_pb2.DeviceDescription) -> OfferedDevice:
     for address in device.addresses:
         _require(address.channel in CHANNELS, "hello.devices.addresses.channel", "sms or whatsapp")
         _require(_E164.fullmatch(address.number), "hello.devices.addresses.number", "E.164 with a plus sign")
-        addresses.append(OfferedAddress(CHANNELS[address.channel], address.number, address.slot, address.ready))
+        addresses.append(
+            OfferedAddress(CHANNELS[address.channel], address.number, address.slot, address.ready)
+        )
     state = DEVICE_STATES.get(device.state, "degraded")
     return OfferedDevice(device.key, device.name, state, device.window, tuple(addresses))
 
 
 def read_facts(batch: fact_pb2.FactBatch) -> list[Fact]:
     """The facts of a frame in their order; one that has no meaning here becomes Unreadable."""
-    _require(1 <= len(batch.facts) <= FACTS_PER_FRAME_MAX, "facts", f"1 to {FACTS_PER_FRAME_MAX} facts in a frame")
+    _require(
+        1 <= len(batch.facts) <= FACTS_PER_FRAME_MAX, "facts", f"1 to {FACTS_PER_FRAME_MAX} facts in a frame"
+    )
     return [_read_fact(fact) for fact in batch.facts]
 
 
@@ -112,7 +118,9 @@ def _read_report(sequence: int, report: fact_pb2.CommandReport) -> Fact:
             references = tuple(reference[:64] for reference in report.submitted.segment_references[:255])
             return Report(sequence, report.command_id, Evidence.SUBMITTED, references=references)
         case "delivered":
-            return Report(sequence, report.command_id, Evidence.DELIVERED, segments=tuple(report.delivered.segments))
+            return Report(
+                sequence, report.command_id, Evidence.DELIVERED, segments=tuple(report.delivered.segments)
+            )
         case "failed":
             failed = report.failed
             reason = REASONS.get(failed.reason, "unspecified")
@@ -174,7 +182,9 @@ def write_commands(
     frames = []
     for start in range(0, len(commands), COMMANDS_PER_FRAME):
         chunk = [_write_command(command, keys) for command in commands[start : start + COMMANDS_PER_FRAME]]
-        frames.append(driver_service_pb2.ConnectResponse(send_commands=command_pb2.SendCommands(commands=chunk)))
+        frames.append(
+            driver_service_pb2.ConnectResponse(send_commands=command_pb2.SendCommands(commands=chunk))
+        )
     return frames
 
 
@@ -188,7 +198,7 @@ def _write_command(command: Command, keys: dict[str, str]) -> command_pb2.SendCo
         source=command.source,
         destination=command.destination,
         text=command_pb2.TextContent(
-            body=command.body, encoding=ENCODING_NUMBERS.get(command.encoding, 0), segments=command.segments
+            body=command.body, encoding=ENCODING_NUMBERS.get(command.encoding), segments=command.segments
         ),
         delivery_report_wanted=True,
         not_after=Timestamp(seconds=seconds, nanos=milliseconds * 1_000_000),

@@ -13,12 +13,28 @@ from google.protobuf.duration_pb2 import Duration
 
 from core.devices import Hello, OpenedSession
 from core.dispatch import Command, ReadyDevice, Reconciled
-from core.errors import FactNotApplicable, HelloMissing, ProtocolViolation, ReplayTimeout, SequenceGap, SilentTooLong
+from core.errors import (
+    FactNotApplicable,
+    HelloMissing,
+    ProtocolViolation,
+    ReplayTimeout,
+    SequenceGap,
+    SilentTooLong,
+)
 from core.facts import Applied, DeviceChange, DriverFacts, Fact, Report
 from core.sessions.frames import read_facts, read_hello, write_commands
 from infinireach.driver.v1 import driver_service_pb2, session_pb2
 
 Frame = driver_service_pb2.ConnectResponse
+
+
+AGREED_CAPABILITIES = (
+    session_pb2.CAPABILITY_DELIVERY_REPORTS,
+    session_pb2.CAPABILITY_INBOUND,
+    session_pb2.CAPABILITY_IDEMPOTENT_SUBMIT,
+    session_pb2.CAPABILITY_CANCEL,
+)
+"""What the core can do; a driver uses those of them that it has too."""
 
 
 class Phase(StrEnum):
@@ -87,7 +103,9 @@ class SessionProtocol:
         self._heard_s = now_s
         size = frame.ByteSize()
         if size > self._limits.frame_bytes_max:
-            raise ProtocolViolation(f"A frame of {size} bytes; at most {self._limits.frame_bytes_max} are allowed.")
+            raise ProtocolViolation(
+                f"A frame of {size} bytes; at most {self._limits.frame_bytes_max} are allowed."
+            )
         kind = frame.WhichOneof("frame")
         if self.phase is Phase.EXPECTING_HELLO:
             return self._receive_hello(frame, kind)
@@ -129,7 +147,9 @@ class SessionProtocol:
 
     def _welcome(self, opened: OpenedSession) -> Frame:
         refused = [
-            session_pb2.DeviceRefusal(device_key=refusal.device_key, number=refusal.number, detail=refusal.detail)
+            session_pb2.DeviceRefusal(
+                device_key=refusal.device_key, number=refusal.number, detail=refusal.detail
+            )
             for refusal in opened.refusals
         ]
         welcome = session_pb2.Welcome(
@@ -139,7 +159,7 @@ class SessionProtocol:
             heartbeat_timeout=_duration(self._limits.heartbeat_timeout_s),
             frame_bytes_max=self._limits.frame_bytes_max,
             unacknowledged_facts_max=self._limits.unacknowledged_facts_max,
-            capabilities=list(session_pb2.Capability.values())[1:],
+            capabilities=AGREED_CAPABILITIES,
             drop_command_ids=opened.drop_commands,
             refused_devices=refused,
         )

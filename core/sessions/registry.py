@@ -13,9 +13,17 @@ from core.errors import InfiniReachError, SessionSuperseded
 class LiveSession(Protocol):
     """What the registry and the dispatcher need of a session."""
 
-    driver_id: str
-    epoch: int
     token_id: str
+
+    @property
+    def driver_id(self) -> str:
+        """Its driver."""
+        ...
+
+    @property
+    def epoch(self) -> int:
+        """Its number."""
+        ...
 
     @property
     def device_ids(self) -> list[str]:

@@ -53,7 +53,9 @@ class SessionDependencies:
 class DriverSession:
     """Runs one stream until either side ends it. `read` answers None at the end of the driver's frames."""
 
-    def __init__(self, shared: SessionDependencies, *, tenant_id: str, token_id: str, read: Read, write: Write) -> None:
+    def __init__(
+        self, shared: SessionDependencies, *, tenant_id: str, token_id: str, read: Read, write: Write
+    ) -> None:
         self._shared = shared
         self._read_frame = read
         self._write_frame = write
@@ -208,7 +210,9 @@ class DriverSession:
         except InfiniReachError as verdict:
             self.close(verdict)
         if effects.reconcile:
-            self._reconciling = asyncio.create_task(self._guarded(self._reconcile()), name="session-reconcile")
+            self._reconciling = asyncio.create_task(
+                self._guarded(self._reconcile()), name="session-reconcile"
+            )
 
     async def _reconcile(self) -> None:
         protocol, shared = self._protocol, self._shared
@@ -234,8 +238,14 @@ class DriverSession:
             await self._wake.wait()
             self._wake.clear()
             while self._outgoing or self._protocol.acknowledged > self._acknowledged:
-                frame = self._outgoing.popleft() if self._outgoing else Frame(acknowledge=session_pb2.Acknowledge())
-                frame.acknowledged_sequence = self._acknowledged = max(self._acknowledged, self._protocol.acknowledged)
+                frame = (
+                    self._outgoing.popleft()
+                    if self._outgoing
+                    else Frame(acknowledge=session_pb2.Acknowledge())
+                )
+                frame.acknowledged_sequence = self._acknowledged = max(
+                    self._acknowledged, self._protocol.acknowledged
+                )
                 await self._write_frame(frame)
                 self._protocol.spoke(self._shared.clock.monotonic_s())
             if self._ended.is_set():

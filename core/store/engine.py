@@ -20,7 +20,7 @@ from typing import Any, TypeVar, TypeVarTuple
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from core.errors import Unavailable
 
@@ -156,7 +156,7 @@ class Store:
                     _run_in_savepoint(connection, job)
         except OperationalError as error:
             _fail_all(jobs, Unavailable(f"The database cannot commit: {error.orig}"))
-        except Exception as error:  # the writer must outlive whatever one batch met
+        except Exception as error:  # noqa: BLE001 - the writer must outlive whatever one batch met
             _fail_all(jobs, error)
 
 
@@ -168,7 +168,7 @@ def _run_in_savepoint(connection: Connection, job: _Job) -> None:
             session.flush()
     except OperationalError:
         raise  # disk full, I/O error, locked: the transaction as a whole is in doubt
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the job's own error, raised to whoever waits for it
         job.error = error
         connection.exec_driver_sql("ROLLBACK TO job")
     connection.exec_driver_sql("RELEASE job")

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sqlalchemy import Row, bindparam, insert, select, text, update
-from sqlmodel import Session
+from sqlalchemy import RowMapping, bindparam, insert, select, text, update
+from sqlalchemy.orm import Session
+from sqlmodel import col
 
-from core.store.rows import MessageRow, TimelineRow
+from core.store.rows import AttemptRow, DeliveryRow, MessageRow, TimelineRow
 
 message = MessageRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 timeline = TimelineRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
@@ -38,15 +39,15 @@ _save = (
 )
 
 
-def as_record(row: Row[Any]) -> MessageRow:
+def as_record(row: RowMapping) -> MessageRow:
     """A mutable record of a whole row."""
-    return cast(MessageRow, SimpleNamespace(**row._mapping))
+    return cast(MessageRow, SimpleNamespace(**row))
 
 
 def load(session: Session, ids: Iterable[str]) -> dict[str, MessageRow]:
     """Records of the messages that exist among `ids`, by id; locked against other writers."""
     rows = session.execute(select(message).where(message.c.id.in_(list(ids))).with_for_update())
-    return {row.id: as_record(row) for row in rows}
+    return {row["id"]: as_record(row) for row in rows.mappings()}
 
 
 def insert_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
@@ -58,7 +59,8 @@ def insert_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 def save_all(session: Session, records: Iterable[MessageRow]) -> None:
     """Write back everything that can change of these records."""
     changes = [
-        {"row_id": record.id, **{f"new_{column}": getattr(record, column) for column in _SAVED}} for record in records
+        {"row_id": record.id, **{f"new_{column}": getattr(record, column) for column in _SAVED}}
+        for record in records
     ]
     if changes:
         session.connection().execute(_save, changes)
@@ -91,3 +93,23 @@ _DEVICES_WITH_QUEUED = text(
 def devices_with_queued(session: Session) -> list[str]:
     """Devices that have queued messages; skips through the partial index, one step for each device."""
     return list(session.execute(_DEVICES_WITH_QUEUED).scalars())
+
+
+def timeline_of(session: Session, message_id: str) -> list[TimelineRow]:
+    """The stored steps of a message, oldest first."""
+    return list(
+        session.execute(
+            select(TimelineRow).where(timeline.c.message_id == message_id).order_by(timeline.c.id)
+        ).scalars()
+    )
+
+
+def webhook_attempts_of(session: Session, message_id: str) -> list[tuple[DeliveryRow, AttemptRow]]:
+    """Attempts to tell webhooks of a message, oldest first."""
+    query = (
+        select(DeliveryRow, AttemptRow)
+        .join(AttemptRow, col(AttemptRow.delivery_id) == col(DeliveryRow.id))
+        .where(col(DeliveryRow.message_id) == message_id)
+        .order_by(col(AttemptRow.at_ms))
+    )
+    return [(delivery, attempt) for delivery, attempt in session.execute(query)]

@@ -45,7 +45,7 @@ def _ms(*, nullable: bool = True, default: int | None = None):
 class TenantRow(SQLModel, table=True):
     """A customer."""
 
-    __tablename__ = "tenant"
+    __tablename__ = "tenant"  # pyright: ignore[reportAssignmentType]
     id: str = Field(primary_key=True)
     name: str = Field(unique=True)
     per_minute: int
@@ -55,7 +55,7 @@ class TenantRow(SQLModel, table=True):
 class ApiKeyRow(SQLModel, table=True):
     """An API key; `lookup` is its public id, or a digest of an imported key of another shape."""
 
-    __tablename__ = "api_key"
+    __tablename__ = "api_key"  # pyright: ignore[reportAssignmentType]
     id: str = Field(primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id", index=True)
     name: str = ""
@@ -71,7 +71,7 @@ class ApiKeyRow(SQLModel, table=True):
 class DriverTokenRow(SQLModel, table=True):
     """A credential of drivers of one tenant."""
 
-    __tablename__ = "driver_token"
+    __tablename__ = "driver_token"  # pyright: ignore[reportAssignmentType]
     id: str = Field(primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id", index=True)
     name: str
@@ -84,7 +84,7 @@ class DriverTokenRow(SQLModel, table=True):
 class DriverRow(SQLModel, table=True):
     """A driver process of a tenant. `epoch` fences its sessions, `applied_sequence` is where its facts stand."""
 
-    __tablename__ = "driver"
+    __tablename__ = "driver"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (UniqueConstraint("tenant_id", "name"),)
     id: str = Field(primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id")
@@ -105,7 +105,7 @@ class DriverRow(SQLModel, table=True):
 class DeviceRow(SQLModel, table=True):
     """A modem, phone or account. Deleted ones keep their row: messages name them."""
 
-    __tablename__ = "device"
+    __tablename__ = "device"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (UniqueConstraint("driver_id", "key"), _one_of("state", DEVICE_STATES))
     id: str = Field(primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id", index=True)
@@ -128,7 +128,7 @@ class DeviceRow(SQLModel, table=True):
 class AddressRow(SQLModel, table=True):
     """Who owns a number: one device over all tenants."""
 
-    __tablename__ = "address"
+    __tablename__ = "address"  # pyright: ignore[reportAssignmentType]
     channel: str = Field(primary_key=True)
     number: str = Field(primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id")
@@ -140,7 +140,7 @@ class AddressRow(SQLModel, table=True):
 class MessageRow(SQLModel, table=True):
     """One message. While `sending`, `attempt` names the open command and `driver_id` who has it."""
 
-    __tablename__ = "message"
+    __tablename__ = "message"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
         UniqueConstraint("tenant_id", "external_id"),
         UniqueConstraint("origin"),
@@ -189,7 +189,7 @@ class MessageRow(SQLModel, table=True):
 class TimelineRow(SQLModel, table=True):
     """One step of a message's life; `attributes` is a JSON object of strings."""
 
-    __tablename__ = "timeline"
+    __tablename__ = "timeline"  # pyright: ignore[reportAssignmentType]
     id: int | None = Field(default=None, sa_column=Column(_ROW_NUMBER, primary_key=True, autoincrement=True))
     message_id: str = Field(index=True)
     at_ms: int = _ms(nullable=False)
@@ -200,7 +200,7 @@ class TimelineRow(SQLModel, table=True):
 class RejectedFactRow(SQLModel, table=True):
     """A fact that could not be applied, kept as evidence."""
 
-    __tablename__ = "rejected_fact"
+    __tablename__ = "rejected_fact"  # pyright: ignore[reportAssignmentType]
     driver_id: str = Field(primary_key=True)
     journal_id: str = Field(primary_key=True)
     sequence: int = Field(primary_key=True, sa_type=BigInteger)
@@ -212,7 +212,7 @@ class RejectedFactRow(SQLModel, table=True):
 class EventRow(SQLModel, table=True):
     """Something a tenant is told. `body` never changes; `position` is given once, on publication."""
 
-    __tablename__ = "event"
+    __tablename__ = "event"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
         UniqueConstraint("position"),
         Index("event_feed", "tenant_id", "position"),
@@ -232,7 +232,7 @@ class EventRow(SQLModel, table=True):
 class LogOffsetRow(SQLModel, table=True):
     """How far a consumer of the embedded event log has come."""
 
-    __tablename__ = "log_offset"
+    __tablename__ = "log_offset"  # pyright: ignore[reportAssignmentType]
     consumer: str = Field(primary_key=True)
     position: int = Field(sa_type=BigInteger)
 
@@ -240,7 +240,7 @@ class LogOffsetRow(SQLModel, table=True):
 class WebhookRow(SQLModel, table=True):
     """An endpoint. `secret` is sealed (core.vault); `version` changes with everything that a connection depends on."""
 
-    __tablename__ = "webhook"
+    __tablename__ = "webhook"  # pyright: ignore[reportAssignmentType]
     id: str = Field(primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id", index=True)
     url: str = Field(sa_type=Text)
@@ -265,7 +265,7 @@ class DeliveryRow(SQLModel, table=True):
     A lease does not move `due_ms`, so order survives a worker that died. `again`: no longer a first attempt.
     """
 
-    __tablename__ = "delivery"
+    __tablename__ = "delivery"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
         UniqueConstraint("event_id", "webhook_id", "replay"),
         _one_of("state", DELIVERY_STATES),
@@ -294,7 +294,7 @@ class DeliveryRow(SQLModel, table=True):
 class AttemptRow(SQLModel, table=True):
     """One attempt of a delivery."""
 
-    __tablename__ = "delivery_attempt"
+    __tablename__ = "delivery_attempt"  # pyright: ignore[reportAssignmentType]
     delivery_id: str = Field(primary_key=True)
     number: int = Field(primary_key=True)
     at_ms: int = _ms(nullable=False)

@@ -1,0 +1,73 @@
+"""DriverService: authenticates a driver, runs its session, ends the stream once.
+
+Owns the credential and the status that a stream ends with. What happens in between is the session's.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import structlog
+from grpc_status import rpc_status
+
+from core.accounts import resolve_driver_token
+from core.api.identity import AUTHORIZATION, request_id, text_of
+from core.api.status import status_of
+from core.errors import InfiniReachError, Unauthenticated, Unavailable
+from core.sessions.session import DriverSession, SessionDependencies
+from infinireach.driver.v1 import driver_service_pb2, driver_service_pb2_grpc
+
+log = structlog.get_logger()
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class DriverService(driver_service_pb2_grpc.DriverServiceServicer):
+    """Serves driver streams. Written as a coroutine with one reader and one writer: a generator could write only
+    when it yields."""
+
+    def __init__(self, shared: SessionDependencies) -> None:
+        self._shared = shared
+        self.stopping = False
+
+    async def Connect(
+        self, request_iterator: AsyncIterator[driver_service_pb2.ConnectRequest], context: Context
+    ) -> None:
+        """One stream is one session; see driver_service.proto."""
+        error: InfiniReachError | None = None
+        try:
+            await self._serve(context)
+        except InfiniReachError as ended:
+            error = ended
+        if error is not None:  # abort raises; nothing may follow it
+            status = rpc_status.to_status(
+                status_of(error, request_id(text_of(context.invocation_metadata() or ())))
+            )
+            await context.abort_with_status(status)
+
+    async def _serve(self, context: Context) -> None:
+        if self.stopping:
+            raise Unavailable("The core is about to stop; connect again.")
+        tenant_id, token_id = await self._authenticate(context)
+        session = DriverSession(
+            self._shared,
+            tenant_id=tenant_id,
+            token_id=token_id,
+            read=lambda: _read(context),
+            write=context.write,
+        )
+        await session.run()
+
+    async def _authenticate(self, context: Context) -> tuple[str, str]:
+        given = text_of(context.invocation_metadata() or ()).get(AUTHORIZATION, "")
+        scheme, _, token = given.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise Unauthenticated("A driver presents its token as `authorization: Bearer <token>`.")
+        shared = self._shared
+        row = await shared.store.run(resolve_driver_token, token.strip(), shared.clock.now_ms())
+        return row.tenant_id, row.id
+
+
+async def _read(context: Context) -> driver_service_pb2.ConnectRequest | None:
+    frame = await context.read()
+    return None if frame is grpc.aio.EOF else frame

@@ -1,0 +1,107 @@
+"""What time does by itself: holds end, deadlines pass, leases are renewed, silent drivers' devices go offline.
+
+Owns the rhythm. Each duty is one use case in a transaction of its own; one that fails is tried at its next turn.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from core.clock import Clock
+from core.deadlines import expire_due, give_up_on_abandoned, release_held
+from core.devices import mark_away, renew_leases, revoked_tokens
+from core.errors import InfiniReachError, Unauthenticated
+from core.eventlog.relay import Relay
+from core.sessions.dispatcher import Dispatcher
+from core.sessions.registry import Registry
+from core.store.engine import Store
+
+log = structlog.get_logger()
+
+DEADLINES_EVERY_S = 1.0
+PRESENCE_EVERY_S = 1.0
+TOKENS_EVERY_S = 2.0
+"""A revoked token's streams end within 5 s."""
+
+ABANDONED_EVERY_S = 60.0
+
+
+class Sweeper:
+    """Runs the duties until it is cancelled."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        registry: Registry,
+        dispatcher: Dispatcher,
+        relay: Relay,
+        lease_s: float,
+        offline_after_s: float,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self._relay = relay
+        self._lease_s = lease_s
+        self._offline_after_s = offline_after_s
+
+    async def run(self) -> None:
+        """Do every duty at its rhythm, for ever."""
+        duties = (
+            (self.deadlines, DEADLINES_EVERY_S),
+            (self.presence, PRESENCE_EVERY_S),
+            (self.leases, self._lease_s / 3),
+            (self.tokens, TOKENS_EVERY_S),
+            (self.abandoned, ABANDONED_EVERY_S),
+        )
+        async with asyncio.TaskGroup() as group:
+            for duty, every_s in duties:
+                group.create_task(_repeat(duty, every_s), name=f"sweep-{duty.__name__}")
+
+    async def deadlines(self) -> None:
+        """Queue what is no longer held, expire what is too late."""
+        now_ms = self._clock.now_ms()
+        self._dispatcher.hint(await self._store.run(release_held, now_ms))
+        if await self._store.run(expire_due, now_ms):
+            self._relay.wake()
+
+    async def presence(self) -> None:
+        """Mark devices offline whose driver is gone."""
+        if await self._store.run(mark_away, self._clock.now_ms(), round(self._offline_after_s * 1000)):
+            self._relay.wake()
+
+    async def leases(self) -> None:
+        """Renew the leases of live sessions; close those that a newer one has superseded."""
+        live = [(session.driver_id, session.epoch) for session in self._registry.sessions()]
+        if live:
+            lease_ms = round(self._lease_s * 1000)
+            self._registry.supersede(
+                await self._store.run(renew_leases, live, self._clock.now_ms(), lease_ms)
+            )
+
+    async def tokens(self) -> None:
+        """Close the streams of revoked tokens."""
+        sessions = self._registry.sessions()
+        if sessions:
+            revoked = await self._store.read(revoked_tokens, list({session.token_id for session in sessions}))
+            for session in sessions:
+                if session.token_id in revoked:
+                    session.close(Unauthenticated("The driver token was revoked."))
+
+    async def abandoned(self) -> None:
+        """Settle what a driver took and never came back with."""
+        if await self._store.run(give_up_on_abandoned, self._clock.now_ms()):
+            self._relay.wake()
+
+
+async def _repeat(duty: Callable[[], Awaitable[None]], every_s: float) -> None:
+    while True:
+        await asyncio.sleep(every_s)
+        try:
+            await duty()
+        except InfiniReachError as error:
+            log.warning("sweep.failed", reason=error.reason, detail=error.message)
