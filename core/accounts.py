@@ -1,13 +1,13 @@
 """Use cases on accounts: tenants, their API keys and the tokens of their drivers.
 
-Owns what a credential is worth: whose it is, what it may do, until when. Credentials are kept as SHA-256 and shown
-once, when they are made. Knows neither proto nor transport nor caches.
+Owns what a credential is worth: whose it is, what it may do, until when. Credentials are kept as SHA-256 and
+shown once, when they are made. Knows neither proto nor transport nor caches.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlmodel import Session
+from sqlalchemy.orm import Session
 
 from core import credentials
 from core.credentials import API_KEY_PREFIX, DRIVER_TOKEN_PREFIX, Credential
@@ -43,7 +43,7 @@ class ApiKeyRecord:
     per_minute: int
 
 
-def create_tenant(session: Session, name: str, *, per_minute: int, now_ms: int) -> TenantRow:
+def create_tenant(session: Session, name: str, per_minute: int, now_ms: int) -> TenantRow:
     """Make a tenant. Raises AlreadyExists if the name is taken."""
     if queries.tenant_named(session, name) is not None:
         raise AlreadyExists(f"There is a tenant named {name} already.")
@@ -66,7 +66,7 @@ def find_tenant(session: Session, name: str) -> TenantRow:
     return tenant
 
 
-def create_api_key(session: Session, new: NewApiKey, *, now_ms: int) -> tuple[ApiKeyRecord, str]:
+def create_api_key(session: Session, new: NewApiKey, now_ms: int) -> tuple[ApiKeyRecord, str]:
     """Make an API key; answers its record and the key, which is never to be had again.
 
     Raises NotFound if there is no such tenant, InvalidArgument if the expiry has passed.
@@ -76,17 +76,19 @@ def create_api_key(session: Session, new: NewApiKey, *, now_ms: int) -> tuple[Ap
     return _add_api_key(session, new, _own(key, API_KEY_PREFIX), now_ms), key
 
 
-def import_api_key(session: Session, new: NewApiKey, key: str, *, now_ms: int) -> ApiKeyRecord:
+def import_api_key(session: Session, new: NewApiKey, key: str, now_ms: int) -> ApiKeyRecord:
     """Take over a key that was made elsewhere, by this software or another.
 
-    Raises InvalidArgument if it is not 16 to 255 printable characters, or starts like one of ours and is none;
+    Raises InvalidArgument if it is not 8 to 255 printable characters, or starts like one of ours and is none;
     AlreadyExists if it is known here.
     """
     _check_expiry(new, now_ms)
     credential = credentials.parse(key, API_KEY_PREFIX) or credentials.parse_foreign(key)
     if credential is None:
         raise InvalidArgument([
-            FieldViolation("key", "must be 16 to 255 printable ASCII characters without space, or a whole irk_ key")
+            FieldViolation(
+                "key", "must be a whole irk_ key, or 8 to 255 printable ASCII characters without space"
+            )
         ])
     if session.get(ApiKeyRow, credential.public_id) is not None:
         raise AlreadyExists("This key is known already.")
@@ -100,7 +102,7 @@ def list_api_keys(session: Session, tenant_id: str) -> list[ApiKeyRecord]:
     return [_record(row, rate) for row in queries.api_keys(session, tenant_id)]
 
 
-def revoke_api_key(session: Session, tenant_id: str, key_id: str, *, now_ms: int) -> ApiKeyRecord:
+def revoke_api_key(session: Session, tenant_id: str, key_id: str, now_ms: int) -> ApiKeyRecord:
     """Revoke an API key for good; again changes nothing. Raises NotFound."""
     found = queries.api_key_and_rate(session, key_id)
     if found is None or found[0].tenant_id != tenant_id:
@@ -113,14 +115,14 @@ def revoke_api_key(session: Session, tenant_id: str, key_id: str, *, now_ms: int
 
 
 def read_api_key(key: str) -> Credential:
-    """Where to look for an API key. Raises Unauthenticated, without asking the database, if it cannot be one."""
+    """Where to look for an API key. Raises Unauthenticated, before any query, if it cannot be one."""
     credential = credentials.parse(key, API_KEY_PREFIX) or credentials.parse_foreign(key)
     if credential is None:
         raise Unauthenticated("The API key is malformed.")
     return credential
 
 
-def resolve_api_key(session: Session, credential: Credential, *, now_ms: int) -> ApiKeyRecord:
+def resolve_api_key(session: Session, credential: Credential, now_ms: int) -> ApiKeyRecord:
     """The live key that `credential` is. Raises Unauthenticated if it is unknown, revoked or expired."""
     found = queries.api_key_and_rate(session, credential.public_id)
     if found is None or not credential.matches(found[0].secret_sha256):
@@ -137,17 +139,19 @@ def is_live(row: ApiKeyRow, now_ms: int) -> bool:
 
 
 def use_is_due(row: ApiKeyRow | DriverTokenRow, now_ms: int) -> bool:
-    """Whether `note_api_key_use` or `note_driver_token_use` would write anything."""
+    """Whether the use of a credential at `now_ms` is worth a write."""
     return row.last_used_ms is None or row.last_used_ms <= now_ms - USE_NOTED_EVERY_MS
 
 
 def note_api_key_use(session: Session, key_id: str, now_ms: int) -> None:
     """Remember that the key was used; at most one write a minute."""
-    queries.note_use(session, ApiKeyRow, key_id, now_ms=now_ms, every_ms=USE_NOTED_EVERY_MS)
+    queries.note_use(session, key_id, now_ms, USE_NOTED_EVERY_MS)
 
 
-def create_driver_token(session: Session, tenant_id: str, name: str, *, now_ms: int) -> tuple[DriverTokenRow, str]:
-    """Make a driver token; answers its record and the token, which is never to be had again. Raises NotFound."""
+def create_driver_token(
+    session: Session, tenant_id: str, name: str, now_ms: int
+) -> tuple[DriverTokenRow, str]:
+    """Make a driver token; answers its record and the token, shown only here. Raises NotFound."""
     _check_tenant(session, tenant_id)
     token = _unused(session, DriverTokenRow, DRIVER_TOKEN_PREFIX)
     credential = _own(token, DRIVER_TOKEN_PREFIX)
@@ -168,7 +172,7 @@ def list_driver_tokens(session: Session, tenant_id: str) -> Sequence[DriverToken
     return queries.driver_tokens(session, tenant_id)
 
 
-def revoke_driver_token(session: Session, tenant_id: str, token_id: str, *, now_ms: int) -> None:
+def revoke_driver_token(session: Session, tenant_id: str, token_id: str, now_ms: int) -> None:
     """Revoke a driver token for good. Raises NotFound, also if it was revoked before."""
     row = session.get(DriverTokenRow, token_id)
     if row is None or row.tenant_id != tenant_id or row.revoked_ms is not None:
@@ -192,11 +196,6 @@ def resolve_driver_token(session: Session, token: str, now_ms: int) -> DriverTok
         row.last_used_ms = now_ms
         session.add(row)
     return row
-
-
-def live_driver_tokens(session: Session, token_ids: Sequence[str]) -> set[str]:
-    """Those of `token_ids` that are not revoked; a core asks it of the streams that it serves."""
-    return queries.live_driver_tokens(session, token_ids)
 
 
 def _add_api_key(session: Session, new: NewApiKey, credential: Credential, now_ms: int) -> ApiKeyRecord:

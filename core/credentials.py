@@ -1,11 +1,11 @@
 """The form of API keys (`irk_`) and driver tokens (`ird_`), and how they are compared.
 
-Owns the format: prefix, 8 characters of public id, 32 of secret, 6 of checksum, all base62. The checksum lets a
-scanner of leaked secrets, and us, tell a real credential from a made-up one without asking a database. Knows
-nothing of tenants or storage.
+Owns the format: prefix, 8 characters of public id, 32 of secret, 6 of checksum, all base62. The checksum lets
+a scanner of leaked secrets, and us, tell a real credential from a made-up one without asking a database.
+Knows nothing of tenants or storage.
 
-The secret's 190 random bits are why one SHA-256 is enough at rest: there is nothing to guess and so nothing to slow
-down.
+The secret's 190 random bits are why one SHA-256 is enough at rest: there is nothing to guess and so nothing
+to slow down.
 """
 
 import hashlib
@@ -25,11 +25,13 @@ PUBLIC_ID_CHARACTERS = 8
 SECRET_CHARACTERS = 32
 CHECKSUM_CHARACTERS = 6
 
-FOREIGN_CHARACTERS_MIN = 16
+FOREIGN_CHARACTERS_MIN = 8
 FOREIGN_CHARACTERS_MAX = 255
-"""Bounds of a key that another system made; a shorter one could be guessed from its digest."""
+"""Bounds of a key that another system made; how hard it is to guess is that system's doing."""
 
-_OURS = re.compile(r"(?P<signed>(?P<prefix>ir[kd]_)(?P<id>[0-9A-Za-z]{8})[0-9A-Za-z]{32})(?P<checksum>[0-9A-Za-z]{6})")
+_OURS = re.compile(
+    r"(?P<signed>(?P<prefix>ir[kd]_)(?P<id>[0-9A-Za-z]{8})[0-9A-Za-z]{32})(?P<checksum>[0-9A-Za-z]{6})"
+)
 _FOREIGN = re.compile(rf"[\x21-\x7e]{{{FOREIGN_CHARACTERS_MIN},{FOREIGN_CHARACTERS_MAX}}}")
 
 
@@ -61,15 +63,15 @@ def parse(text: str, prefix: str) -> Credential | None:
 
 
 def parse_foreign(text: str) -> Credential | None:
-    """Read a key that another system made, at least 16 printable ASCII characters without space.
+    """Read a key that another system made, 8 to 255 printable ASCII characters without space.
 
-    None if it cannot be one; what starts like a credential of ours is never foreign. Its public id is the beginning
-    of its digest, from which the key cannot be told.
+    None if it cannot be one; what starts like a credential of ours is never foreign. Its public id is the
+    beginning of its digest, from which the key cannot be told.
     """
     if text.startswith(PREFIXES) or _FOREIGN.fullmatch(text) is None:
         return None
     digest = _sha256(text)
-    return Credential(_base62(int.from_bytes(digest[:5]), PUBLIC_ID_CHARACTERS), digest)
+    return Credential(_base62(int.from_bytes(digest[:6]) >> 1, PUBLIC_ID_CHARACTERS), digest)
 
 
 def checksum(signed: str) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from core.accounts import ADMIN_SCOPE
 from core.errors import FieldViolation, InvalidArgument, Unauthenticated
 from core.ids import is_id
 
@@ -23,10 +24,6 @@ API_KEY = "x-api-key"
 API_KEY_ID = "x-api-key-id"
 TENANT_ID = "x-tenant-id"
 REQUEST_ID = "x-request-id"
-
-SCOPES = ("messages:send", "messages:read", "devices", "webhooks", "admin")
-ADMIN_SCOPE = "admin"
-"""Implies all other scopes."""
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _API_KEY_ID = re.compile(r"[0-9A-Za-z]{1,64}")
