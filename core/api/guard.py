@@ -2,7 +2,7 @@
 
 Owns the order of these steps. Knows no service and no resource. A service is written as
 
-    class MessagesService:
+    class MessagesService(messages_service_pb2_grpc.MessagesServiceServicer):
         def __init__(self, identity: Identity, ...) -> None:
             self.identity = identity
 
@@ -10,7 +10,6 @@ Owns the order of these steps. Knows no service and no resource. A service is wr
         async def CreateMessage(self, request: CreateMessageRequest, caller: Caller) -> CreateMessageResponse:
             ...
 
-and given to the generated `add_MessagesServiceServicer_to_server`, which fails if a method is missing.
 Methods raise `core.errors`; they see neither metadata nor statuses.
 
 The log event holds ids, states, counts and durations only: never a number, a text, a key or an exception's
@@ -21,7 +20,7 @@ import asyncio
 import functools
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import grpc
@@ -52,7 +51,6 @@ Request = TypeVar("Request")
 Response = TypeVar("Response")
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[ServiceT, Request, Caller], Awaitable[Response]]
-Handler = Callable[[ServiceT, Request, Context], Coroutine[Any, Any, Response]]
 
 
 class DeadlinePassed(InfiniReachError):
@@ -62,16 +60,14 @@ class DeadlinePassed(InfiniReachError):
     reason = "DEADLINE_EXCEEDED"
 
 
-def rpc(
-    *, scope: str | None, service_only: bool = False, tenantless: bool = False
-) -> Callable[[Method[ServiceT, Request, Response]], Handler[ServiceT, Request, Response]]:
+def rpc(*, scope: str | None, service_only: bool = False, tenantless: bool = False):
     """Make a service's method an RPC handler.
 
     `scope`: what an API key must hold; None: any caller may call. `service_only`: API keys are refused.
     `tenantless`: a service need not name a tenant, and `caller.tenant_id` may be empty.
     """
 
-    def decorate(method: Method[ServiceT, Request, Response]) -> Handler[ServiceT, Request, Response]:
+    def decorate(method: Method[ServiceT, Request, Response]):
         name = method.__qualname__
 
         async def call(service: ServiceT, request: Request, context: Context, seen: _Seen) -> Response:
@@ -81,7 +77,6 @@ def rpc(
             _check_deadline(context.time_remaining())
             return await method(service, request, caller)
 
-        @functools.wraps(method)
         async def handle(self: ServiceT, request: Request, context: Context) -> Response:
             started = time.perf_counter()
             seen = _Seen(context.invocation_metadata() or ())
@@ -101,6 +96,7 @@ def rpc(
                 return response
             return await _abort(context, status)
 
+        functools.update_wrapper(handle, method)
         return handle
 
     return decorate
