@@ -1,0 +1,285 @@
+"""The driver's connection to the core: opens streams, moves frames between them and the protocol, comes back.
+
+Owns the channel and how a stream's end is answered. What the frames mean is the protocol's business.
+One reader and one writer per stream; nothing is cancelled per message; a stream is ended by cancelling its call.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import grpc
+import structlog
+from google.protobuf.message import DecodeError
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
+from grpc import aio
+
+from drivers.runtime.backoff import LONG_DELAY_S, Backoff
+from drivers.runtime.engine import Engine
+from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
+from infinireach.driver.v1.driver_service_pb2_grpc import DriverServiceStub
+
+RECEIVED_BYTES_MAX = 16 * 1024 * 1024
+"""Largest frame taken from the core: 1000 commands of 1600 code points fit."""
+TICK_MAX_S = 1.0
+"""How often the protocol is told that time passes, at least."""
+GOOD_STREAM_S = 10.0
+"""A stream that lived this long resets the backoff."""
+GOODBYE_TIMEOUT_S = 1.0
+"""How long the last frames may take."""
+STATUS_KEY = "grpc-status-details-bin"
+
+log = structlog.get_logger("stream")
+
+
+class StoppedByCore(Exception):
+    """The core does not want this driver; trying again would not help."""
+
+
+class Superseded(StoppedByCore):
+    """Another instance of this driver is alive and has taken over."""
+
+
+class NotAdmitted(StoppedByCore):
+    """The core does not accept the driver's token."""
+
+
+@dataclass(slots=True, frozen=True)
+class CoreAddress:
+    """Where the core is and how to show that one may come in."""
+
+    target: str
+    """host:port"""
+    token: Callable[[], str]
+    """Asked before each stream, so that a token can be replaced while the driver runs."""
+    is_tls: bool
+    ca_file: Path | None
+    """Certificates to trust in place of the system's."""
+
+
+class _End(Enum):
+    """What to do after a stream has ended."""
+
+    AGAIN_SOON = 1
+    AGAIN_LATER = 2
+
+
+class Client:
+    """Keeps one stream to the core open for as long as it runs."""
+
+    def __init__(self, core: CoreAddress, engine: Engine, *, chance: random.Random) -> None:
+        self._core = core
+        self._engine = engine
+        self._protocol = engine.protocol
+        self._backoff = Backoff(chance)
+        self._call: aio.StreamStreamCall[ConnectRequest, ConnectResponse] | None = None
+        self._frames = asyncio.Event()
+        self._away_s = 0.0
+        self._is_leaving = False
+        self._left = asyncio.Event()
+        self._progress = asyncio.Event()
+        """Set when a frame came or a stream ended."""
+        engine.on_frames = self._frames.set
+        engine.on_drop = self._drop
+        engine.on_reopen = self._reopen
+
+    async def run(self) -> None:
+        """Connect again and again until `leave`. Raises Superseded or NotAdmitted if the core says so."""
+        ticker = asyncio.create_task(self._tick(), name="ticker")
+        try:
+            while not self._is_leaving:
+                opened_at = asyncio.get_running_loop().time()
+                end = await self._run_stream()
+                if asyncio.get_running_loop().time() - opened_at >= GOOD_STREAM_S:
+                    self._backoff.reset()
+                at_least_s = LONG_DELAY_S if end is _End.AGAIN_LATER else self._away_s
+                self._away_s = 0.0
+                if not self._is_leaving:
+                    await self._pause(self._backoff.next_delay_s(at_least_s=at_least_s))
+        finally:
+            ticker.cancel()
+            await asyncio.wait([ticker])
+
+    async def leave(self, reason: str, *, flush_s: float) -> None:
+        """Let the core have the last facts for at most `flush_s` seconds, say goodbye, end `run`."""
+        try:
+            await asyncio.wait_for(self._flush(), flush_s)
+        except TimeoutError:
+            log.warning("stream.left_with_facts_unacknowledged")
+        self._is_leaving = True
+        self._left.set()
+        if self._call is not None:
+            self._protocol.say_goodbye(reason, reconnect_expected=False)
+            self._frames.set()
+            asyncio.get_running_loop().call_later(GOODBYE_TIMEOUT_S, self._call.cancel)
+
+    async def _flush(self) -> None:
+        while self._call is not None and not self._protocol.is_settled():
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def _pause(self, delay_s: float) -> None:
+        try:
+            await asyncio.wait_for(self._left.wait(), delay_s)
+        except TimeoutError:
+            return
+
+    # One stream.
+
+    async def _run_stream(self) -> _End:
+        if self._protocol.journal_is_stale:
+            await self._engine.renew_journal()
+            log.error("journal.renewed", reason="an older copy of the journal was put back")
+        try:
+            metadata = (("authorization", f"Bearer {self._core.token()}"),)
+            channel = self._channel()
+        except OSError as error:
+            log.error("stream.not_opened", error=str(error))
+            return _End.AGAIN_LATER
+        await self._engine.journal_idle()
+        async with channel:
+            stub = DriverServiceStub(channel)
+            call = stub.Connect(metadata=metadata, wait_for_ready=False)
+            self._call = call
+            self._protocol.connected()
+            writer = asyncio.create_task(self._write(call), name="stream writer")
+            try:
+                await self._read(call)
+            except aio.AioRpcError as error:
+                return self._ended(error)
+            except asyncio.CancelledError:
+                if not call.cancelled() or _is_cancelling():
+                    raise
+                return _End.AGAIN_SOON
+            finally:
+                self._call = None
+                self._progress.set()
+                self._protocol.disconnected()
+                call.cancel()
+                writer.cancel()
+                await asyncio.wait([writer])
+                log.info("stream.closed")
+        return _End.AGAIN_SOON
+
+    def _channel(self) -> aio.Channel:
+        options = [
+            ("grpc.max_receive_message_length", RECEIVED_BYTES_MAX),
+            ("grpc.use_local_subchannel_pool", 1),
+        ]
+        if not self._core.is_tls:
+            return aio.insecure_channel(self._core.target, options=options)
+        trusted = self._core.ca_file.read_bytes() if self._core.ca_file is not None else None
+        credentials = grpc.ssl_channel_credentials(root_certificates=trusted)
+        return aio.secure_channel(self._core.target, credentials, options=options)
+
+    async def _read(self, call: "aio.StreamStreamCall[ConnectRequest, ConnectResponse]") -> None:
+        while True:
+            frame = await call.read()
+            if not isinstance(frame, ConnectResponse):
+                # The end of the stream.
+                return
+            self._protocol.receive(frame)
+            self._note(frame)
+            self._engine.wake()
+            self._progress.set()
+            if self._protocol.journal_is_stale:
+                return
+
+    async def _write(self, call: "aio.StreamStreamCall[ConnectRequest, ConnectResponse]") -> None:
+        try:
+            while True:
+                self._frames.clear()
+                while (frame := self._protocol.next_frame()) is not None:
+                    await call.write(frame)
+                    if frame.WhichOneof("frame") == "goodbye":
+                        await call.done_writing()
+                        return
+                await self._frames.wait()
+        except (aio.AioRpcError, asyncio.InvalidStateError):
+            # The stream has ended; the reader learns why.
+            return
+
+    def _note(self, frame: ConnectResponse) -> None:
+        match frame.WhichOneof("frame"):
+            case "welcome":
+                log.info("stream.opened", epoch=frame.welcome.epoch)
+                for refusal in frame.welcome.refused_devices:
+                    log.error("device.refused", device_key=refusal.device_key, detail=refusal.detail)
+            case "fact_rejected":
+                rejected = frame.fact_rejected
+                log.warning("fact.rejected", sequence=rejected.sequence, reason=rejected.reason)
+            case "drain":
+                log.info("stream.draining")
+            case _:
+                pass
+
+    def _ended(self, error: aio.AioRpcError) -> _End:
+        reason = _reason(error)
+        code = error.code()
+        log.warning("stream.failed", code=code.name, reason=reason, detail=error.details())
+        match code:
+            case grpc.StatusCode.ABORTED if reason == "SESSION_SUPERSEDED":
+                raise Superseded("Another instance of this driver has connected with the same name.")
+            case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
+                raise NotAdmitted(f"The core does not admit this driver: {error.details()}")
+            case grpc.StatusCode.RESOURCE_EXHAUSTED | grpc.StatusCode.FAILED_PRECONDITION:
+                return _End.AGAIN_LATER
+            case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.DATA_LOSS | grpc.StatusCode.UNIMPLEMENTED:
+                return _End.AGAIN_LATER
+            case _:
+                return _End.AGAIN_SOON
+
+    # Time, and what ends a stream from this side.
+
+    async def _tick(self) -> None:
+        while True:
+            session = self._protocol.session
+            interval_s = TICK_MAX_S if session is None else session.heartbeat_interval_s() / 4
+            await asyncio.sleep(min(TICK_MAX_S, interval_s))
+            self._protocol.tick()
+            self._engine.wake()
+            if self._protocol.is_silent():
+                log.warning("stream.silent")
+                self._drop(0.0)
+            elif session is not None and session.is_draining and not self._is_leaving:
+                self._leave_draining_core()
+
+    def _leave_draining_core(self) -> None:
+        if not self._protocol.is_sending() and self._protocol.is_settled():
+            self._reopen()
+
+    def _drop(self, away_s: float) -> None:
+        self._away_s = away_s
+        if self._call is not None:
+            self._call.cancel()
+
+    def _reopen(self) -> None:
+        if self._call is not None:
+            self._protocol.say_goodbye("The driver opens its stream anew.", reconnect_expected=True)
+            self._frames.set()
+            asyncio.get_running_loop().call_later(GOODBYE_TIMEOUT_S, self._call.cancel)
+
+
+def _is_cancelling() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _reason(error: aio.AioRpcError) -> str:
+    """The machine-readable reason (google.rpc.ErrorInfo) of a stream's end; empty if it has none."""
+    for key, value in error.trailing_metadata() or ():
+        if key != STATUS_KEY or not isinstance(value, bytes):
+            continue
+        try:
+            status = Status.FromString(value)
+        except DecodeError:
+            return ""
+        for detail in status.details:
+            info = ErrorInfo()
+            if detail.Unpack(info):
+                return info.reason
+    return ""

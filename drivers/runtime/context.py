@@ -1,0 +1,136 @@
+"""What a driver may ask of the runtime: report, hand in messages, keep notes.
+
+Everything that is awaited here is on disk when the wait ends. Knows no gRPC and no SQLite; `Engine` is behind it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from drivers.runtime.clock import Clock
+from drivers.runtime.outcomes import Delivered, Failed, Report
+from drivers.runtime.records import SegmentMark
+from infinireach.driver.v1.fact_pb2 import DeviceChanged, InboundMessage
+from infinireach.driver.v1.session_pb2 import DeviceDescription
+from infinireach.v1.message_pb2 import FailureReason
+
+
+class Receipt:
+    """What became of an inbound message that was handed in."""
+
+    def __init__(self, sequence: int, acknowledged: "asyncio.Future[None]") -> None:
+        self.sequence = sequence
+        """Number of its fact in the journal."""
+        self._acknowledged = acknowledged
+
+    async def acknowledged(self) -> None:
+        """Wait until the core has it; only then may the last copy outside (a SIM slot) be deleted.
+
+        Waits for as long as the core is away. A driver that restarts meanwhile hands the message in again with
+        the same identity and gets a receipt for the same fact.
+        """
+        await asyncio.shield(self._acknowledged)
+
+
+class DriverHost(Protocol):
+    """What the context needs of the runtime."""
+
+    async def report(self, reports: Sequence[tuple[str, Report]]) -> None: ...
+    async def receive(self, inbound: InboundMessage, identity: str) -> Receipt: ...
+    async def change_device(self, change: DeviceChanged) -> None: ...
+    async def mark_segment(self, mark: SegmentMark) -> None: ...
+    async def segments(self, command_id: str) -> list[SegmentMark]: ...
+    async def write(self, changes: dict[str, bytes | None]) -> None: ...
+    async def read(self, prefix: str) -> dict[str, bytes]: ...
+    def replace_devices(self, devices: Sequence[DeviceDescription]) -> None: ...
+    def drop_stream(self, away_s: float) -> None: ...
+
+
+class Store:
+    """The driver's own small store in its journal: for example which reference belongs to which command."""
+
+    def __init__(self, host: DriverHost) -> None:
+        self._host = host
+
+    async def write(self, changes: Mapping[str, bytes | None]) -> None:
+        """Write all of it in one transaction; None deletes a key."""
+        await self._host.write(dict(changes))
+
+    async def read(self, prefix: str) -> dict[str, bytes]:
+        """All keys that begin with `prefix`, in their order, with their values."""
+        return await self._host.read(prefix)
+
+
+class Context:
+    """The runtime as a driver sees it."""
+
+    def __init__(
+        self, host: DriverHost, *, settings: Mapping[str, Any], var_folder: Path, clock: Clock
+    ) -> None:
+        self._host = host
+        self.settings = settings
+        """The driver's own settings by name."""
+        self.var_folder = var_folder
+        """Where the driver may keep files."""
+        self.clock = clock
+        self.log = structlog.get_logger("driver")
+        """Never log phone numbers, bodies or tokens."""
+        self.store = Store(host)
+
+    async def delivered(
+        self, command_id: str, *, segments: Sequence[int] = (), network_time: Timestamp | None = None
+    ) -> None:
+        """The network reports delivery of these segments (from 1), or of all of them.
+
+        Right at any time after the command was started, also for one whose outcome was unknown.
+        """
+        await self._host.report([(command_id, Delivered(segments, network_time))])
+
+    async def failed(
+        self, command_id: str, reason: FailureReason, *, network_code: str = "", detail: str = ""
+    ) -> None:
+        """The network reports that a message it had taken will not arrive."""
+        await self._host.report([(command_id, Failed(reason, network_code, detail))])
+
+    async def report(self, reports: Iterable[tuple[str, Report]]) -> None:
+        """Many reports in one transaction, in this order; each with its command id."""
+        await self._host.report(list(reports))
+
+    async def received(self, inbound: InboundMessage, *, identity: str = "") -> Receipt:
+        """Hand in a message that came in; on disk when this returns, so it may be acknowledged to the network.
+
+        `identity` is the network's own: the same one again, even after a restart, is not reported twice.
+        Raises JournalUnwritable if it is not on disk: do not acknowledge it to the network, try again later.
+        """
+        return await self._host.receive(inbound, identity)
+
+    async def device_changed(self, change: DeviceChanged) -> None:
+        """A device is not as it was. Only on a change. Window 0 pauses it."""
+        await self._host.change_device(change)
+
+    async def segment_started(self, command_id: str, segment: int) -> None:
+        """Call before the first byte of each segment, if `recover` wants to know how far a message got."""
+        await self._host.mark_segment(SegmentMark(command_id, segment))
+
+    async def segment_taken(self, command_id: str, segment: int, *, reference: str = "") -> None:
+        """The network took the segment."""
+        await self._host.mark_segment(SegmentMark(command_id, segment, taken=True, reference=reference))
+
+    async def segments(self, command_id: str) -> list[SegmentMark]:
+        """The marks of an unsettled command, in the order of the segments."""
+        return await self._host.segments(command_id)
+
+    def replace_devices(self, devices: Sequence[DeviceDescription]) -> None:
+        """Devices came or went: the full list. The stream is opened anew to tell the core."""
+        self._host.replace_devices(devices)
+
+    def drop_stream(self, *, away_s: float) -> None:
+        """Cut the stream to the core without a goodbye and stay away for a while: for simulations of a bad link."""
+        self._host.drop_stream(away_s)
+
+
+ContextFactory = Callable[[DriverHost], Context]

@@ -1,0 +1,90 @@
+"""What a driver says about a message it was asked to send, and how each answer looks in a fact.
+
+Owns the conversion of outcomes to reports and nothing else.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from infinireach.driver.v1 import fact_pb2
+from infinireach.driver.v1.fact_pb2 import CommandReport
+from infinireach.v1.message_pb2 import Failure, FailureReason
+
+NETWORK_CODE_CHARACTERS_MAX = 64
+DETAIL_CHARACTERS_MAX = 500
+SEGMENTS_MAX = 255
+
+
+@dataclass(slots=True, frozen=True)
+class Submitted:
+    """The network took every segment."""
+
+    references: Sequence[str] = ()
+    """The network's reference of each segment, in order; may be empty."""
+
+
+@dataclass(slots=True, frozen=True)
+class Failed:
+    """It was not sent; or, reported later, it will not arrive."""
+
+    reason: FailureReason
+    network_code: str = ""
+    detail: str = ""
+    """One sentence for people."""
+
+
+@dataclass(slots=True, frozen=True)
+class Unknown:
+    """Nobody can know whether the network took it."""
+
+    detail: str = ""
+    """One sentence for people."""
+
+
+@dataclass(slots=True, frozen=True)
+class Delivered:
+    """The network reports delivery. Never the result of a send: it comes later."""
+
+    segments: Sequence[int] = ()
+    """The segments, from 1; empty: all of them."""
+    network_time: Timestamp | None = None
+    """When the network says so; None: it does not."""
+
+
+@dataclass(slots=True, frozen=True)
+class Cancelled:
+    """Given up before it was started. The runtime says this, drivers do not."""
+
+
+@dataclass(slots=True, frozen=True)
+class SendAgain:
+    """Answer of `Driver.recover` where the network takes a caller's id: sending once more cannot double it."""
+
+
+Outcome = Submitted | Failed | Unknown
+Report = Submitted | Failed | Unknown | Delivered | Cancelled
+
+
+def to_report(command_id: str, report: Report) -> CommandReport:
+    """The report as it travels; over-long texts are cut, never refused."""
+    match report:
+        case Submitted(references):
+            submitted = fact_pb2.Submitted(segment_references=references[:SEGMENTS_MAX])
+            return CommandReport(command_id=command_id, submitted=submitted)
+        case Delivered(segments, network_time):
+            delivered = fact_pb2.Delivered(segments=segments, network_time=network_time)
+            return CommandReport(command_id=command_id, delivered=delivered)
+        case Failed(reason, network_code, detail):
+            failure = Failure(
+                reason=reason,
+                network_code=network_code[:NETWORK_CODE_CHARACTERS_MAX],
+                detail=detail[:DETAIL_CHARACTERS_MAX],
+            )
+            return CommandReport(command_id=command_id, failed=failure)
+        case Unknown(detail):
+            unknown = fact_pb2.OutcomeUnknown(detail=detail[:DETAIL_CHARACTERS_MAX])
+            return CommandReport(command_id=command_id, outcome_unknown=unknown)
+        case Cancelled():
+            return CommandReport(command_id=command_id, cancelled=fact_pb2.Cancelled())

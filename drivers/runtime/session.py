@@ -1,0 +1,74 @@
+"""One stream as the driver's protocol sees it: what was said on it, when, and what its timers demand.
+
+Part of the protocol, so no I/O and no clock of its own. A new stream is a new session; nothing here outlives it.
+"""
+
+from dataclasses import dataclass, field
+
+from google.protobuf.duration_pb2 import Duration
+
+from infinireach.driver.v1.session_pb2 import Capability, Welcome
+
+WELCOME_TIMEOUT_S = 10.0
+"""How long the core may take to answer a hello."""
+HEARTBEAT_INTERVAL_S = 10.0
+HEARTBEAT_TIMEOUT_S = 25.0
+"""Used until the core says otherwise in its welcome."""
+FRAME_BYTES_MAX = 256 * 1024
+"""Largest frame until the core says otherwise."""
+FRAME_MARGIN_BYTES = 1024
+"""What a frame holds beside its facts, at most."""
+UNACKNOWLEDGED_FACTS_MAX = 1000
+"""Facts in flight until the core says otherwise."""
+
+
+@dataclass(slots=True, frozen=True)
+class Identity:
+    """Who the driver says it is."""
+
+    driver_name: str
+    driver_kind: str
+    driver_version: str
+    instance_id: str
+    capabilities: tuple[Capability, ...]
+
+
+@dataclass(slots=True, eq=False)
+class Session:
+    """One stream."""
+
+    last_sent_at: float
+    last_received_at: float
+    hello_is_sent: bool = False
+    welcome: Welcome | None = None
+    accepted: list[str] = field(default_factory=list[str])
+    """Commands that are journalled and not yet named to the core."""
+    is_draining: bool = False
+    """The core has asked to leave."""
+    goodbye_is_sent: bool = False
+
+    def heartbeat_interval_s(self) -> float:
+        """How long the driver may be silent."""
+        return _told(self.welcome and self.welcome.heartbeat_interval, default=HEARTBEAT_INTERVAL_S)
+
+    def silence_max_s(self) -> float:
+        """How long the core may be silent before the stream is given up."""
+        if self.welcome is None:
+            return WELCOME_TIMEOUT_S
+        return _told(self.welcome.heartbeat_timeout, default=HEARTBEAT_TIMEOUT_S)
+
+    def facts_bytes_max(self) -> int:
+        """How many bytes of facts fit into a frame."""
+        told = self.welcome.frame_bytes_max if self.welcome is not None else 0
+        return (told or FRAME_BYTES_MAX) - FRAME_MARGIN_BYTES
+
+    def unacknowledged_facts_max(self) -> int:
+        """How many facts may be sent and not acknowledged."""
+        told = self.welcome.unacknowledged_facts_max if self.welcome is not None else 0
+        return told or UNACKNOWLEDGED_FACTS_MAX
+
+
+def _told(duration: Duration | None, *, default: float) -> float:
+    """The seconds that the core told, if it told any."""
+    seconds = 0.0 if duration is None else duration.seconds + duration.nanos / 1e9
+    return seconds if seconds > 0 else default

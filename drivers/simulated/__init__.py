@@ -1,0 +1,1 @@
+"""The simulated driver: phones and a network that exist only here, for development, demonstrations and tests."""
