@@ -1,0 +1,241 @@
+"""Queries on deliveries, their attempts and the endpoints they go to.
+
+Owns the statements of the hot paths and how they use the indexes: whatever is asked of one endpoint seeks to its
+rows and never walks another's backlog. Knows no rules.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from sqlalchemy import Row, bindparam, exists, func, insert, or_, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from core.store.rows import AttemptRow, DeliveryRow, EventRow, WebhookRow
+
+delivery = DeliveryRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+attempt = AttemptRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+webhook = WebhookRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_event = EventRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_sibling = delivery.alias("sibling")
+
+PENDING = text("delivery.state = 'pending'")
+"""Literal on purpose: a planner uses a partial index only for a condition that it can read."""
+
+AnyRow: TypeAlias = Row[*tuple[Any, ...]]
+
+_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+_claimable: list[Any] = [
+    delivery.c.id,
+    delivery.c.webhook_id,
+    delivery.c.event_id,
+    delivery.c.event_type,
+    delivery.c.message_id,
+    delivery.c.replay,
+    delivery.c.attempts,
+    delivery.c.due_ms,
+    delivery.c.lease_until_ms,
+    _event.c.body,
+    _event.c.traceparent,
+]
+_due = (
+    select(*_claimable)
+    .join(_event, _event.c.id == delivery.c.event_id)
+    .where(
+        PENDING,
+        delivery.c.webhook_id == bindparam("endpoint"),
+        delivery.c.again == bindparam("is_again"),
+        delivery.c.due_ms <= bindparam("now"),
+    )
+    .order_by(delivery.c.due_ms, delivery.c.id)
+    .limit(bindparam("count"))
+    .with_for_update(skip_locked=True, of=delivery)
+)
+_free = or_(delivery.c.lease_until_ms.is_(None), delivery.c.lease_until_ms <= bindparam("now"))
+_sibling_elsewhere = exists(
+    select(_sibling.c.id).where(
+        _sibling.c.message_id == delivery.c.message_id,
+        # Wrapped, so that the planner seeks the message and does not walk the endpoint's backlog.
+        func.coalesce(_sibling.c.webhook_id, "") == delivery.c.webhook_id,
+        text("sibling.state = 'pending'"),
+        _sibling.c.lease_until_ms > bindparam("now"),
+        _sibling.c.lease_token != bindparam("worker"),
+    )
+)
+_due_free = _due.where(_free, ~_sibling_elsewhere)
+
+_retry = (
+    update(delivery)
+    .where(delivery.c.id == bindparam("row_id"))
+    .values(
+        attempts=delivery.c.attempts + 1,
+        again=bindparam("new_again"),
+        due_ms=bindparam("new_due_ms"),
+        lease_until_ms=bindparam("new_lease_until_ms"),
+        lease_token=None,
+    )
+)
+
+_waiting = text("""
+    WITH RECURSIVE waiting(webhook_id) AS (
+        SELECT min(webhook_id) FROM delivery WHERE state = 'pending'
+        UNION ALL
+        SELECT (
+            SELECT min(delivery.webhook_id) FROM delivery
+            WHERE delivery.state = 'pending' AND delivery.webhook_id > waiting.webhook_id
+        )
+        FROM waiting WHERE waiting.webhook_id IS NOT NULL
+    )
+    SELECT
+        webhook_id,
+        (SELECT min(due_ms) FROM delivery WHERE delivery.state = 'pending'
+            AND delivery.webhook_id = waiting.webhook_id AND delivery.again = false),
+        (SELECT min(due_ms) FROM delivery WHERE delivery.state = 'pending'
+            AND delivery.webhook_id = waiting.webhook_id AND delivery.again = true)
+    FROM waiting WHERE webhook_id IS NOT NULL
+""")
+"""Leaps from endpoint to endpoint over the index, so its cost is that of the endpoints, not of the deliveries."""
+
+
+def endpoints_of_tenants(session: Session, tenant_ids: Collection[str]) -> Mapping[str, list[AnyRow]]:
+    """What fan-out needs of every endpoint (`id`, `events`, `enabled`), by tenant."""
+    columns = [webhook.c[name] for name in ("id", "tenant_id", "events", "enabled")]
+    by_tenant: dict[str, list[AnyRow]] = {}
+    for row in session.connection().execute(select(*columns).where(webhook.c.tenant_id.in_(tenant_ids))):
+        by_tenant.setdefault(row.tenant_id, []).append(row)
+    return by_tenant
+
+
+def insert_new(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert deliveries; those that exist for the same event, endpoint and replay are left as they are."""
+    if rows:
+        dialect_insert = _INSERT[session.get_bind().dialect.name]
+        session.connection().execute(dialect_insert(delivery).on_conflict_do_nothing(), list(rows))
+
+
+def lock_free_endpoints(session: Session, webhook_ids: Iterable[str]) -> dict[str, AnyRow]:
+    """The endpoints among these that no other transaction holds, locked, so that claims of one take turns."""
+    query = select(webhook).where(webhook.c.id.in_(sorted(webhook_ids))).order_by(webhook.c.id)
+    return {row.id: row for row in session.connection().execute(query.with_for_update(skip_locked=True))}
+
+
+def existing_endpoints(session: Session, webhook_ids: Iterable[str]) -> set[str]:
+    """Which of these endpoints exist."""
+    return set(
+        session
+        .connection()
+        .execute(select(webhook.c.id).where(webhook.c.id.in_(list(webhook_ids))))
+        .scalars()
+    )
+
+
+def due_and_free(
+    session: Session, webhook_id: str, *, again: bool, count: int, now_ms: int, worker: str
+) -> Sequence[AnyRow]:
+    """The oldest due deliveries that nobody has a lease on, with their events.
+
+    Left out are those with a delivery of the same message leased by another than `worker`.
+    """
+    values = {"endpoint": webhook_id, "is_again": again, "count": count, "now": now_ms, "worker": worker}
+    return session.connection().execute(_due_free, values).all()
+
+
+def due_in_order(
+    session: Session, webhook_id: str, *, again: bool, count: int, now_ms: int
+) -> Sequence[AnyRow]:
+    """The oldest due deliveries, leased or not, with their events."""
+    values = {"endpoint": webhook_id, "is_again": again, "count": count, "now": now_ms}
+    return session.connection().execute(_due, values).all()
+
+
+def lease(session: Session, ids: Sequence[str], *, worker: str, until_ms: int) -> None:
+    """Give deliveries to a worker."""
+    change = update(delivery).where(delivery.c.id.in_(ids))
+    session.connection().execute(change.values(lease_token=worker, lease_until_ms=until_ms))
+
+
+def end_leases(session: Session, ids: Sequence[str], *, worker: str) -> None:
+    """Take deliveries back that a worker has and did not begin."""
+    change = update(delivery).where(PENDING, delivery.c.id.in_(ids), delivery.c.lease_token == worker)
+    session.connection().execute(change.values(lease_token=None, lease_until_ms=None))
+
+
+def close_backlog(session: Session, webhook_id: str, *, state: str, now_ms: int, limit: int) -> int:
+    """Move up to `limit` pending deliveries that nobody has to a waiting or final state; answers how many."""
+    free = select(delivery.c.id).where(PENDING, delivery.c.webhook_id == webhook_id, _free).limit(limit)
+    ids = session.connection().execute(free, {"now": now_ms}).scalars().all()
+    if ids:
+        finished_ms = None if state == "paused" else now_ms
+        values = {"state": state, "lease_token": None, "lease_until_ms": None, "finished_ms": finished_ms}
+        session.connection().execute(update(delivery).where(delivery.c.id.in_(ids)).values(values))
+    return len(ids)
+
+
+def lock(session: Session, ids: Iterable[str]) -> dict[str, AnyRow]:
+    """What settling needs of deliveries, by id, locked."""
+    columns = (
+        delivery.c.id,
+        delivery.c.state,
+        delivery.c.attempts,
+        delivery.c.lease_token,
+        delivery.c.due_ms,
+    )
+    query = select(*columns).where(delivery.c.id.in_(sorted(ids))).order_by(delivery.c.id)
+    return {row.id: row for row in session.connection().execute(query.with_for_update())}
+
+
+def lock_unwell_endpoints(
+    session: Session, webhook_ids: Collection[str], *, troubled: Collection[str]
+) -> dict[str, AnyRow]:
+    """The `troubled` ones among these endpoints and those that have been failing, by id, locked."""
+    unwell = or_(webhook.c.failing_since_ms.is_not(None), webhook.c.id.in_(sorted(troubled)))
+    query = select(webhook).where(webhook.c.id.in_(sorted(webhook_ids)), unwell).order_by(webhook.c.id)
+    return {row.id: row for row in session.connection().execute(query.with_for_update())}
+
+
+def finish(session: Session, ids: Sequence[str], *, state: str, now_ms: int | None) -> None:
+    """Count an attempt of each delivery and end its lease; `now_ms` is when it reached a final state."""
+    if ids:
+        change = update(delivery).where(delivery.c.id.in_(ids))
+        session.connection().execute(
+            change.values(
+                state=state,
+                attempts=delivery.c.attempts + 1,
+                lease_token=None,
+                lease_until_ms=None,
+                finished_ms=now_ms,
+            )
+        )
+
+
+def retry(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
+    """Count an attempt of each delivery and say when the next is due.
+
+    A change has `row_id`, `new_again`, `new_due_ms` and `new_lease_until_ms`.
+    """
+    if changes:
+        session.connection().execute(_retry, list(changes))
+
+
+def count_attempts(session: Session, ids: Sequence[str]) -> None:
+    """Count an attempt of each delivery and change nothing else."""
+    if ids:
+        change = update(delivery).where(delivery.c.id.in_(ids))
+        session.connection().execute(change.values(attempts=delivery.c.attempts + 1))
+
+
+def insert_attempts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Record attempts."""
+    if rows:
+        session.connection().execute(insert(attempt), list(rows))
+
+
+def save_endpoint(session: Session, webhook_id: str, values: Mapping[str, Any]) -> None:
+    """Change columns of one endpoint."""
+    session.connection().execute(update(webhook).where(webhook.c.id == webhook_id).values(**values))
+
+
+def waiting_endpoints(session: Session) -> Sequence[AnyRow]:
+    """Every endpoint with pending deliveries, and when the oldest is due: first attempt, later attempt or replay."""
+    return session.connection().execute(_waiting).all()
