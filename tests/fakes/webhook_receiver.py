@@ -127,13 +127,15 @@ class SendBytes:
 
 @dataclass(frozen=True, slots=True)
 class Drip:
-    """Bytes one by one with pauses, and then silence."""
+    """Some bytes at once, the others one by one with pauses, and then silence."""
 
+    at_once: bytes
     data: bytes
     pause_s: float = 0.02
 
     async def __call__(self, request: ReceivedRequest, connection: Connection) -> None:
-        """Send the bytes one by one."""
+        """Send the bytes."""
+        await connection.send(self.at_once)
         for position in range(len(self.data)):
             await connection.send(self.data[position : position + 1])
             await asyncio.sleep(self.pause_s)
@@ -164,13 +166,20 @@ class WebhookReceiver:
     """The receiver. Answers 200 to everything until told otherwise."""
 
     def __init__(
-        self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", silent: bool = False
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        silent: bool = False,
     ) -> None:
-        """`tls` makes it https under the name `localhost`; `silent` accepts connections and never reads."""
+        """`tls` makes it https under the name `localhost`; `port` 0 is any free one; `silent` never
+        answers."""
         self.requests: list[ReceivedRequest] = []
         self.connections_opened = 0
         self._tls = tls
         self._host = host
+        self._port = port
         self._silent = silent
         self._script: list[Behaviour] = [Reply()]
         self._server: asyncio.Server | None = None
@@ -179,7 +188,7 @@ class WebhookReceiver:
         self._changed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls)
+        self._server = await asyncio.start_server(self._accept, self._host, self._port, ssl=self._tls)
         return self
 
     async def __aexit__(
