@@ -5,6 +5,7 @@ Owns the port and the system's clock. Everything stored is UTC milliseconds sinc
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
 
 
@@ -34,9 +35,15 @@ class SystemClock:
 
 def rfc3339(ms: int) -> str:
     """`2024-10-25T10:30:00.123Z`."""
-    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{ms % 1000:03d}Z"
+    return f"{_second(ms // 1000)}.{ms % 1000:03d}Z"
 
 
 def rfc3339_seconds(ms: int) -> str:
     """`2024-10-25T10:30:00Z`, the form of the documented webhook keys."""
-    return datetime.fromtimestamp(ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{_second(ms // 1000)}Z"
+
+
+@lru_cache(maxsize=64)
+def _second(seconds: int) -> str:
+    """Written once for all that happens in one second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")

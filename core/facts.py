@@ -153,17 +153,17 @@ class _Application:
         self.changes = MessageChanges(now_ms)
 
     def apply(self, driver: DriverRow, facts: Sequence[Fact]) -> Applied:
-        result = Applied()
+        result = Applied(acknowledged=driver.applied_sequence)
         for fact in facts:
-            if fact.sequence <= driver.applied_sequence:
+            if fact.sequence <= result.acknowledged:
                 continue
             try:
                 self._apply_one(driver, fact)
             except _Rejected as rejected:
                 result.rejected.append(Rejection(fact.sequence, rejected.reason, rejected.detail))
                 self._keep_aside(driver, fact, rejected.reason)
-            driver.applied_sequence = fact.sequence
-        result.acknowledged = driver.applied_sequence
+            result.acknowledged = fact.sequence
+        driver.applied_sequence = result.acknowledged
         return result
 
     def _apply_one(self, driver: DriverRow, fact: Fact) -> None:

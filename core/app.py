@@ -1,0 +1,309 @@
+"""Composition root: the only module that names adapters. Builds the roles and owns the order of start and stop.
+
+Start: database, log, services, port. Stop: no new work, drivers drained, port closed, deliveries finished, database
+closed. What a stop breaks off is in the database and goes on at the next start.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import structlog
+from grpc_channelz.v1 import channelz
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from prometheus_client import REGISTRY, start_http_server
+
+from core import service_credential
+from core.api.accounts_service import AccountsService
+from core.api.devices_service import DevicesService
+from core.api.driver_service import DriverService
+from core.api.identity import Identity
+from core.api.key_cache import KeyCache
+from core.api.messages_service import MessagesService
+from core.api.webhooks_service import WebhooksService
+from core.clock import SystemClock
+from core.config import Settings
+from core.delivery.claims import Endpoint
+from core.delivery.deliverer import Deliverer
+from core.delivery.egress import EgressPolicy
+from core.delivery.fanout import fan_out
+from core.delivery.metrics import DeliveryMetrics
+from core.delivery.resolver import system_lookup
+from core.delivery.scheduler import Limits
+from core.delivery.sender import WebhookSender, verifying_tls_context
+from core.delivery.signer import OpenSecrets
+from core.errors import Unavailable
+from core.eventlog.embedded import EmbeddedLog
+from core.eventlog.port import EventLog, PublishedEvent
+from core.eventlog.relay import Relay
+from core.sessions.applier import FactApplier
+from core.sessions.dispatcher import Dispatcher
+from core.sessions.protocol import SessionLimits
+from core.sessions.registry import Registry
+from core.sessions.session import SessionDependencies
+from core.store.engine import Store
+from core.store.migrate import migrate
+from core.sweeper import Sweeper
+from core.vault import Vault
+from core.webhooks import open_secret
+from infinireach.driver.v1 import driver_service_pb2, driver_service_pb2_grpc
+from infinireach.v1 import (
+    accounts_service_pb2,
+    accounts_service_pb2_grpc,
+    devices_service_pb2,
+    devices_service_pb2_grpc,
+    messages_service_pb2,
+    messages_service_pb2_grpc,
+    webhooks_service_pb2,
+    webhooks_service_pb2_grpc,
+)
+
+log = structlog.get_logger()
+
+REQUEST_BYTES_MAX = 8 * 1024 * 1024
+"""A full BatchCreateMessages has some 7 MB; driver frames have their own, smaller limit."""
+
+STOP_GRACE_S = 1.0
+"""How long running calls may take once the port is closed."""
+
+DELIVERY_POLL_S = 5.0
+"""How often the database is asked for due deliveries of which no hint told."""
+
+DRIVERS_POLL_S = 0.05
+"""How often a stop looks whether the drivers have left."""
+
+SERVER_OPTIONS = [
+    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+    ("grpc.so_reuseport", 0),  # a taken port is an error, not a share of the calls
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 0),
+]
+
+
+class AddressTaken(Exception):
+    """Something else listens on the address of the gRPC server."""
+
+
+async def serve_core(settings: Settings) -> None:
+    """Serve gRPC, and publish and deliver as the settings say, until SIGTERM or SIGINT.
+
+    Raises AddressTaken before anything is served.
+    """
+    if settings.embedded:
+        migrate(settings.database_url)
+    async with _resources(settings) as parts:
+        sessions = _sessions(parts)
+        drivers = DriverService(sessions)
+        server, health_service = await _start_server(parts, sessions, drivers)
+        sweeper = _sweeper(parts, sessions)
+        loops = [sessions.applier.run(), sessions.dispatcher.run(), sweeper.run()]
+        if settings.relay_embedded:
+            loops += parts.relay_loops()
+        if settings.deliver_embedded:
+            loops.append(parts.deliverer.run())
+
+        async def stop() -> None:
+            drivers.stopping = True
+            await health_service.enter_graceful_shutdown()
+            sessions.dispatcher.stop()
+            await _drain_drivers(sessions.registry, settings.drain_grace_s)
+            await server.stop(STOP_GRACE_S)
+            await parts.deliverer.stop(settings.drain_grace_s)
+
+        log.info("core.ready", grpc=f"{settings.grpc_host}:{settings.grpc_port}")
+        await _run_until_told(loops, stop)
+
+
+async def serve_relay(settings: Settings) -> None:
+    """Publish events and fan them out until SIGTERM or SIGINT."""
+    async with _resources(settings) as parts:
+        await _run_until_told(parts.relay_loops(), _nothing)
+
+
+async def serve_deliver(settings: Settings) -> None:
+    """Deliver webhooks until SIGTERM or SIGINT."""
+    async with _resources(settings) as parts:
+        await _run_until_told([parts.deliverer.run()], lambda: parts.deliverer.stop(settings.drain_grace_s))
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What the roles are made of."""
+
+    settings: Settings
+    store: Store
+    clock: SystemClock
+    vault: Vault
+    policy: EgressPolicy
+    sender: WebhookSender
+    event_log: EventLog
+    relay: Relay
+    deliverer: Deliverer
+
+    def relay_loops(self) -> list[Coroutine[Any, Any, None]]:
+        """Publishing and fanning out."""
+        return [self.relay.run(), self.event_log.consume(self._fan_out)]
+
+    async def _fan_out(self, events: Sequence[PublishedEvent]) -> None:
+        self.deliverer.published(await self.store.run(fan_out, events, self.clock.now_ms()))
+
+
+async def _run_until_told(loops: Sequence[Coroutine[Any, Any, None]], stop: Callable[[], Awaitable[None]]) -> None:
+    """Run loops until a signal; then `stop`, then cancel what still runs. A loop that fails ends the process."""
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(loop, name=loop.__qualname__) for loop in loops]
+        await told.wait()
+        log.info("core.stopping")
+        await stop()
+        for task in tasks:
+            task.cancel()
+    log.info("core.stopped")
+
+
+async def _nothing() -> None:
+    pass
+
+
+@contextlib.asynccontextmanager
+async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
+    clock = SystemClock()
+    store = Store(settings.database_url)
+    metrics, metrics_thread = start_http_server(settings.metrics_port, settings.metrics_host)
+    policy = _egress_policy(settings)
+    try:
+        vault = Vault.load(settings.master_key_file, create=settings.embedded)
+        tls = verifying_tls_context()
+        async with WebhookSender(policy, tls=tls, lookup=system_lookup, clock=clock) as sender:
+            event_log = EmbeddedLog(store)
+            relay = Relay(store, event_log)
+            deliverer = Deliverer(
+                store,
+                sender,
+                open_secrets=_secret_opener(vault),
+                clock=clock,
+                limits=Limits(slots=settings.delivery_concurrency, per_endpoint=settings.delivery_per_endpoint),
+                poll_s=DELIVERY_POLL_S,
+                metrics=DeliveryMetrics(REGISTRY),
+                announced=relay.wake,
+            )
+            yield _Parts(settings, store, clock, vault, policy, sender, event_log, relay, deliverer)
+    finally:
+        metrics.shutdown()
+        metrics.server_close()
+        metrics_thread.join()
+        store.close()
+
+
+def _egress_policy(settings: Settings) -> EgressPolicy:
+    networks = settings.egress_allowed_networks
+    if settings.profile == "development":
+        log.warning("egress.development", allowed="loopback and plain http webhook targets")
+        return EgressPolicy.development(allowed_networks=networks)
+    return EgressPolicy.production(allowed_networks=networks, allowed_ports=settings.egress_allowed_ports)
+
+
+def _secret_opener(vault: Vault) -> OpenSecrets:
+    def open_secrets(endpoint: Endpoint) -> Sequence[str]:
+        return [open_secret(vault, endpoint.secret, endpoint.tenant_id, endpoint.webhook_id)]
+
+    return open_secrets
+
+
+def _sessions(parts: _Parts) -> SessionDependencies:
+    settings = parts.settings
+    registry = Registry()
+    return SessionDependencies(
+        store=parts.store,
+        clock=parts.clock,
+        registry=registry,
+        dispatcher=Dispatcher(parts.store, registry, parts.clock, settings.claim_poll_s),
+        applier=FactApplier(parts.store, parts.clock, parts.relay.wake),
+        limits=SessionLimits(
+            heartbeat_interval_s=settings.heartbeat_interval_s,
+            heartbeat_timeout_s=settings.heartbeat_timeout_s,
+            replay_timeout_s=settings.replay_timeout_s,
+            frame_bytes_max=settings.frame_bytes_max,
+            unacknowledged_facts_max=settings.unacknowledged_facts_max,
+        ),
+        hello_timeout_s=settings.hello_timeout_s,
+        lease_ms=round(settings.lease_s * 1000),
+    )
+
+
+async def _start_server(
+    parts: _Parts, sessions: SessionDependencies, drivers: DriverService
+) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+    settings = parts.settings
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    names = _add_services(server, parts, sessions, drivers)
+    health_service = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+    for name in ("", *names):
+        await health_service.set(name, health_pb2.HealthCheckResponse.SERVING)
+    channelz.add_channelz_servicer(server)
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    address = f"{settings.grpc_host}:{settings.grpc_port}"
+    try:
+        server.add_insecure_port(address)
+    except RuntimeError:
+        raise AddressTaken(address) from None
+    await server.start()
+    return server, health_service
+
+
+def _sweeper(parts: _Parts, sessions: SessionDependencies) -> Sweeper:
+    return Sweeper(
+        parts.store,
+        parts.clock,
+        registry=sessions.registry,
+        dispatcher=sessions.dispatcher,
+        relay=parts.relay,
+        lease_s=parts.settings.lease_s,
+        offline_after_s=parts.settings.device_offline_after_s,
+    )
+
+
+async def _drain_drivers(registry: Registry, grace_s: float) -> None:
+    """Ask drivers to leave; those that have not after the grace are cut off by the server's stop."""
+    for session in registry.sessions():
+        session.drain("The core is about to stop.", grace_s)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(grace_s):
+            while len(registry):
+                await asyncio.sleep(DRIVERS_POLL_S)
+    for session in registry.sessions():
+        session.close(Unavailable("The core stopped; connect again."))
+
+
+def _add_services(
+    server: grpc.aio.Server, parts: _Parts, sessions: SessionDependencies, drivers: DriverService
+) -> list[str]:
+    """Add every service; answers their full names."""
+    settings, store, clock = parts.settings, parts.store, parts.clock
+    credential = service_credential.load(
+        settings.service_credential.get_secret_value(), settings.service_credential_file, create=settings.embedded
+    )
+    keys = KeyCache(store, clock)
+    identity = Identity([credential], keys)
+    messages = MessagesService(
+        identity,
+        store,
+        clock,
+        dispatcher=sessions.dispatcher,
+        wake_relay=parts.relay.wake,
+        ttl_s=settings.message_ttl_s,
+    )
+    messages_service_pb2_grpc.add_MessagesServiceServicer_to_server(messages, server)
+    driver_service_pb2_grpc.add_DriverServiceServicer_to_server(drivers, server)
+    return []
