@@ -242,6 +242,7 @@ class Client:
             await asyncio.sleep(min(TICK_MAX_S, interval_s))
             self._protocol.tick()
             self._engine.wake()
+            self._frames.set()
             if self._protocol.is_silent():
                 log.warning("stream.silent")
                 self._drop(0.0)

@@ -136,6 +136,19 @@ class CommandBook:
                 entry.phase = Phase.ARRIVED
             self._arrived.append(entry)
 
+    def has_arrived(self) -> bool:
+        """True if commands wait to be held."""
+        return bool(self._arrived)
+
+    def can_start(self) -> bool:
+        """True if a device has a command to send and room for it."""
+        return any(
+            queue
+            and self._running.get(device_key, 0) < self._limits.groups_at_once
+            and device_key not in self._paused
+            for device_key, queue in self._waiting.items()
+        )
+
     def start_waiting(self, batch: Batch, *, now_ns: int) -> list[Group]:
         """Put into the batch what may start now; the groups to hand over once it is committed.
 

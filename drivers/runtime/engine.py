@@ -18,6 +18,7 @@ from drivers.runtime.crash_points import CrashPoint, reached
 from drivers.runtime.driver import Driver
 from drivers.runtime.journal import Journal, JournalUnwritable
 from drivers.runtime.outcomes import Outcome, Report, SendAgain, Unknown
+from drivers.runtime.pace import Pace
 from drivers.runtime.protocol import DriverProtocol
 from drivers.runtime.records import Batch, Committed, SegmentMark
 from infinireach.driver.v1.command_pb2 import SendCommand
@@ -63,6 +64,7 @@ class Engine:
         self._driver = driver
         self._journal = journal
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._pace = Pace()
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -84,9 +86,12 @@ class Engine:
 
     def wake(self) -> None:
         """The protocol may have something to do: a frame came, or time has passed."""
-        self._resolve_acknowledged()
-        self._work.set()
-        self.on_frames()
+        if self._unacknowledged:
+            self._resolve_acknowledged()
+        if self.protocol.has_work():
+            self._work.set()
+        if self.protocol.has_frames():
+            self.on_frames()
 
     async def drain(self, grace_s: float, *, stop_s: float) -> None:
         """Start nothing more, let running sends end within the grace period and stop the driver.
@@ -138,15 +143,18 @@ class Engine:
         while True:
             await self._work.wait()
             self._work.clear()
-            while await self._write_once():
-                pass
+            while self.protocol.has_work():
+                wait_s = self._pace.wait_s(asyncio.get_running_loop().time())
+                if wait_s > 0:
+                    await asyncio.sleep(wait_s)
+                await self._write_once()
 
-    async def _write_once(self) -> bool:
+    async def _write_once(self) -> None:
         """One transaction over everything that waits, and one read if the stream wants older facts."""
         batch = self.protocol.take_batch()
         wanted = self.protocol.facts.wanted()
         if batch is None and wanted is None:
-            return False
+            return
         if batch is not None and batch.hold:
             reached(CrashPoint.BEFORE_HELD)
         self._idle.clear()
@@ -157,7 +165,7 @@ class Engine:
             self.protocol.not_committed(error)
             self._idle.set()
             await asyncio.sleep(JOURNAL_RETRY_S)
-            return True
+            return
         self._idle.set()
         if batch is not None and committed is not None:
             self.protocol.committed(committed)
@@ -168,7 +176,6 @@ class Engine:
             reached(CrashPoint.AFTER_STARTED)
             self._spawn(self._send(group), name=f"send {group.device_key}")
         self.on_frames()
-        return True
 
     def _commit_and_read(
         self, batch: Batch | None, wanted: int | None

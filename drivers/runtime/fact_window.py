@@ -58,6 +58,10 @@ class FactWindow:
         if facts and not self._ready and facts[0].sequence == self._sent + 1:
             self._ready.extend(facts)
 
+    def has_ready(self) -> bool:
+        """True if facts in memory wait to be sent, though the window may be full."""
+        return bool(self._ready)
+
     def take(self, *, unacknowledged_max: int, bytes_max: int) -> list[Fact]:
         """The facts of the next frame, at least one if there is one and the window allows it."""
         facts: list[Fact] = []

@@ -123,6 +123,16 @@ class DriverProtocol:
         """A batch is out and not answered."""
         return self._writing is not None
 
+    def has_work(self) -> bool:
+        """True if `take_batch` or a read of `facts.wanted` would have something to do."""
+        return (
+            not self._pending.is_empty()
+            or self._book.has_arrived()
+            or (self.may_start() and self._book.can_start())
+            or (self._acknowledgement_is_due and self.facts.acknowledged > self._acknowledged_in_journal)
+            or self.facts.wanted() is not None
+        )
+
     def take_batch(self) -> Batch | None:
         """Everything that waits for the journal, as one transaction; None if nothing does or one is out."""
         if self._writing is not None:
@@ -297,6 +307,16 @@ class DriverProtocol:
 
     # The stream, outwards.
 
+    def has_frames(self) -> bool:
+        """False if `next_frame` has certainly nothing to say."""
+        session = self._session
+        return session is not None and (
+            session.accepted_is_due
+            or self.facts.has_ready()
+            or self._goodbye is not None
+            or not session.hello_is_sent
+        )
+
     def next_frame(self) -> ConnectRequest | None:
         """What to write to the stream now; None if there is nothing to say."""
         session = self._session
@@ -316,18 +336,28 @@ class DriverProtocol:
             return ConnectRequest(goodbye=self._goodbye)
         if session.welcome is None or self.journal_is_stale:
             return None
-        if session.accepted:
-            command_ids = session.accepted[:FRAME_COMMANDS_MAX]
-            del session.accepted[:FRAME_COMMANDS_MAX]
-            return ConnectRequest(accepted=CommandsAccepted(command_ids=command_ids))
         facts = self.facts.take(
             unacknowledged_max=session.unacknowledged_facts_max(), bytes_max=session.facts_bytes_max()
         )
         if facts:
             return ConnectRequest(facts=FactBatch(facts=facts))
+        accepted = self._take_accepted(session)
+        if accepted:
+            return ConnectRequest(accepted=CommandsAccepted(command_ids=accepted))
         if self._clock.monotonic() - session.last_sent_at >= session.heartbeat_interval_s():
             return ConnectRequest(heartbeat=Heartbeat())
         return None
+
+    def _take_accepted(self, session: Session) -> list[str]:
+        """The next command ids to name. One whose result has gone up already need not be named any more."""
+        while session.accepted_is_due and session.accepted:
+            command_ids = session.accepted[:FRAME_COMMANDS_MAX]
+            del session.accepted[:FRAME_COMMANDS_MAX]
+            still_open = [command_id for command_id in command_ids if command_id in self._book]
+            if still_open:
+                return still_open
+        session.accepted_is_due = False
+        return []
 
     def _hello(self) -> Hello:
         return Hello(
@@ -359,6 +389,8 @@ class DriverProtocol:
         """Time has passed. Call it at least once a second and four times in a heartbeat interval."""
         self._expire(self._clock.wall_ns())
         self._acknowledgement_is_due = True
+        if self._session is not None:
+            self._session.accepted_is_due = True
 
     def stop_starting(self) -> None:
         """The process is about to end: no more sends."""

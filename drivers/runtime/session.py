@@ -43,6 +43,8 @@ class Session:
     welcome: Welcome | None = None
     accepted: list[str] = field(default_factory=list[str])
     """Commands that are journalled and not yet named to the core."""
+    accepted_is_due: bool = False
+    """They wait for a tick: most have a result by then, which says more and costs no frame of its own."""
     is_draining: bool = False
     """The core has asked to leave."""
     goodbye_is_sent: bool = False

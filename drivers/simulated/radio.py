@@ -17,6 +17,9 @@ from infinireach.driver.v1.command_pb2 import SendCommand
 MARK_DIGITS = 20
 """Fixed width, so that the mark is overwritten in place."""
 
+_encode = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+"""One encoder for all lines: `json.dumps` would build one for each."""
+
 
 @dataclass(slots=True, eq=False)
 class TakenMessage:
@@ -120,7 +123,7 @@ def _format(message: TakenMessage) -> bytes:
         "segments": message.segments,
         "report": message.owes_report,
     }
-    return json.dumps(fields, separators=(",", ":")).encode() + b"\n"
+    return _encode(fields).encode() + b"\n"
 
 
 def _parse(line: bytes, end: int) -> TakenMessage | None:

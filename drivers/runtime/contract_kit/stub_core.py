@@ -250,7 +250,8 @@ class StubCore(DriverServiceServicer):
                     self._apply(session, frame.facts.facts)
                 case "accepted":
                     for command_id in frame.accepted.command_ids:
-                        self.commands[command_id].is_accepted = True
+                        if command_id in self.commands:
+                            self.commands[command_id].is_accepted = True
                 case "heartbeat":
                     self.heartbeats += 1
                     self._say(ConnectResponse(heartbeat=Heartbeat()))
