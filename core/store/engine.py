@@ -84,7 +84,8 @@ def make_engine(url: str | URL, *, immediate: bool) -> Engine:
 
 
 def _session(connection: Connection) -> Session:
-    return Session(connection, expire_on_commit=False, autoflush=False)
+    # A flush that fails rolls the innermost transaction back: the job's savepoint, never what the others did.
+    return Session(connection, expire_on_commit=False, autoflush=False, join_transaction_mode="rollback_only")
 
 
 class Store:
@@ -116,12 +117,17 @@ class Store:
         return await job.future
 
     async def read(self, function: Callable[[Session, *Args], Result], *args: *Args) -> Result:
-        """Run `function(session, *args)` on a snapshot; it must not write."""
+        """Run `function(session, *args)` on a snapshot; it must not write. Raises Unavailable."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, function, args)
 
     def _read(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        with self._reader_engine.connect() as connection, _session(connection) as session:
-            return function(session, *args)
+        try:
+            with self._reader_engine.connect() as connection, _session(connection) as session:
+                return function(session, *args)
+        except OperationalError as error:
+            if _is_mistake(error):
+                raise
+            raise Unavailable(f"The database cannot be read: {error.orig}") from error
 
     def close(self) -> None:
         """Finish the transactions that wait and close every connection."""
@@ -161,17 +167,24 @@ class Store:
 
 
 def _run_in_savepoint(connection: Connection, job: _Job) -> None:
-    connection.exec_driver_sql("SAVEPOINT job")
+    savepoint = connection.begin_nested()
     try:
         with _session(connection) as session:
             job.result = job.function(session, *job.args)
             session.flush()
-    except OperationalError:
-        raise  # disk full, I/O error, locked: the transaction as a whole is in doubt
-    except Exception as error:  # noqa: BLE001 - the job's own error, raised to whoever waits for it
+    except Exception as error:  # the job's own error, raised to whoever waits for it
+        if isinstance(error, OperationalError) and not _is_mistake(error):
+            raise  # disk full, I/O error, locked: the transaction as a whole is in doubt
         job.error = error
-        connection.exec_driver_sql("ROLLBACK TO job")
-    connection.exec_driver_sql("RELEASE job")
+        if savepoint.is_active:  # a failed flush has rolled it back already
+            savepoint.rollback()
+    else:
+        savepoint.commit()
+
+
+def _is_mistake(error: OperationalError) -> bool:
+    """Whether the statement is at fault (wrong SQL, too many variables) and not the database."""
+    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
 
 
 def _fail_all(jobs: list[_Job], error: BaseException) -> None:
