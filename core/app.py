@@ -25,6 +25,7 @@ from core.api.driver_service import DriverService
 from core.api.identity import Identity
 from core.api.key_cache import KeyCache
 from core.api.messages_service import MessagesService
+from core.api.webhook_test import WebhookTester
 from core.api.webhooks_service import WebhooksService
 from core.clock import SystemClock
 from core.config import Settings
@@ -74,9 +75,6 @@ STOP_GRACE_S = 1.0
 DELIVERY_POLL_S = 5.0
 """How often the database is asked for due deliveries of which no hint told."""
 
-DRIVERS_POLL_S = 0.05
-"""How often a stop looks whether the drivers have left."""
-
 SERVER_OPTIONS = [
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
     ("grpc.so_reuseport", 0),  # a taken port is an error, not a share of the calls
@@ -86,6 +84,9 @@ SERVER_OPTIONS = [
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 0),
 ]
+
+
+HealthServicer = health.aio.HealthServicer  # pyright: ignore[reportAttributeAccessIssue] - behind a version check
 
 
 class AddressTaken(Exception):
@@ -156,7 +157,9 @@ class _Parts:
         self.deliverer.published(await self.store.run(fan_out, events, self.clock.now_ms()))
 
 
-async def _run_until_told(loops: Sequence[Coroutine[Any, Any, None]], stop: Callable[[], Awaitable[None]]) -> None:
+async def _run_until_told(
+    loops: Sequence[Coroutine[Any, Any, None]], stop: Callable[[], Awaitable[None]]
+) -> None:
     """Run loops until a signal; then `stop`, then cancel what still runs. A loop that fails ends the process."""
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -192,7 +195,9 @@ async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
                 sender,
                 open_secrets=_secret_opener(vault),
                 clock=clock,
-                limits=Limits(slots=settings.delivery_concurrency, per_endpoint=settings.delivery_per_endpoint),
+                limits=Limits(
+                    slots=settings.delivery_concurrency, per_endpoint=settings.delivery_per_endpoint
+                ),
                 poll_s=DELIVERY_POLL_S,
                 metrics=DeliveryMetrics(REGISTRY),
                 announced=relay.wake,
@@ -243,11 +248,11 @@ def _sessions(parts: _Parts) -> SessionDependencies:
 
 async def _start_server(
     parts: _Parts, sessions: SessionDependencies, drivers: DriverService
-) -> tuple[grpc.aio.Server, health.aio.HealthServicer]:
+) -> tuple[grpc.aio.Server, Any]:
     settings = parts.settings
     server = grpc.aio.server(options=SERVER_OPTIONS)
     names = _add_services(server, parts, sessions, drivers)
-    health_service = health.aio.HealthServicer()
+    health_service = HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     for name in ("", *names):
         await health_service.set(name, health_pb2.HealthCheckResponse.SERVING)
@@ -280,8 +285,7 @@ async def _drain_drivers(registry: Registry, grace_s: float) -> None:
         session.drain("The core is about to stop.", grace_s)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(grace_s):
-            while len(registry):
-                await asyncio.sleep(DRIVERS_POLL_S)
+            await registry.empty.wait()
     for session in registry.sessions():
         session.close(Unavailable("The core stopped; connect again."))
 
@@ -292,18 +296,52 @@ def _add_services(
     """Add every service; answers their full names."""
     settings, store, clock = parts.settings, parts.store, parts.clock
     credential = service_credential.load(
-        settings.service_credential.get_secret_value(), settings.service_credential_file, create=settings.embedded
+        settings.service_credential.get_secret_value(),
+        settings.service_credential_file,
+        create=settings.embedded,
     )
     keys = KeyCache(store, clock)
     identity = Identity([credential], keys)
-    messages = MessagesService(
-        identity,
-        store,
-        clock,
-        dispatcher=sessions.dispatcher,
-        wake_relay=parts.relay.wake,
-        ttl_s=settings.message_ttl_s,
+    messages_service_pb2_grpc.add_MessagesServiceServicer_to_server(
+        MessagesService(
+            identity,
+            store,
+            clock,
+            dispatcher=sessions.dispatcher,
+            wake_relay=parts.relay.wake,
+            ttl_s=settings.message_ttl_s,
+        ),
+        server,
     )
-    messages_service_pb2_grpc.add_MessagesServiceServicer_to_server(messages, server)
+    devices_service_pb2_grpc.add_DevicesServiceServicer_to_server(
+        DevicesService(
+            identity, store, clock, hint_devices=sessions.dispatcher.hint, wake_relay=parts.relay.wake
+        ),
+        server,
+    )
+    webhooks_service_pb2_grpc.add_WebhooksServiceServicer_to_server(
+        WebhooksService(
+            identity,
+            store,
+            clock,
+            vault=parts.vault,
+            policy=parts.policy,
+            tester=WebhookTester(parts.sender.send, parts.vault, clock),
+            wake=parts.deliverer.wake,
+            timeout_default_s=settings.delivery_timeout_default_s,
+        ),
+        server,
+    )
+    accounts = AccountsService(identity, store, clock, keys=keys)
+    accounts_service_pb2_grpc.add_AccountsServiceServicer_to_server(accounts, server)
     driver_service_pb2_grpc.add_DriverServiceServicer_to_server(drivers, server)
-    return []
+    modules = (
+        messages_service_pb2,
+        devices_service_pb2,
+        webhooks_service_pb2,
+        accounts_service_pb2,
+        driver_service_pb2,
+    )
+    return [
+        service.full_name for module in modules for service in module.DESCRIPTOR.services_by_name.values()
+    ]

@@ -3,6 +3,7 @@
 Owns who is connected here. Knows nothing of storage; the database says which session is a driver's newest.
 """
 
+import asyncio
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -53,6 +54,9 @@ class Registry:
     def __init__(self) -> None:
         self._by_driver: dict[str, LiveSession] = {}
         self._by_device: dict[str, LiveSession] = {}
+        self.empty = asyncio.Event()
+        """Set while there is no session."""
+        self.empty.set()
 
     def __len__(self) -> int:
         return len(self._by_driver)
@@ -64,6 +68,7 @@ class Registry:
             self._forget(older)
             older.close(SessionSuperseded())
         self._by_driver[session.driver_id] = session
+        self.empty.clear()
         for device_id in session.device_ids:
             self._by_device[device_id] = session
 
@@ -77,6 +82,8 @@ class Registry:
         for device_id in session.device_ids:
             if self._by_device.get(device_id) is session:
                 del self._by_device[device_id]
+        if not self._by_driver:
+            self.empty.set()
 
     def of_device(self, device_id: str) -> LiveSession | None:
         """The session that has the device here."""
