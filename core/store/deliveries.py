@@ -1,7 +1,8 @@
 """Queries on deliveries, their attempts and the endpoints they go to.
 
 Owns the statements of the hot paths and how they use the indexes: whatever is asked of one endpoint seeks to its
-rows and never walks another's backlog. Knows no rules.
+rows and never walks another's backlog. Statements are built once, since building one costs more than running it.
+Knows no rules.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,8 +24,6 @@ PENDING = text("delivery.state = 'pending'")
 """Literal on purpose: a planner uses a partial index only for a condition that it can read."""
 
 AnyRow: TypeAlias = Row[*tuple[Any, ...]]
-
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 _claimable: list[Any] = [
     delivery.c.id,
@@ -65,6 +64,49 @@ _sibling_elsewhere = exists(
 )
 _due_free = _due.where(_free, ~_sibling_elsewhere)
 
+_ids = bindparam("ids", expanding=True)
+_named = delivery.c.id.in_(_ids)
+
+_endpoints_of_tenants = select(webhook.c.id, webhook.c.tenant_id, webhook.c.events, webhook.c.enabled).where(
+    webhook.c.tenant_id.in_(_ids)
+)
+_lock_endpoints = select(webhook).where(webhook.c.id.in_(_ids)).order_by(webhook.c.id)
+_lock_free_endpoints = _lock_endpoints.with_for_update(skip_locked=True)
+_lock_unwell_endpoints = _lock_endpoints.where(
+    or_(webhook.c.failing_since_ms.is_not(None), webhook.c.id.in_(bindparam("troubled", expanding=True)))
+).with_for_update()
+_existing_endpoints = select(webhook.c.id).where(webhook.c.id.in_(_ids))
+
+_settling: list[Any] = [
+    delivery.c[name] for name in ("id", "state", "attempts", "again", "due_ms", "lease_token")
+]
+_lock = select(*_settling).where(_named).order_by(delivery.c.id).with_for_update()
+_pending_free = (
+    select(delivery.c.id).where(PENDING, delivery.c.webhook_id == bindparam("endpoint"), _free)
+).limit(bindparam("count"))
+
+_lease = (
+    update(delivery)
+    .where(_named)
+    .values(lease_token=bindparam("new_lease_token"), lease_until_ms=bindparam("new_lease_until_ms"))
+)
+_end_leases = (
+    update(delivery)
+    .where(PENDING, _named, delivery.c.lease_token == bindparam("worker"))
+    .values(lease_token=None, lease_until_ms=None)
+)
+_close = (
+    update(delivery)
+    .where(_named)
+    .values(
+        state=bindparam("new_state"),
+        finished_ms=bindparam("new_finished_ms"),
+        lease_token=None,
+        lease_until_ms=None,
+    )
+)
+_count_attempts = update(delivery).where(_named).values(attempts=delivery.c.attempts + 1)
+_finish = _close.values(attempts=delivery.c.attempts + 1)
 _retry = (
     update(delivery)
     .where(delivery.c.id == bindparam("row_id"))
@@ -76,6 +118,11 @@ _retry = (
         lease_token=None,
     )
 )
+_insert_new = {
+    "sqlite": sqlite.insert(delivery).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(delivery).on_conflict_do_nothing(),
+}
+_insert_attempts = insert(attempt)
 
 _waiting = text("""
     WITH RECURSIVE waiting(webhook_id) AS (
@@ -100,9 +147,8 @@ _waiting = text("""
 
 def endpoints_of_tenants(session: Session, tenant_ids: Collection[str]) -> Mapping[str, list[AnyRow]]:
     """What fan-out needs of every endpoint (`id`, `events`, `enabled`), by tenant."""
-    columns = [webhook.c[name] for name in ("id", "tenant_id", "events", "enabled")]
     by_tenant: dict[str, list[AnyRow]] = {}
-    for row in session.connection().execute(select(*columns).where(webhook.c.tenant_id.in_(tenant_ids))):
+    for row in session.connection().execute(_endpoints_of_tenants, {"ids": list(tenant_ids)}):
         by_tenant.setdefault(row.tenant_id, []).append(row)
     return by_tenant
 
@@ -110,24 +156,19 @@ def endpoints_of_tenants(session: Session, tenant_ids: Collection[str]) -> Mappi
 def insert_new(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert deliveries; those that exist for the same event, endpoint and replay are left as they are."""
     if rows:
-        dialect_insert = _INSERT[session.get_bind().dialect.name]
-        session.connection().execute(dialect_insert(delivery).on_conflict_do_nothing(), list(rows))
+        connection = session.connection()
+        connection.execute(_insert_new[connection.dialect.name], list(rows))
 
 
 def lock_free_endpoints(session: Session, webhook_ids: Iterable[str]) -> dict[str, AnyRow]:
     """The endpoints among these that no other transaction holds, locked, so that claims of one take turns."""
-    query = select(webhook).where(webhook.c.id.in_(sorted(webhook_ids))).order_by(webhook.c.id)
-    return {row.id: row for row in session.connection().execute(query.with_for_update(skip_locked=True))}
+    rows = session.connection().execute(_lock_free_endpoints, {"ids": list(webhook_ids)})
+    return {row.id: row for row in rows}
 
 
 def existing_endpoints(session: Session, webhook_ids: Iterable[str]) -> set[str]:
     """Which of these endpoints exist."""
-    return set(
-        session
-        .connection()
-        .execute(select(webhook.c.id).where(webhook.c.id.in_(list(webhook_ids))))
-        .scalars()
-    )
+    return set(session.connection().execute(_existing_endpoints, {"ids": list(webhook_ids)}).scalars())
 
 
 def due_and_free(
@@ -151,62 +192,42 @@ def due_in_order(
 
 def lease(session: Session, ids: Sequence[str], *, worker: str, until_ms: int) -> None:
     """Give deliveries to a worker."""
-    change = update(delivery).where(delivery.c.id.in_(ids))
-    session.connection().execute(change.values(lease_token=worker, lease_until_ms=until_ms))
+    values = {"ids": ids, "new_lease_token": worker, "new_lease_until_ms": until_ms}
+    session.connection().execute(_lease, values)
 
 
 def end_leases(session: Session, ids: Sequence[str], *, worker: str) -> None:
     """Take deliveries back that a worker has and did not begin."""
-    change = update(delivery).where(PENDING, delivery.c.id.in_(ids), delivery.c.lease_token == worker)
-    session.connection().execute(change.values(lease_token=None, lease_until_ms=None))
+    session.connection().execute(_end_leases, {"ids": ids, "worker": worker})
 
 
 def close_backlog(session: Session, webhook_id: str, *, state: str, now_ms: int, limit: int) -> int:
     """Move up to `limit` pending deliveries that nobody has to a waiting or final state; answers how many."""
-    free = select(delivery.c.id).where(PENDING, delivery.c.webhook_id == webhook_id, _free).limit(limit)
-    ids = session.connection().execute(free, {"now": now_ms}).scalars().all()
+    values = {"endpoint": webhook_id, "now": now_ms, "count": limit}
+    ids = session.connection().execute(_pending_free, values).scalars().all()
     if ids:
         finished_ms = None if state == "paused" else now_ms
-        values = {"state": state, "lease_token": None, "lease_until_ms": None, "finished_ms": finished_ms}
-        session.connection().execute(update(delivery).where(delivery.c.id.in_(ids)).values(values))
+        changes = {"ids": ids, "new_state": state, "new_finished_ms": finished_ms}
+        session.connection().execute(_close, changes)
     return len(ids)
 
 
 def lock(session: Session, ids: Iterable[str]) -> dict[str, AnyRow]:
     """What settling needs of deliveries, by id, locked."""
-    columns = (
-        delivery.c.id,
-        delivery.c.state,
-        delivery.c.attempts,
-        delivery.c.lease_token,
-        delivery.c.due_ms,
-    )
-    query = select(*columns).where(delivery.c.id.in_(sorted(ids))).order_by(delivery.c.id)
-    return {row.id: row for row in session.connection().execute(query.with_for_update())}
+    return {row.id: row for row in session.connection().execute(_lock, {"ids": list(ids)})}
 
 
 def lock_unwell_endpoints(
-    session: Session, webhook_ids: Collection[str], *, troubled: Collection[str]
+    session: Session, webhook_ids: Iterable[str], *, troubled: Iterable[str]
 ) -> dict[str, AnyRow]:
     """The `troubled` ones among these endpoints and those that have been failing, by id, locked."""
-    unwell = or_(webhook.c.failing_since_ms.is_not(None), webhook.c.id.in_(sorted(troubled)))
-    query = select(webhook).where(webhook.c.id.in_(sorted(webhook_ids)), unwell).order_by(webhook.c.id)
-    return {row.id: row for row in session.connection().execute(query.with_for_update())}
+    values = {"ids": list(webhook_ids), "troubled": list(troubled)}
+    return {row.id: row for row in session.connection().execute(_lock_unwell_endpoints, values)}
 
 
 def finish(session: Session, ids: Sequence[str], *, state: str, now_ms: int | None) -> None:
     """Count an attempt of each delivery and end its lease; `now_ms` is when it reached a final state."""
-    if ids:
-        change = update(delivery).where(delivery.c.id.in_(ids))
-        session.connection().execute(
-            change.values(
-                state=state,
-                attempts=delivery.c.attempts + 1,
-                lease_token=None,
-                lease_until_ms=None,
-                finished_ms=now_ms,
-            )
-        )
+    session.connection().execute(_finish, {"ids": ids, "new_state": state, "new_finished_ms": now_ms})
 
 
 def retry(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
@@ -221,14 +242,13 @@ def retry(session: Session, changes: Sequence[Mapping[str, Any]]) -> None:
 def count_attempts(session: Session, ids: Sequence[str]) -> None:
     """Count an attempt of each delivery and change nothing else."""
     if ids:
-        change = update(delivery).where(delivery.c.id.in_(ids))
-        session.connection().execute(change.values(attempts=delivery.c.attempts + 1))
+        session.connection().execute(_count_attempts, {"ids": ids})
 
 
 def insert_attempts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Record attempts."""
     if rows:
-        session.connection().execute(insert(attempt), list(rows))
+        session.connection().execute(_insert_attempts, list(rows))
 
 
 def save_endpoint(session: Session, webhook_id: str, values: Mapping[str, Any]) -> None:
