@@ -26,7 +26,7 @@ PERSONAL_NAMES = frozenset({
     "sender", "source", "text", "to",
 })  # fmt: skip
 _MASKED_NAMES = SECRET_NAMES | PERSONAL_NAMES
-_SECRET_IN_TEXT = re.compile(r"\b(?:irk|irt|whsec)_[A-Za-z0-9+/=_-]{6,}|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
+_SECRET_IN_TEXT = re.compile(r"\b(?:irk|ird|whsec)_[A-Za-z0-9+/=_-]{6,}|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,0 +1,234 @@
+"""The checks of `infinireach doctor`: each looks at one thing and says what is wrong and how to mend it.
+
+Owns what is a warning and what a fault. Changes nothing.
+"""
+
+import os
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
+
+from core.cli import run_file
+from core.cli.configuration import misspelt
+from core.cli.supervisor import plan, ports, readiness
+from core.clock import SystemClock
+from core.config import PREFIX, InvalidSettings, Settings, load
+from core.store import migrate
+from core.store.engine import make_engine
+from core.store.rows import SCHEMA, DriverRow, MessageRow
+
+PYTHON_MIN = (3, 11)
+SQLITE_MIN = (3, 35, 0)
+"""The first with RETURNING."""
+FREE_BYTES_MIN = 100 * 1024 * 1024
+FREE_BYTES_LOW = 1024 * 1024 * 1024
+CLOCK_SLACK_MS = 5_000
+CLOCK_EARLIEST_MS = 1_750_000_000_000
+"""No machine that runs this software lives before 2025."""
+HTTP_OK = 200
+ONLINE = "online"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check saw."""
+
+    check: str
+    state: Literal["ok", "warning", "fault"]
+    detail: str
+    remedy: str = ""
+
+
+def examine() -> list[Finding]:
+    """All checks. Those that need settings are left out when these are faulty."""
+    findings = list(_python())
+    try:
+        settings = load()
+    except InvalidSettings as invalid:
+        faults = "; ".join(invalid.problems)
+        return [
+            *findings,
+            Finding("settings", "fault", faults, "See docs/configuration.md, or infinireach config."),
+        ]
+    findings += _settings()
+    findings += _folder(settings)
+    findings += _database(settings)
+    findings += _services(settings)
+    return findings
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    found = f"Python {version}, SQLite {sqlite3.sqlite_version}"
+    if sys.version_info < PYTHON_MIN or sqlite3.sqlite_version_info < SQLITE_MIN:
+        yield Finding("python", "fault", found, "Python 3.11 and SQLite 3.35 or newer are needed.")
+    else:
+        yield Finding("python", "ok", found)
+
+
+def _settings() -> Iterator[Finding]:
+    guesses = misspelt(os.environ)
+    for wrong, meant in guesses.items():
+        yield Finding("settings", "warning", f"{wrong} is no setting", f"Did you mean {meant}?")
+    if not guesses:
+        yield Finding("settings", "ok", "all can be used")
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    var = settings.var.absolute()
+    if not var.is_dir():
+        yield Finding("data folder", "warning", f"{var} does not exist", "infinireach up makes it.")
+        return
+    if not os.access(var, os.R_OK | os.W_OK | os.X_OK):
+        yield Finding(
+            "data folder",
+            "fault",
+            f"{var} cannot be written to",
+            f"Give it to this user: chown, or {PREFIX}VAR.",
+        )
+        return
+    free = shutil.disk_usage(var).free
+    room = f"{var}, {free // 1024**2} MB free"
+    if free < FREE_BYTES_MIN:
+        yield Finding("data folder", "fault", room, "Make room: nothing can be accepted on a full disk.")
+    elif free < FREE_BYTES_LOW:
+        yield Finding("data folder", "warning", room, "Make room soon.")
+    else:
+        yield Finding("data folder", "ok", room)
+    yield from _secret_files([settings.master_key_file, settings.service_credential_file, var / "demo.key"])
+
+
+def _secret_files(files: list[Path]) -> Iterator[Finding]:
+    open_ones = [str(file) for file in files if file.exists() and file.stat().st_mode & 0o077]
+    if open_ones:
+        yield Finding(
+            "secrets", "fault", f"others can read {', '.join(open_ones)}", f"chmod 600 {' '.join(open_ones)}"
+        )
+    else:
+        yield Finding("secrets", "ok", "only their owner can read them")
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    try:
+        revision = migrate.current(settings.database_url)
+    except (SQLAlchemyError, ValueError, OSError) as error:
+        yield Finding(
+            "database",
+            "fault",
+            f"cannot be reached: {error}",
+            f"Is {PREFIX}DATABASE_URL right and the server up?",
+        )
+        return
+    if revision != migrate.head():
+        state = "warning" if settings.embedded and not revision else "fault"
+        seen = f"revision {revision or 'none'}, this version needs {migrate.head()}"
+        yield Finding("database", state, seen, "Run: infinireach migrate")
+        return
+    engine = make_engine(settings.database_url, immediate=True)
+    try:
+        with engine.connect() as connection:
+            yield from _integrity(connection)
+            yield from _contents(connection)
+            connection.rollback()
+    except SQLAlchemyError as error:
+        yield Finding(
+            "database", "fault", f"cannot be written: {error}", "Look at permissions, disk and other writers."
+        )
+    finally:
+        engine.dispose()
+
+
+def _integrity(connection: Connection) -> Iterator[Finding]:
+    if connection.dialect.name != "sqlite":
+        yield Finding("database", "ok", f"reachable, revision {migrate.head()}")
+        return
+    answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
+    if answer != "ok" or broken:
+        yield Finding(
+            "database", "fault", f"damaged: {answer if answer != 'ok' else broken}", "Restore a backup."
+        )
+    else:
+        yield Finding("database", "ok", f"whole, writable, revision {migrate.head()}")
+
+
+def _contents(connection: Connection) -> Iterator[Finding]:
+    now_ms = SystemClock().now_ms()
+    newest = connection.execute(select(func.max(col(MessageRow.created_ms)))).scalar() or 0
+    if now_ms < CLOCK_EARLIEST_MS or newest > now_ms + CLOCK_SLACK_MS:
+        yield Finding(
+            "clock",
+            "fault",
+            "the clock was set back",
+            "Set it, and keep it with NTP: timedatectl set-ntp true",
+        )
+    else:
+        yield Finding("clock", "ok", "not before anything that is stored")
+    yield from _devices(connection)
+    yield from _webhooks(connection)
+
+
+def _devices(connection: Connection) -> Iterator[Finding]:
+    drivers = connection.execute(select(func.count()).where(col(DriverRow.connected))).scalar() or 0
+    table = SCHEMA.tables["device"].c
+    rows = connection.execute(
+        select(table.name, table.state, table.state_reason, table.remedy).where(
+            table.deleted_ms.is_(None), table.enabled
+        )
+    ).all()
+    for row in rows:
+        if row.state != ONLINE:
+            remedy = row.remedy or "Start its driver, or look at the driver's log."
+            yield Finding(
+                "device", "warning", f"{row.name} is {row.state} {row.state_reason}".rstrip(), remedy
+            )
+    online = sum(row.state == ONLINE for row in rows)
+    if not rows:
+        remedy = "infinireach up runs a simulated one; infinireach driver-token create enrols others."
+        yield Finding("devices", "warning", "there is none", remedy)
+    else:
+        yield Finding(
+            "devices", "ok" if online else "warning", f"{online} of {len(rows)} online, {drivers} drivers"
+        )
+
+
+def _webhooks(connection: Connection) -> Iterator[Finding]:
+    table = SCHEMA.tables["webhook"].c
+    rows = connection.execute(select(table.id, table.enabled, table.disabled_reason, table.failures)).all()
+    bad = [row for row in rows if row.disabled_reason or row.failures]
+    for row in bad:
+        what = f"{row.id} is disabled: {row.disabled_reason}" if row.disabled_reason else f"{row.id} fails"
+        yield Finding("webhook", "warning", what, f"Run: infinireach webhook test {row.id}")
+    if not bad:
+        yield Finding("webhooks", "ok", f"{len(rows)}, none of them fails")
+
+
+def _services(settings: Settings) -> Iterator[Finding]:
+    running = run_file.read(settings.var)
+    if not running.get("pids"):
+        where = plan.addresses(settings, os.environ)
+        for problem in ports.problems(where.endpoints()):
+            yield Finding("ports", "warning", problem)
+        yield Finding("gateway", "warning", "`infinireach up` does not run here", "Start it, if it should.")
+        return
+    status = readiness.grpc_health(str(running.get("grpc", "")))
+    if status == "SERVING":
+        yield Finding("core", "ok", f"serves at {running['grpc']}")
+    else:
+        yield Finding("core", "fault", f"answers {status} at {running.get('grpc')}", "Look at logs/core.log.")
+    address = str(running.get("rest", ""))
+    host, _, port = address.rpartition("//")[2].rpartition(":")
+    answer = readiness.readyz(host.strip("[]"), int(port)) if port.isdecimal() else 0
+    if answer == HTTP_OK:
+        yield Finding("REST API", "ok", f"ready at {address}")
+    else:
+        seen = f"/readyz answers {answer}" if answer else "does not answer"
+        yield Finding("REST API", "fault", f"{seen} at {address}", "Look at logs/rest.log.")

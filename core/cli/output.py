@@ -1,0 +1,60 @@
+"""What the commands write: tables and sentences for people, JSON for scripts, faults on stderr.
+
+Owns the exit statuses: 0 done, 1 refused or failed, 2 the command line or the settings are wrong. Knows no command.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+import typer
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+
+class CommandFailed(Exception):
+    """A command cannot go on; its text is one or more sentences for people."""
+
+
+def say(text: str = "") -> None:
+    """One line, or several, on stdout."""
+    typer.echo(text)
+
+
+def note(text: str) -> None:
+    """A line on stderr, where it is in no script's way."""
+    typer.echo(text, err=True)
+
+
+def say_json(value: object) -> None:
+    """One JSON document on stdout."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def fail(problem: str, *, status: int = EXIT_FAILED) -> NoReturn:
+    """Say what is wrong on stderr and end the process."""
+    typer.echo(problem, err=True)
+    sys.exit(status)
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, none: str) -> None:
+    """Rows under headings, aligned and never shortened, so that ids can be copied; `none` if there are no rows."""
+    lines = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    if not lines:
+        say(none)
+        return
+    widths = [max(len(line[column]) for line in [list(headings), *lines]) for column in range(len(headings))]
+    for number, line in enumerate([list(headings), *lines]):
+        text = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        say(typer.style(text, bold=True) if number == 0 else text)
+
+
+def fields(values: dict[str, Any]) -> None:
+    """Names and values, one a line; empty ones are left out."""
+    shown = {name: value for name, value in values.items() if value not in (None, "", [])}
+    width = max((len(name) for name in shown), default=0)
+    for name, value in shown.items():
+        text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        say(f"{name.ljust(width)}  {text}")

@@ -1,0 +1,109 @@
+"""The commands that become a role: core, relay and deliver here; the REST facade and drivers in this process's place.
+
+Owns how a role starts: settings read and logged, logs set up, its end turned into an exit status. What a role does
+is in core.app. Packages of ours that the core must not import are named, never imported.
+"""
+
+import asyncio
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn
+
+import structlog
+import typer
+
+from core import logs
+from core.cli.context import settings_or_exit
+from core.cli.output import EXIT_FAILED, CommandFailed, say
+from core.config import Settings, shown
+from core.errors import InfiniReachError
+
+Role = Literal["core", "relay", "deliver"]
+
+DRIVER_TOKEN_FILE_NAME = "driver.token"  # noqa: S105 - a file's name
+
+
+def core() -> None:
+    """Run the core: the gRPC server, the driver streams and, unless set otherwise, relay and deliveries."""
+    serve("core")
+
+
+def relay() -> None:
+    """Run only the relay: publish events and fan them out to webhooks."""
+    serve("relay")
+
+
+def deliver() -> None:
+    """Run only webhook deliveries."""
+    serve("deliver")
+
+
+def rest() -> None:
+    """Run the REST facade in the foreground. Its settings begin with INFINIREACH_REST_."""
+    become("rest_facade")
+
+
+def serve(role: Role) -> NoReturn:
+    """Run a role of the core until SIGTERM or SIGINT; ends the process."""
+    settings = settings_or_exit()
+    logs.configure(role, level=settings.log_level, form=settings.log_format)
+    log = structlog.get_logger()
+    log.info("settings", **{name: shown(getattr(settings, name)) for name in Settings.model_fields})
+    try:
+        asyncio.run(_function(role)(settings))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_FAILED)
+    except InfiniReachError as error:
+        log.error("role.failed", problem=error.message, reason=error.reason)
+        sys.exit(EXIT_FAILED)
+    except Exception:  # the top of the process
+        log.exception("role.failed")
+        sys.exit(EXIT_FAILED)
+    sys.exit()
+
+
+def _function(role: Role) -> Callable[[Settings], Coroutine[Any, Any, None]]:
+    from core import app  # noqa: PLC0415 - brings gRPC and all adapters, which no other command needs
+
+    return {"core": app.serve_core, "relay": app.serve_relay, "deliver": app.serve_deliver}[role]
+
+
+def driver(
+    name: Annotated[
+        str, typer.Argument(help="Such as simulated; without it, the drivers there are are listed.")
+    ] = "",
+) -> None:
+    """Run a driver in the foreground. Takes INFINIREACH_DRIVER_TOKEN, or the demo token of `infinireach up`."""
+    if not name:
+        say("\n".join(drivers()))
+        return
+    module = f"drivers.{name.replace('-', '_')}"
+    if name not in drivers():
+        raise CommandFailed(f"There is no driver {name}. There are: {', '.join(drivers())}")
+    token_file = settings_or_exit().var / DRIVER_TOKEN_FILE_NAME
+    named = ("INFINIREACH_DRIVER_TOKEN", "INFINIREACH_DRIVER_TOKEN_FILE")
+    if not any(os.environ.get(variable) for variable in named) and token_file.exists():
+        os.environ["INFINIREACH_DRIVER_TOKEN_FILE"] = str(token_file)
+    become(module)
+
+
+def drivers() -> list[str]:
+    """The drivers of this installation: packages in `drivers` that can be run."""
+    package = importlib.util.find_spec("drivers")
+    folders = package.submodule_search_locations or [] if package else []
+    found = [path.parent.name for folder in folders for path in Path(folder).glob("*/__main__.py")]
+    return sorted(name.replace("_", "-") for name in found)
+
+
+def become(module: str) -> NoReturn:
+    """Go on as `python -m module`: same process, so that its supervisor sees no difference."""
+    sys.stdout.flush()
+    os.execv(sys.executable, command_of(module))  # noqa: S606 - our own interpreter and module
+
+
+def command_of(module: str) -> list[str]:
+    """The command line that runs a module of this installation, whatever lies in the current folder."""
+    return [sys.executable, "-P", "-m", module]

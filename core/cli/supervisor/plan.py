@@ -1,0 +1,133 @@
+"""What `infinireach up` will run: addresses, environment and readiness of each process.
+
+Owns the shape of a gateway on one machine and the time that its parts have to end. Starts nothing.
+"""
+
+import functools
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.cli.output import EXIT_USAGE, CommandFailed, fail
+from core.cli.rest_client import RestClient
+from core.cli.roles import DRIVER_TOKEN_FILE_NAME, command_of
+from core.cli.supervisor import readiness
+from core.cli.supervisor.child import Role
+from core.cli.supervisor.demo import Demo
+from core.cli.supervisor.ports import Endpoint, free_port
+from core.config import PREFIX, Settings
+
+REST_HOST = f"{PREFIX}REST_HOST"
+REST_PORT = f"{PREFIX}REST_PORT"
+REST_PORT_DEFAULT = 8080
+STOP_S = {"rest": 1.2, "driver": 1.4, "core": 1.9}
+"""Together less than the 5 s after which Ctrl-C must have ended everything."""
+
+QUICK_STOP = {
+    f"{PREFIX}REST_DRAIN_S": "1",
+    f"{PREFIX}DRIVER_GRACE_S": "1",
+    f"{PREFIX}DRAIN_GRACE_S": "0.5",
+}
+"""Ends within STOP_S, unless the environment says otherwise: at a desk nobody waits for Ctrl-C."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the parts listen; ports are never 0."""
+
+    rest_host: str
+    rest_port: int
+    grpc_host: str
+    grpc_port: int
+    metrics_host: str
+    metrics_port: int
+
+    @property
+    def rest_url(self) -> str:
+        """The API's base URL as seen from this machine."""
+        return f"http://{_bracketed(reachable(self.rest_host))}:{self.rest_port}"
+
+    @property
+    def grpc(self) -> str:
+        """host:port of the core as seen from this machine."""
+        return f"{_bracketed(reachable(self.grpc_host))}:{self.grpc_port}"
+
+    @property
+    def metrics_url(self) -> str:
+        """The core's metrics as seen from this machine."""
+        return f"http://{_bracketed(reachable(self.metrics_host))}:{self.metrics_port}/metrics"
+
+    def endpoints(self) -> list[Endpoint]:
+        """All of them, for a check before anything is started."""
+        return [
+            Endpoint("the REST API", self.rest_host, self.rest_port, REST_PORT),
+            Endpoint("gRPC", self.grpc_host, self.grpc_port, f"{PREFIX}GRPC_PORT"),
+            Endpoint("metrics", self.metrics_host, self.metrics_port, f"{PREFIX}METRICS_PORT"),
+        ]
+
+
+def addresses(settings: Settings, environment: Mapping[str, str]) -> Addresses:
+    """Where the parts will listen; a port of 0 becomes one that is free now."""
+    text = environment.get(REST_PORT) or str(REST_PORT_DEFAULT)
+    if not text.isdecimal() or int(text) > 65535:
+        fail(f"{REST_PORT}: must be a port from 0 to 65535 (it is {text!r})", status=EXIT_USAGE)
+    rest_host = environment.get(REST_HOST) or "127.0.0.1"
+    return Addresses(
+        rest_host=rest_host,
+        rest_port=int(text) or free_port(rest_host),
+        grpc_host=settings.grpc_host,
+        grpc_port=settings.grpc_port or free_port(settings.grpc_host),
+        metrics_host=settings.metrics_host,
+        metrics_port=settings.metrics_port or free_port(settings.metrics_host),
+    )
+
+
+def roles(settings: Settings, where: Addresses, demo: Demo, *, with_driver: bool) -> list[Role]:
+    """The processes, in the order in which they are stopped."""
+    var = settings.var.absolute()
+    token_file = var / DRIVER_TOKEN_FILE_NAME
+    environment = {
+        **{name: value for name, value in QUICK_STOP.items() if not os.environ.get(name)},
+        f"{PREFIX}VAR": str(var),
+        f"{PREFIX}PROFILE": settings.profile,
+        f"{PREFIX}GRPC_PORT": str(where.grpc_port),
+        f"{PREFIX}METRICS_PORT": str(where.metrics_port),
+        f"{PREFIX}CORE_ADDRESS": where.grpc,
+        REST_PORT: str(where.rest_port),
+        f"{PREFIX}DRIVER_CORE": where.grpc,
+        f"{PREFIX}DRIVER_TOKEN_FILE": str(token_file),
+    }
+    api = RestClient(where.rest_url, demo.api_key, timeout_s=readiness.ANSWER_S)
+    ready = {
+        "rest": functools.partial(readiness.facade_is_ready, reachable(where.rest_host), where.rest_port),
+        "driver": functools.partial(readiness.device_is_online, api),
+        "core": functools.partial(readiness.core_serves, where.grpc),
+    }
+    modules = {"rest": "rest_facade", "driver": "drivers.simulated", "core": "core"}
+    return [
+        Role(name, command_of(module), ready[name], STOP_S[name], environment)
+        for name, module in modules.items()
+        if with_driver or name != "driver"
+    ]
+
+
+def reachable(host: str) -> str:
+    """The address at which this machine reaches a server that listens on `host`."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not listened on
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def prepare_folder(var: Path) -> None:
+    """Make the data folder, for its owner only. Raises CommandFailed if it cannot be used."""
+    try:
+        var.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not os.access(var, os.R_OK | os.W_OK | os.X_OK):
+            raise CommandFailed(f"The data folder {var} cannot be written to. Choose another: {PREFIX}VAR")
+    except OSError as error:
+        raise CommandFailed(
+            f"The data folder {var} cannot be made: {error.strerror}. Choose another: {PREFIX}VAR"
+        ) from None

@@ -1,0 +1,79 @@
+"""Whether the processes of a gateway answer: the core's gRPC health, the facade's /readyz, a device online.
+
+Each check asks once, in a worker thread, and says no where it gets no answer. Knows no process.
+"""
+
+import asyncio
+import http.client
+from typing import Any
+
+from core.cli.output import CommandFailed
+from core.cli.rest_client import RestClient
+
+ANSWER_S = 2.0
+
+
+async def core_serves(target: str) -> bool:
+    """Whether the core at host:port says that it serves."""
+    return await asyncio.to_thread(grpc_health, target) == "SERVING"
+
+
+def grpc_health(target: str) -> str:
+    """What the health service at host:port says: SERVING, NOT_SERVING, …; the status of the call if it fails."""
+    import grpc  # noqa: PLC0415 - slow to import, and no other command needs it
+    from grpc_health.v1 import health_pb2  # noqa: PLC0415
+
+    with grpc.insecure_channel(target) as channel:
+        check = channel.unary_unary(
+            "/grpc.health.v1.Health/Check",
+            request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
+            response_deserializer=health_pb2.HealthCheckResponse.FromString,
+        )
+        try:
+            answer = check(health_pb2.HealthCheckRequest(), timeout=ANSWER_S)
+        except grpc.RpcError as error:
+            return str(error.code().name)
+    return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
+
+
+async def facade_is_ready(host: str, port: int) -> bool:
+    """Whether the REST facade reaches the core."""
+    return await asyncio.to_thread(readyz, host, port) == http.client.OK
+
+
+def readyz(host: str, port: int) -> int:
+    """The status of GET /readyz; 0 if there is no answer."""
+    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return 0
+    finally:
+        connection.close()
+
+
+async def device_is_online(api: RestClient) -> bool:
+    """Whether any device of the key's tenant is online."""
+    return any(device["status"] == "online" for device in await asyncio.to_thread(devices, api))
+
+
+def devices(api: RestClient) -> list[dict[str, Any]]:
+    """The devices of the key's tenant; none if there is no answer."""
+    try:
+        return list(api.get("/api/v1/devices")["devices"])
+    except CommandFailed:
+        return []
+
+
+def numbers(api: RestClient) -> list[dict[str, Any]]:
+    """The devices in short: id, name, channels, and the first number."""
+    return [
+        {
+            "id": device["id"],
+            "name": device["name"],
+            "channels": device["channels"],
+            "number": next((number["number"] for number in device["numbers"]), None),
+        }
+        for device in devices(api)
+    ]

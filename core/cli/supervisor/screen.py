@@ -1,0 +1,79 @@
+"""The one screen that `infinireach up` shows when everything runs: what to paste, where to look, how to stop.
+
+Owns the words. Knows no process.
+"""
+
+import json
+
+import typer
+
+from core.cli.run_file import Running
+from core.config import PREFIX, Settings
+
+FIRST_MESSAGE = {"to": "+1234567890", "message": "Hello from Infini Reach!"}
+SENDER_DEFAULT = "+15559876543"
+
+
+def screen(settings: Settings, running: Running) -> str:
+    """The screen's text."""
+    sender = next((str(d["number"]) for d in running.devices if "sms" in d["channels"]), "")
+    var = settings.var.absolute()
+    parts = [
+        typer.style("Infini Reach is running.", bold=True),
+        _rows({
+            "REST API": running.rest,
+            "Documentation": f"{running.rest}/docs",
+            "gRPC": running.grpc,
+            "Metrics": running.metrics,
+            "API key": running.api_key,
+            "Data and logs": str(var),
+        }),
+        _heading("Send a first message") + "\n" + curl(running, sender or SENDER_DEFAULT),
+    ]
+    if sender:
+        parts.append(
+            _heading("Watch it, and let one come in")
+            + "\n  infinireach message watch"
+            + f"\n  infinireach simulate inbound --from {FIRST_MESSAGE['to']} --to {sender} --body 'Hello back'"
+        )
+    else:
+        parts.append(
+            _heading("No driver runs") + "\n  Messages wait until one connects. Enrol it:\n"
+            "  infinireach driver-token create NAME"
+        )
+    parts += [
+        _heading("Be told of replies and deliveries")
+        + "\n  infinireach webhook create http://127.0.0.1:9000/hook",
+        _profile(settings),
+        "Ctrl-C stops everything. What was accepted is kept and goes on at the next start.",
+    ]
+    return "\n" + "\n\n".join(parts) + "\n"
+
+
+def curl(running: Running, sender: str) -> str:
+    """A command that sends a first message; safe to paste into a shell."""
+    body = json.dumps({**FIRST_MESSAGE, "from": sender, "channel": "sms"})
+    return "\n".join([
+        f"  curl -X POST {running.rest}/api/v1/messages \\",
+        f'    -H "X-API-Key: {running.api_key}" \\',
+        '    -H "Content-Type: application/json" \\',
+        f"    -d '{body}'",
+    ])
+
+
+def _profile(settings: Settings) -> str:
+    if settings.profile == "production":
+        return "Production profile: webhooks go to https addresses on the internet only."
+    return (
+        "Development profile: webhooks may go to this machine and over plain http. "
+        f"{PREFIX}PROFILE=production forbids that."
+    )
+
+
+def _heading(text: str) -> str:
+    return typer.style(text, bold=True)
+
+
+def _rows(values: dict[str, str]) -> str:
+    width = max(map(len, values))
+    return "\n".join(f"  {name.ljust(width)}  {value}" for name, value in values.items())
