@@ -25,7 +25,7 @@ from core.api.driver_service import DriverService
 from core.api.identity import Identity
 from core.api.key_cache import KeyCache
 from core.api.messages_service import MessagesService
-from core.api.webhook_test import WebhookTester
+from core.api.webhook_tester import WebhookTester
 from core.api.webhooks_service import WebhooksService
 from core.clock import SystemClock
 from core.config import Settings
