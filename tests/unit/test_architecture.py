@@ -23,7 +23,7 @@ def is_use_case(module: str) -> bool:
     return module.startswith("core.") and module.count(".") == 1 and module not in WIRING
 
 
-WIRING = {"core.app", "core.config"} | {
+WIRING = {"core.__main__", "core.app", "core.config"} | {
     f"core.{package}" for package in ("api", "cli", "delivery", "eventlog", "sessions", "store")
 }
 
