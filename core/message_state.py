@@ -41,12 +41,16 @@ TRANSITIONS: dict[State, dict[Evidence, State]] = {
     State.QUEUED: {
         Evidence.CLAIMED: State.SENDING,
         Evidence.HELD: State.SCHEDULED,
+        Evidence.SUBMITTED: State.SENT,
+        Evidence.DELIVERED: State.DELIVERED,
         Evidence.CANCELLED: State.CANCELLED,
         Evidence.EXPIRED: State.EXPIRED,
         Evidence.FAILED: State.FAILED,
     },
     State.SCHEDULED: {
         Evidence.RELEASED: State.QUEUED,
+        Evidence.SUBMITTED: State.SENT,
+        Evidence.DELIVERED: State.DELIVERED,
         Evidence.CANCELLED: State.CANCELLED,
         Evidence.EXPIRED: State.EXPIRED,
         Evidence.FAILED: State.FAILED,
@@ -71,7 +75,11 @@ TRANSITIONS: dict[State, dict[Evidence, State]] = {
     State.EXPIRED: {},
     State.CANCELLED: {},
 }
-"""Evidence that a state's row does not name changes nothing and is kept in the timeline."""
+"""Evidence that a state's row does not name changes nothing and is kept in the timeline.
+
+A message waits again after an attempt that failed before anything was sent. If that attempt turns out to have gone
+out after all, the message has: it is not sent a second time.
+"""
 
 WAITING = (State.QUEUED, State.SCHEDULED)
 """States in which no driver has the message."""
