@@ -40,8 +40,9 @@ from core.delivery.sender import WebhookSender, verifying_tls_context
 from core.delivery.signer import OpenSecrets
 from core.errors import Unavailable
 from core.eventlog.embedded import EmbeddedLog
-from core.eventlog.port import EventLog, PublishedEvent
+from core.eventlog.port import EventLog
 from core.eventlog.relay import Relay
+from core.events import PublishedEvent
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.protocol import SessionLimits

@@ -4,6 +4,7 @@ Owns the event types and the outbox. Knows nothing of webhooks, brokers or trans
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
@@ -51,12 +52,34 @@ def append(session: Session, events: Sequence[dict[str, Any]]) -> None:
         session.execute(insert(_event), list(events))
 
 
-def unpublished(session: Session, limit: int) -> list[EventRow]:
+@dataclass(frozen=True, slots=True)
+class PublishedEvent:
+    """What a log carries of an event; its body stays in the database. `position` is 0 where none is known."""
+
+    id: str
+    tenant_id: str
+    type: str
+    message_id: str | None
+    device_id: str | None
+    created_ms: int
+    position: int = 0
+
+
+_carried = [_event.c[name] for name in ("id", "tenant_id", "type", "message_id", "device_id", "created_ms")]
+
+
+def unpublished(session: Session, limit: int) -> list[PublishedEvent]:
     """Up to `limit` events that the relay has yet to publish, oldest first."""
-    rows = session.execute(
-        select(_event).where(_event.c.position.is_(None)).order_by(_event.c.id).limit(limit)
+    query = select(*_carried).where(_event.c.position.is_(None)).order_by(_event.c.id).limit(limit)
+    return [PublishedEvent(*row) for row in session.execute(query)]
+
+
+def published_after(session: Session, position: int, limit: int) -> list[PublishedEvent]:
+    """Up to `limit` events after a position, in the order of their positions."""
+    query = (
+        select(*_carried, _event.c.position).where(_event.c.position > position).order_by(_event.c.position)
     )
-    return [EventRow(**row) for row in rows.mappings()]
+    return [PublishedEvent(*row) for row in session.execute(query.limit(limit))]
 
 
 def mark_published(session: Session, event_ids: Sequence[str]) -> int:

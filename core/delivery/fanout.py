@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.delivery.subscriptions import names_by_type
-from core.eventlog.port import PublishedEvent
+from core.events import PublishedEvent
 from core.ids import new_id
 from core.store import deliveries as queries
 

@@ -7,13 +7,13 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.errors import InfiniReachError
-from core.eventlog.port import Handler, PublishedEvent
+from core.eventlog.port import Handler
+from core.events import PublishedEvent, published_after
 from core.store.engine import Store
-from core.store.rows import EventRow, LogOffsetRow
+from core.store.rows import LogOffsetRow
 
 log = structlog.get_logger()
 
@@ -27,8 +27,6 @@ POLL_S = 0.5
 RETRY_S = 1.0
 """Wait after a handler raised, before the batch is given again."""
 
-_event = EventRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
-
 
 class EmbeddedLog:
     """Reads events by position after its committed offset."""
@@ -37,7 +35,7 @@ class EmbeddedLog:
         self._store = store
         self._wake = asyncio.Event()
 
-    async def publish(self, events: Sequence[EventRow]) -> None:
+    async def publish(self, events: Sequence[PublishedEvent]) -> None:
         """Nothing to carry: an event is in this log once it has its position."""
 
     def published(self) -> None:
@@ -48,7 +46,7 @@ class EmbeddedLog:
         """Give events to `handler` in the order of their positions; the offset moves after it returned."""
         offset = await self._store.read(_offset)
         while True:
-            batch = await self._store.read(_after, offset)
+            batch = await self._store.read(published_after, offset, BATCH_MAX)
             if not batch:
                 await self._wait()
                 continue
@@ -73,12 +71,6 @@ class EmbeddedLog:
 def _offset(session: Session) -> int:
     row = session.get(LogOffsetRow, CONSUMER)
     return row.position if row else 0
-
-
-def _after(session: Session, position: int) -> list[PublishedEvent]:
-    columns = [_event.c[name] for name in PublishedEvent.__slots__]
-    query = select(*columns).where(_event.c.position > position).order_by(_event.c.position).limit(BATCH_MAX)
-    return [PublishedEvent(*row) for row in session.execute(query)]
 
 
 def _commit(session: Session, position: int) -> None:

@@ -5,24 +5,9 @@ the consumers, at least once and in the order of publication for one device. Los
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from core.store.rows import EventRow
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedEvent:
-    """What a consumer is told of an event; its body stays in the database. `position` is 0 where a log knows none."""
-
-    id: str
-    tenant_id: str
-    type: str
-    message_id: str | None
-    device_id: str | None
-    created_ms: int
-    position: int = 0
-
+from core.events import PublishedEvent
 
 Handler = Callable[[Sequence[PublishedEvent]], Awaitable[None]]
 """Must be idempotent: it sees an event again after a crash or a redelivery."""
@@ -31,7 +16,7 @@ Handler = Callable[[Sequence[PublishedEvent]], Awaitable[None]]
 class EventLog(Protocol):
     """Carries events from the relay to consumers, in this or other processes."""
 
-    async def publish(self, events: Sequence[EventRow]) -> None:
+    async def publish(self, events: Sequence[PublishedEvent]) -> None:
         """Hand events over. Returns once the log has them durably; raises Unavailable if it cannot, and then the
         relay publishes all of them again."""
         ...
