@@ -27,8 +27,8 @@ RECEIVED_BYTES_MAX = 16 * 1024 * 1024
 """Largest frame taken from the core: 1000 commands of 1600 code points fit."""
 TICK_MAX_S = 1.0
 """How often the protocol is told that time passes, at least."""
-GOOD_STREAM_S = 10.0
-"""A stream that lived this long resets the backoff."""
+GOOD_STREAM_S = 1.0
+"""A stream that was open for this long resets the backoff; one that is refused or dies at once does not."""
 GOODBYE_TIMEOUT_S = 1.0
 """How long the last frames may take."""
 STATUS_KEY = "grpc-status-details-bin"
@@ -78,6 +78,9 @@ class Client:
         self._backoff = Backoff(chance)
         self._call: aio.StreamStreamCall[ConnectRequest, ConnectResponse] | None = None
         self._frames = asyncio.Event()
+        self._opened_at: float | None = None
+        """When the core's welcome came."""
+        self._last_failure: tuple[str, str] | None = None
         self._away_s = 0.0
         self._is_leaving = False
         self._left = asyncio.Event()
@@ -92,9 +95,9 @@ class Client:
         ticker = asyncio.create_task(self._tick(), name="ticker")
         try:
             while not self._is_leaving:
-                opened_at = asyncio.get_running_loop().time()
+                self._opened_at = None
                 end = await self._run_stream()
-                if asyncio.get_running_loop().time() - opened_at >= GOOD_STREAM_S:
+                if self._was_good():
                     self._backoff.reset()
                 at_least_s = LONG_DELAY_S if end is _End.AGAIN_LATER else self._away_s
                 self._away_s = 0.0
@@ -103,6 +106,12 @@ class Client:
         finally:
             ticker.cancel()
             await asyncio.wait([ticker])
+
+    def _was_good(self) -> bool:
+        return (
+            self._opened_at is not None
+            and asyncio.get_running_loop().time() - self._opened_at >= GOOD_STREAM_S
+        )
 
     async def leave(self, reason: str, *, flush_s: float) -> None:
         """Let the core have the last facts for at most `flush_s` seconds, say goodbye, end `run`."""
@@ -162,7 +171,8 @@ class Client:
                 call.cancel()
                 writer.cancel()
                 await asyncio.wait([writer])
-                log.info("stream.closed")
+                if self._opened_at is not None:
+                    log.info("stream.closed")
         return _End.AGAIN_SOON
 
     def _channel(self) -> aio.Channel:
@@ -206,6 +216,8 @@ class Client:
     def _note(self, frame: ConnectResponse) -> None:
         match frame.WhichOneof("frame"):
             case "welcome":
+                self._opened_at = asyncio.get_running_loop().time()
+                self._last_failure = None
                 log.info("stream.opened", epoch=frame.welcome.epoch)
                 for refusal in frame.welcome.refused_devices:
                     log.error("device.refused", device_key=refusal.device_key, detail=refusal.detail)
@@ -220,7 +232,10 @@ class Client:
     def _ended(self, error: aio.AioRpcError) -> _End:
         reason = _reason(error)
         code = error.code()
-        log.warning("stream.failed", code=code.name, reason=reason, detail=error.details())
+        if self._last_failure != (code.name, reason):
+            # Once per outage, not once per try.
+            self._last_failure = (code.name, reason)
+            log.warning("stream.failed", code=code.name, reason=reason, detail=error.details())
         match code:
             case grpc.StatusCode.ABORTED if reason == "SESSION_SUPERSEDED":
                 raise Superseded("Another instance of this driver has connected with the same name.")
