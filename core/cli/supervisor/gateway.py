@@ -50,7 +50,8 @@ class Gateway:
         self._tell = tell
         self._told = asyncio.Event()
         self._announced = False
-        self._doomed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._doomed = asyncio.Event()
+        self._doom = ""
         logs = var / "logs"
         self._children = [Child(role, LogFile(logs / f"{role.name}.log"), self) for role in roles]
 
@@ -76,15 +77,16 @@ class Gateway:
 
     async def _start(self) -> str:
         """Wait until all are ready or a signal comes; what went wrong, or nothing."""
-        ready = asyncio.create_task(self._all_ready(), name="all ready")
-        told = asyncio.create_task(self._told.wait(), name="signal")
-        waits = {ready, told, self._doomed}
+        waits = [
+            asyncio.create_task(wait) for wait in (self._all_ready(), self._told.wait(), self._doomed.wait())
+        ]
+        ready, told, doomed = waits
         try:
             await asyncio.wait(waits, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED)
             if ready.done() or told.done():
                 return ""
-            if self._doomed.done():
-                return self._doomed.result()
+            if doomed.done():
+                return self._doom
             late = [child for child in self._children if not child.ready.is_set()]
             return "\n".join(_explain(child, f"is not ready after {READY_S:g} s") for child in late)
         finally:
@@ -134,8 +136,9 @@ class Gateway:
         if self._announced:
             when = f"in {delay_s:g} s" if delay_s else "now"
             self._tell(f"{child.role.name} {how}; starting it again {when}. Its log: {child.log.path}")
-        elif child.deaths >= DEATHS_AT_START_MAX and not self._doomed.done():
-            self._doomed.set_result(_explain(child, how))
+        elif child.deaths >= DEATHS_AT_START_MAX:
+            self._doom = self._doom or _explain(child, how)
+            self._doomed.set()
 
     def _write(self) -> None:
         run_file.write(self._var, self._running)
