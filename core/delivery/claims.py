@@ -59,11 +59,15 @@ class ClaimedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """How many deliveries of an endpoint are wanted: first attempts; retries and replays."""
+    """How many deliveries of an endpoint are wanted: first attempts; retries and replays.
+
+    `slow`: how many of them are for the slow lane, for whoever wants.
+    """
 
     webhook_id: str
     first: int
     again: int
+    slow: int = 0
 
 
 @dataclass(frozen=True, slots=True)

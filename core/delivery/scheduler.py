@@ -91,6 +91,8 @@ class Scheduler:
         self._returned: list[str] = []
         self._held = 0
         self._held_slow = 0
+        self._asked = 0
+        self._asked_slow = 0
 
     @property
     def held(self) -> int:
@@ -154,9 +156,10 @@ class Scheduler:
     def wants(self, now_ms: int) -> list[Want]:
         """What to claim now; empty if nothing. Answer each list with `claimed`, or `not_claimed`."""
         wants: list[Want] = []
-        room, put_back = CLAIM_DELIVERIES_MAX, []
+        put_back: list[Mailbox] = []
+        most = CLAIM_DELIVERIES_MAX
         for _ in range(min(len(self._hungry), CLAIM_ENDPOINTS_MAX)):
-            room = min(room, self.limits.held_max - self._held)
+            room = min(most, self.limits.held_max - self._held - self._asked)
             if room <= 0:
                 break
             mailbox = self._mailboxes[self._hungry.take()]
@@ -165,10 +168,8 @@ class Scheduler:
                 put_back.append(mailbox)
                 continue
             wants.append(want)
-            room -= want.first + want.again
-            mailbox.claiming = True
-            mailbox.maybe_first &= not want.first
-            mailbox.maybe_again &= not want.again
+            most -= want.first + want.again
+            self._ask(mailbox, want)
         for mailbox in put_back:
             self._refresh(mailbox, now_ms)
         return wants
@@ -179,8 +180,7 @@ class Scheduler:
         for delivery in claimed.deliveries:
             by_endpoint.setdefault(delivery.endpoint.webhook_id, []).append(delivery)
         for want in wants:
-            mailbox = self._mailboxes[want.webhook_id]
-            mailbox.claiming = False
+            mailbox = self._answered(want)
             deliveries = by_endpoint.get(want.webhook_id, [])
             if deliveries:
                 self._put(mailbox, deliveries, asked_ms + START_WITHIN_MS)
@@ -198,8 +198,7 @@ class Scheduler:
     def not_claimed(self, wants: Sequence[Want], now_ms: int) -> None:
         """A claim failed."""
         for want in wants:
-            mailbox = self._mailboxes[want.webhook_id]
-            mailbox.claiming = False
+            self._answered(want)
             self.wake(want.webhook_id, now_ms, first=want.first > 0, again=want.again > 0)
 
     def start(self, now_ms: int) -> Flight | None:
@@ -262,11 +261,28 @@ class Scheduler:
 
     def _want(self, mailbox: Mailbox, room: int) -> Want | None:
         first, again = mailbox.room(self.limits.per_endpoint)
-        room_slow = self.limits.held_max // 4 - self._held_slow
+        room_slow = self.limits.held_max // 4 - self._held_slow - self._asked_slow
         first = min(first, room, room_slow) if mailbox.is_slow else min(first, room)
-        first = first if mailbox.maybe_first else 0
-        again = min(again, room - first, room_slow) if mailbox.maybe_again else 0
-        return Want(mailbox.webhook_id, max(first, 0), max(again, 0)) if first > 0 or again > 0 else None
+        first = max(first, 0) if mailbox.maybe_first else 0
+        again = min(again, room - first, room_slow - (first if mailbox.is_slow else 0))
+        again = max(again, 0) if mailbox.maybe_again else 0
+        if not first and not again:
+            return None
+        return Want(mailbox.webhook_id, first, again, slow=again + (first if mailbox.is_slow else 0))
+
+    def _ask(self, mailbox: Mailbox, want: Want) -> None:
+        self._asked += want.first + want.again
+        self._asked_slow += want.slow
+        mailbox.claiming = True
+        mailbox.maybe_first &= not want.first
+        mailbox.maybe_again &= not want.again
+
+    def _answered(self, want: Want) -> Mailbox:
+        self._asked -= want.first + want.again
+        self._asked_slow -= want.slow
+        mailbox = self._mailboxes[want.webhook_id]
+        mailbox.claiming = False
+        return mailbox
 
     def _put(self, mailbox: Mailbox, deliveries: Sequence[ClaimedDelivery], start_by_ms: int) -> None:
         endpoint = deliveries[0].endpoint

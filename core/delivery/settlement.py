@@ -76,8 +76,9 @@ def settle(
     closed, events = _judge_endpoints(session, attempts, endpoints=endpoints, now_ms=now_ms)
     append(session, events)
     closed |= {webhook_id for webhook_id, endpoint in endpoints.items() if not endpoint.enabled}
-    closed |= troubled - endpoints.keys()  # deleted
-    settled = Settled(closed=closed, announced=bool(events))
+    deleted = troubled - endpoints.keys()
+    states = dict.fromkeys(closed, "paused") | dict.fromkeys(deleted, "skipped")
+    settled = Settled(closed=closed | deleted, announced=bool(events))
     moves = _Moves()
     for attempt in attempts:
         row = rows.get(attempt.delivery_id)
@@ -91,7 +92,7 @@ def settle(
             settled.states["late"] += 1
             continue
         due_ms = _next_due_ms(attempt, number, now_ms, rng=rng)
-        state = _next_state(attempt, due_ms, closed=attempt.webhook_id in closed)
+        state = _next_state(attempt, due_ms, otherwise=states.get(attempt.webhook_id, "pending"))
         settled.states[state] += 1
         if state == "pending" and due_ms is not None:
             settled.due_ms[row.id] = due_ms
@@ -110,12 +111,10 @@ def _next_due_ms(attempt: Attempt, number: int, now_ms: int, *, rng: random.Rand
     return backoff.next_due_ms(number, now_ms, attempt.retry_after_s, rng=rng, slowly=slowly)
 
 
-def _next_state(attempt: Attempt, due_ms: int | None, *, closed: bool) -> str:
+def _next_state(attempt: Attempt, due_ms: int | None, *, otherwise: str) -> str:
     if attempt.outcome is Outcome.SUCCESS:
         return "delivered"
-    if due_ms is None:
-        return "dead"
-    return "paused" if closed else "pending"
+    return "dead" if due_ms is None else otherwise
 
 
 class _Moves:
