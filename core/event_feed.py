@@ -17,6 +17,9 @@ from core.store.rows import EventRow
 SCAN_MAX = 10_000
 """Events that one call looks at when only some types are wanted; bounds how long it takes."""
 
+BYTES_MAX = 3 * 1024 * 1024
+"""Bodies in one answer, so that it fits a client's usual limit of 4 MiB for a message."""
+
 
 @dataclass(frozen=True, slots=True)
 class FeedRequest:
@@ -42,8 +45,20 @@ def read_feed(session: Session, tenant_id: str, request: FeedRequest) -> tuple[S
         scan = select(position).where(*new).order_by(position).limit(SCAN_MAX).subquery()
         looked_at = session.execute(select(func.max(scan.c.position))).scalar_one() or looked_at
         query = query.where(col(EventRow.type).in_(sorted(types)), position <= looked_at)
-    rows = session.execute(query).scalars().all()
+    found = session.execute(query).scalars().all()
+    rows = _that_fit(found)
     if not rows:
         return rows, looked_at
     last = rows[-1].position or 0
-    return rows, last if len(rows) == request.limit else max(last, looked_at)
+    is_all = len(rows) == len(found) < request.limit
+    return rows, max(last, looked_at) if is_all else last
+
+
+def _that_fit(rows: Sequence[EventRow]) -> Sequence[EventRow]:
+    """The first rows whose bodies fit into one answer, and at least one."""
+    size = 0
+    for count, row in enumerate(rows):
+        size += len(row.body)
+        if size > BYTES_MAX and count:
+            return rows[:count]
+    return rows

@@ -5,7 +5,8 @@ quotes the input.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -16,6 +17,8 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 """By shape only: whether a plan knows the number is for the network to say."""
 
 NAME_CHARACTERS_MAX = 100
+
+Value = TypeVar("Value")
 
 _SECONDS_MIN, _SECONDS_MAX = -62_135_596_800, 253_402_300_799
 """Years 1 to 9999, as google.protobuf.Timestamp demands."""
@@ -35,6 +38,14 @@ class Faults:
         """Raise InvalidArgument with every fault, if there is one."""
         if self.violations:
             raise InvalidArgument(self.violations)
+
+    def gather(self, read: Callable[[], Value]) -> Value | None:
+        """What `read` answers; None if it raises InvalidArgument, whose faults are taken over."""
+        try:
+            return read()
+        except InvalidArgument as refused:
+            self.violations.extend(refused.violations)
+            return None
 
     def name(self, field: str, value: str) -> str:
         """A name for people: 1 to 100 printable characters, not only white space."""

@@ -12,6 +12,7 @@ from core.accounts import SCOPES, NewApiKey
 from core.api import paging
 from core.api.checks import E164, Faults
 from core.api.convert_messages import CHANNELS
+from core.device_admin import DeviceChange
 from core.errors import NotFound
 from core.ids import is_id
 from core.messages import NewMessage
@@ -167,13 +168,18 @@ def new_api_key(request: accounts_service_pb2.CreateApiKeyRequest, tenant_id: st
     return new
 
 
-def device_change(request: devices_service_pb2.UpdateDeviceRequest) -> tuple[str | None, bool | None]:
-    """The new name and the new value of enabled; None: as it is."""
+def device_change(request: devices_service_pb2.UpdateDeviceRequest) -> DeviceChange:
+    """What to change of a device."""
+    changed_id = device_id(request.device_id)
     faults = Faults()
     changed = faults.mask("update_mask", request.update_mask, ("name", "enabled"))
-    name = faults.name("name", request.name) if "name" in changed else None
+    change = DeviceChange(
+        changed_id,
+        name=faults.name("name", request.name) if "name" in changed else None,
+        enabled=request.enabled if "enabled" in changed else None,
+    )
     faults.check()
-    return name, request.enabled if "enabled" in changed else None
+    return change
 
 
 def token_name(request: devices_service_pb2.CreateDriverTokenRequest) -> str:

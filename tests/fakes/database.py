@@ -4,6 +4,8 @@ Owns their life and the tenants that most tests need. Knows no use case.
 """
 
 import contextlib
+import functools
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
@@ -39,16 +41,25 @@ def memory_session() -> Generator[Session]:
     engine.dispose()
 
 
+@functools.cache
+def _new_database() -> bytes:
+    """An SQLite file with all tables and both tenants; made once, since that takes longer than a test."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "new.db"
+        engine = make_engine(f"sqlite:///{path}", immediate=True)
+        with engine.begin() as connection, Session(connection) as session:
+            SCHEMA.create_all(connection)
+            add_tenants(session)
+        engine.dispose()
+        return path.read_bytes()
+
+
 @contextlib.contextmanager
 def file_store(folder: Path) -> Generator[Store]:
     """A store on an SQLite file in `folder` with both tenants."""
-    url = f"sqlite:///{folder}/test.db"
-    engine = make_engine(url, immediate=True)
-    with engine.begin() as connection, Session(connection) as session:
-        SCHEMA.create_all(connection)
-        add_tenants(session)
-    engine.dispose()
-    store = Store(url)
+    path = folder / "test.db"
+    path.write_bytes(_new_database())
+    store = Store(f"sqlite:///{path}")
     try:
         yield store
     finally:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.api import validate
+from core.device_admin import DeviceChange
 from core.errors import InvalidArgument, NotFound
 from core.messages import NewMessage
 from infinireach.v1 import message_pb2
@@ -358,25 +359,29 @@ def test_a_faulty_field_of_an_api_key_is_refused(field: str, value: Any) -> None
     assert faulty_fields(lambda: read_key(**{field: value})) == [field]
 
 
-def test_a_device_changes_in_what_the_mask_names() -> None:
-    def change(*paths: str) -> tuple[str | None, bool | None]:
-        request = UpdateDeviceRequest(name="Office", enabled=False, update_mask=FieldMask(paths=paths))
-        return validate.device_change(request)
+DEVICE_ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 
-    assert change("name") == ("Office", None)
-    assert change("enabled") == (None, False)
-    assert change("name", "enabled") == ("Office", False)
+
+def device_change(*paths: str, name: str = "Office") -> DeviceChange:
+    request = UpdateDeviceRequest(
+        device_id=DEVICE_ID, name=name, enabled=False, update_mask=FieldMask(paths=paths)
+    )
+    return validate.device_change(request)
+
+
+def test_a_device_changes_in_what_the_mask_names() -> None:
+    assert device_change("name") == DeviceChange(DEVICE_ID, name="Office")
+    assert device_change("enabled") == DeviceChange(DEVICE_ID, enabled=False)
+    assert device_change("name", "enabled") == DeviceChange(DEVICE_ID, name="Office", enabled=False)
 
 
 @pytest.mark.parametrize("paths", [[], ["state"], ["name", "driver"], [""], ["*"]])
 def test_a_mask_names_at_least_one_field_and_only_known_ones(paths: list[str]) -> None:
-    request = UpdateDeviceRequest(name="Office", update_mask=FieldMask(paths=paths))
-    assert faulty_fields(lambda: validate.device_change(request)) == ["update_mask"]
+    assert faulty_fields(lambda: device_change(*paths)) == ["update_mask"]
 
 
 @pytest.mark.parametrize("name", ["", " ", "\u3000", "x" * 101, *(f"a{c}b" for c in CONTROL_CHARACTERS)])
 def test_a_name_is_1_to_100_printable_characters(name: str) -> None:
-    request = UpdateDeviceRequest(name=name, update_mask=FieldMask(paths=["name"]))
-    assert faulty_fields(lambda: validate.device_change(request)) == ["name"]
+    assert faulty_fields(lambda: device_change("name", name=name)) == ["name"]
     assert faulty_fields(lambda: validate.token_name(CreateDriverTokenRequest(name=name))) == ["name"]
     assert validate.token_name(CreateDriverTokenRequest(name="x" * 100)) == "x" * 100

@@ -13,9 +13,9 @@ from core.delivery.fanout import fan_out
 from core.delivery_log import DeliveryFilter
 from core.errors import NotFound, TooManyWebhooks
 from core.event_feed import FeedRequest
-from core.eventlog.port import PublishedEvent
+from core.events import PublishedEvent
 from core.ids import is_id, new_id
-from core.store.rows import AttemptRow, DeliveryRow, WebhookRow
+from core.store.rows import AttemptRow, DeliveryRow, EventRow, WebhookRow
 from core.vault import Vault, VaultError
 from core.webhooks import NewWebhook, WebhookChange
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
@@ -417,6 +417,19 @@ def test_the_feed_comes_in_pages(session: Session) -> None:
         assert len(page) == expected
         seen += page
     assert seen == ids
+
+
+def test_an_answer_holds_as_many_events_as_fit_and_at_least_one(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = publish(session, *["message.sent"] * 3)
+    size = len(session.get_one(EventRow, ids[0]).body)
+    monkeypatch.setattr(event_feed, "BYTES_MAX", 2 * size)
+    assert feed(session) == (ids[:2], 2)
+    assert feed(session, 0, "message.sent") == (ids[:2], 2)
+    assert feed(session, 2) == (ids[2:], 3)
+    monkeypatch.setattr(event_feed, "BYTES_MAX", size - 1)
+    assert feed(session) == (ids[:1], 1)
 
 
 def test_the_feed_holds_no_event_before_it_is_published(session: Session) -> None:
