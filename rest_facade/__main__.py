@@ -1,0 +1,26 @@
+"""`python -m rest_facade`: one facade in this process, set up by the environment."""
+
+import asyncio
+import sys
+
+from rest_facade import config, logs, server
+
+
+def main() -> int:
+    """Serve until told to stop; 0, or 2 if it cannot start."""
+    try:
+        settings = config.load()
+    except config.InvalidSettings as invalid:
+        print("Settings that cannot be used:\n  " + "\n  ".join(invalid.problems), file=sys.stderr)  # noqa: T201
+        return 2
+    logs.configure(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(server.serve(settings))
+    except server.CannotListen as cannot:
+        print(cannot, file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""The Sanic application: routes from the table, errors from Sanic in our form, start and stop.
+
+Owns how the parts are put together. Must not know any single route.
+"""
+
+import re
+import time
+from typing import Any
+
+from sanic import Sanic
+from sanic.exceptions import MethodNotAllowed, PayloadTooLarge, SanicException
+from sanic.handlers import ErrorHandler
+from sanic.request import Request
+
+from rest_facade.answers import dress, error_answer, report_crash
+from rest_facade.auth import Authenticator, AuthLimits
+from rest_facade.call import request_id_of
+from rest_facade.config import Settings
+from rest_facade.core_client import CoreClient
+from rest_facade.cors import Cors
+from rest_facade.edge import Edge
+from rest_facade.errors import ApiError
+from rest_facade.limits import RateLimiter
+from rest_facade.metrics import Metrics
+from rest_facade.route import Route
+from rest_facade.route_table import ROUTES
+from rest_facade.wire import LINGER_BYTES_MAX, Answer, WireResponse
+
+APP_NAME = "infinireach_rest"
+IDLE_S = 120
+REQUEST_HEAD_S = 15
+"""Seconds without a byte after which a half-sent request head is given up."""
+
+_CODES_BY_STATUS = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "payload_too_large",
+    414: "uri_too_long",
+    417: "expectation_failed",
+    503: "unavailable",
+}
+
+
+def create_app(settings: Settings, metrics: Metrics | None = None) -> Sanic[Any, Any]:
+    """An application that serves the public API; its connection to the core opens with the server."""
+    metrics = metrics or Metrics()
+    cors = Cors(settings.cors_origins)
+    core = CoreClient(settings)
+    metrics.watch_queue(lambda: core.batcher.waiting)
+    edge = Edge(
+        settings,
+        core,
+        authenticator=Authenticator(
+            core.resolve_api_key,
+            AuthLimits(
+                cache_s=settings.key_cache_s,
+                entries_max=settings.key_cache_entries_max,
+                failures_per_minute=settings.failed_auth_per_minute,
+            ),
+        ),
+        limiter=RateLimiter(settings.rate_limit_storage),
+        metrics=metrics,
+        cors=cors,
+    )
+    app: Sanic[Any, Any] = Sanic(
+        APP_NAME,
+        configure_logging=False,
+        error_handler=JsonErrors(metrics, cors),
+        env_prefix="INFINIREACH_SANIC_UNUSED_",
+    )
+    _configure(app)
+    for route in ROUTES:
+        _register(app, edge, route)
+    app.register_listener(_opening(core), "before_server_start")
+    app.register_listener(_closing(core), "after_server_stop")
+    return app
+
+
+def _configure(app: Sanic[Any, Any]) -> None:
+    app.config.ACCESS_LOG = False
+    app.config.AUTO_EXTEND = False
+    app.config.MOTD = False
+    app.config.REQUEST_MAX_SIZE = LINGER_BYTES_MAX  # the limit on bodies that are read is the edge's
+    app.config.KEEP_ALIVE_TIMEOUT = IDLE_S
+    app.config.REQUEST_TIMEOUT = REQUEST_HEAD_S
+
+
+def _register(app: Sanic[Any, Any], edge: Edge, route: Route) -> None:
+    methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
+    app.add_route(
+        edge.endpoint(route),
+        re.sub(r"\{(\w+)\}", r"<\1:str>", route.path),
+        methods=methods,
+        name=route.operation,
+        ignore_body=True,  # the edge reads it, after it knows the caller
+    )
+
+
+def _opening(core: CoreClient) -> Any:
+    async def open_core(_app: object) -> None:
+        await core.open()
+
+    return open_core
+
+
+def _closing(core: CoreClient) -> Any:
+    async def close_core(_app: object) -> None:
+        await core.close()
+
+    return close_core
+
+
+class JsonErrors(ErrorHandler):
+    """What Sanic finds wrong before or around a route, in the form of every other error."""
+
+    def __init__(self, metrics: Metrics, cors: Cors) -> None:
+        super().__init__()
+        self._metrics = metrics
+        self._cors = cors
+
+    def response(self, request: Request, exception: Exception) -> WireResponse:
+        """The answer to a request that no handler answered."""
+        started = time.perf_counter()
+        request_id = request_id_of(request.headers.get("x-request-id"))
+        if isinstance(exception, MethodNotAllowed) and request.method == "OPTIONS" and self._cors.is_on:
+            answer = Answer(204, b"", headers=self._cors.preflight_headers(request.headers.get("origin")))
+        else:
+            error = _as_api_error(request, exception)
+            if error.code.name == "internal":
+                report_crash(request.method, request_id, exception)
+            answer = error_answer(error, request_id, request.headers.get("accept"))
+        self._metrics.observe("none", answer.status, started)
+        return dress(answer, request=request, request_id=request_id, cors=self._cors)
+
+
+def _as_api_error(request: Request, exception: Exception) -> ApiError:
+    if isinstance(exception, PayloadTooLarge) and request.method == "NONE":
+        return ApiError("headers_too_large")  # Sanic's name for a head that does not fit
+    if not isinstance(exception, SanicException):
+        return ApiError("internal")
+    code = _CODES_BY_STATUS.get(
+        exception.status_code, "bad_request" if exception.status_code < 500 else "internal"
+    )
+    headers = exception.headers if isinstance(exception, MethodNotAllowed) else {}
+    return ApiError(code, headers=tuple((str(name), str(value)) for name, value in headers.items()))

@@ -1,0 +1,34 @@
+"""Whose address failed authentications are counted against.
+
+Owns which of the addresses a request names is believed. Must not know what is counted.
+"""
+
+import ipaddress
+
+from sanic.request import Request
+
+IPV6_PREFIX_BITS = 64
+"""What one subscriber usually has: counting single IPv6 addresses would count nothing."""
+
+
+def client_address(request: Request, proxies: int) -> str:
+    """The peer, or the address that the outermost of `proxies` trusted proxies saw."""
+    peer = str(request.ip)
+    if proxies:
+        named = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",")]
+        if len(named) >= proxies:
+            return network_of(named[-proxies]) or peer
+    return network_of(peer) or peer
+
+
+def network_of(address: str) -> str:
+    """An IPv4 address as it is, an IPv6 address as its /64; empty if it is neither."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed.packed, IPV6_PREFIX_BITS), strict=False))

@@ -1,0 +1,255 @@
+"""The one connection to the core: channel, credential, deadlines, batches, and what its errors become.
+
+Owns everything that is gRPC; no other module of the facade imports it. Must not know JSON or HTTP.
+
+Whether a failed call was applied decides what the caller is told. An error that carries the core's ErrorInfo is
+the core's own word. Without it, UNAVAILABLE for want of a connection was never sent; everything else may have been.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, cast
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2
+
+from infinireach.v1 import account_pb2, accounts_service_pb2, messages_service_pb2
+from rest_facade import errors, rpcs
+from rest_facade.batching import Batcher, BatchLimits
+from rest_facade.config import Settings
+from rest_facade.credential import ServiceCredential
+from rest_facade.errors import ApiError
+from rest_facade.rpcs import Request, Response, Rpc
+
+BatchItem = messages_service_pb2.BatchCreateMessagesRequest.Item
+BatchResult = messages_service_pb2.BatchCreateMessagesResponse.Result
+Metadata = tuple[tuple[str, str], ...]
+
+CHANNEL_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Pings find a half-open connection; they go out only while a call waits without an answer.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+)
+HEALTH = Rpc(
+    "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse, True
+)
+DETAILS_KEY = "grpc-status-details-bin"
+NEVER_SENT = "failed to connect to all addresses"
+"""How gRPC's sentence begins for a call that found no connection."""
+CREDENTIAL_REFUSED = "SERVICE_CREDENTIAL_REFUSED"
+"""The core's reason if the facade's own credential, not the caller's key, is the one that it refuses."""
+REFUSED = (
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
+"""Statuses that a server gives before it does anything, also without ErrorInfo."""
+
+
+class OnBehalf(Protocol):
+    """For whom a call is made."""
+
+    @property
+    def tenant_id(self) -> str:
+        """The tenant; empty for none."""
+        ...
+
+    @property
+    def key_id(self) -> str:
+        """The API key's public id; empty for none."""
+        ...
+
+    @property
+    def request_id(self) -> str:
+        """The request that causes it."""
+        ...
+
+
+class CoreFailure(Exception):
+    """A failed call in the core's terms: status and reason by name, and whether it may have been applied."""
+
+    def __init__(self, error: grpc.aio.AioRpcError) -> None:
+        super().__init__(error.details() or error.code().name)
+        self.status: str = error.code().name
+        self.reason: str = ""
+        self.sentence: str = error.details() or ""
+        self.violations: list[tuple[str, str]] = []
+        self._read_details(error)
+        self.never_sent: bool = self.status == "UNAVAILABLE" and self.sentence.startswith(NEVER_SENT)
+        self.maybe_applied: bool = not (self.reason or self.never_sent or error.code() in REFUSED)
+
+    def _read_details(self, error: grpc.aio.AioRpcError) -> None:
+        for key, value in error.trailing_metadata() or ():
+            if key == DETAILS_KEY and isinstance(value, bytes):
+                try:
+                    self._read_status(status_pb2.Status.FromString(value))
+                except DecodeError:
+                    return
+
+    def _read_status(self, status: status_pb2.Status) -> None:
+        for detail in status.details:
+            info = error_details_pb2.ErrorInfo()
+            bad_request = error_details_pb2.BadRequest()
+            if detail.Unpack(info):
+                self.reason = info.reason
+            elif detail.Unpack(bad_request):
+                self.violations = [(fault.field, fault.description) for fault in bad_request.field_violations]
+
+    def as_api_error(self) -> ApiError:
+        """What the caller is told if nothing better is known."""
+        return errors.from_core(
+            status=self.status, reason=self.reason, sentence=self.sentence, violations=self.violations
+        )
+
+
+class CoreClient:
+    """Calls the core. `open` in the loop that is going to use it, `close` at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._credential = ServiceCredential(settings)
+        self._channel: grpc.aio.Channel | None = None
+        self._callables: dict[str, Any] = {}
+        self._ready = asyncio.Event()
+        self._watcher: asyncio.Task[None] | None = None
+        self.batcher: Batcher[BatchItem, BatchResult] = Batcher(
+            self._create_messages,
+            BatchLimits(
+                queue_items_max=settings.queue_messages_max,
+                batch_items_max=settings.batch_messages_max,
+                in_flight_max=settings.batches_in_flight_max,
+                wait_max_s=settings.core_timeout_s,
+            ),
+        )
+
+    async def open(self) -> None:
+        """Begin to connect; does not wait for it."""
+        self._channel = grpc.aio.insecure_channel(self._settings.core_target, options=CHANNEL_OPTIONS)
+        self._watcher = asyncio.create_task(self._watch(self._channel), name="core connection watcher")
+
+    async def close(self) -> None:
+        """Let what is in flight finish, then disconnect."""
+        await self.batcher.finish()
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait((self._watcher,))
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def call(self, rpc: Rpc[Request, Response], request: Request, behalf: OnBehalf) -> Response:
+        """Make one call. Raises ApiError; `outcome_unknown` if it may have been applied.
+
+        A call that was not sent, and a repeatable one that was lost, is made once more when the core is back.
+        """
+        try:
+            return await self._persistent(rpc, request, _behalf_metadata(behalf))
+        except CoreFailure as failure:
+            if failure.maybe_applied and not rpc.repeatable:
+                raise ApiError("outcome_unknown") from failure
+            raise failure.as_api_error() from failure
+
+    async def resolve_api_key(self, key: str, request_id: str) -> account_pb2.ApiKey | None:
+        """The key's record; None if the core does not accept the key. Raises ApiError if it cannot be asked."""
+        request = accounts_service_pb2.ResolveApiKeyRequest(key=key)
+        try:
+            answer = await self._persistent(rpcs.RESOLVE_API_KEY, request, (("x-request-id", request_id),))
+        except CoreFailure as failure:
+            if failure.status == "UNAUTHENTICATED" and failure.reason != CREDENTIAL_REFUSED:
+                return None
+            raise failure.as_api_error() from failure
+        return answer.api_key
+
+    async def is_ready(self) -> bool:
+        """Whether there is a credential and the core says that it serves."""
+        if not self._ready.is_set() or not self._credential.value:
+            return False
+        try:
+            answer = await self._attempt(HEALTH, health_pb2.HealthCheckRequest(), ())
+        except CoreFailure as failure:
+            return failure.status == "UNIMPLEMENTED"
+        return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+    async def _create_messages(self, items: list[BatchItem]) -> Sequence[BatchResult]:
+        """What the batcher sends with: `outcome_unknown` if the batch may have been applied."""
+        request = messages_service_pb2.BatchCreateMessagesRequest(items=items)
+        try:
+            answer = await self._persistent(rpcs.BATCH_CREATE_MESSAGES, request, ())
+        except CoreFailure as failure:
+            if failure.maybe_applied:
+                raise ApiError("outcome_unknown") from failure
+            raise failure.as_api_error() from failure
+        return answer.results
+
+    async def _persistent(
+        self, rpc: Rpc[Request, Response], request: Request, metadata: Metadata
+    ) -> Response:
+        """Call, and once more if the call was not sent, was lost but is repeatable, or the credential is new."""
+        await self._wait_until_ready()
+        try:
+            return await self._attempt(rpc, request, metadata)
+        except CoreFailure as failure:
+            if not self._worth_repeating(rpc, failure):
+                raise
+        await self._wait_until_ready()
+        return await self._attempt(rpc, request, metadata)
+
+    def _worth_repeating(self, rpc: Rpc[Request, Response], failure: CoreFailure) -> bool:
+        if failure.status == "UNAUTHENTICATED":
+            return self._credential.refresh()
+        lost = failure.maybe_applied and failure.status == "UNAVAILABLE"
+        return failure.never_sent or (lost and rpc.repeatable)
+
+    async def _attempt(self, rpc: Rpc[Request, Response], request: Request, metadata: Metadata) -> Response:
+        call = cast("Callable[..., Awaitable[Response]]", self._callable(rpc))
+        credential = (("authorization", f"Bearer {self._credential.value}"),)
+        try:
+            return await call(request, timeout=self._settings.core_timeout_s, metadata=credential + metadata)
+        except grpc.aio.AioRpcError as error:
+            raise CoreFailure(error) from None
+
+    def _callable(self, rpc: Rpc[Request, Response]) -> object:
+        assert self._channel is not None, "open() comes first"
+        if rpc.path not in self._callables:
+            self._callables[rpc.path] = self._channel.unary_unary(
+                rpc.path,
+                request_serializer=rpc.request.SerializeToString,
+                response_deserializer=rpc.response.FromString,
+            )
+        return self._callables[rpc.path]
+
+    async def _wait_until_ready(self) -> None:
+        """Return at once if connected; otherwise give a restarting core its grace. Raises ApiError."""
+        if self._ready.is_set():
+            return
+        try:
+            async with asyncio.timeout(self._settings.core_grace_s):
+                await self._ready.wait()
+        except TimeoutError:
+            raise ApiError("unavailable") from None
+
+    async def _watch(self, channel: grpc.aio.Channel) -> None:
+        """Keep `_ready` true to the channel and the channel connecting."""
+        while True:
+            state = channel.get_state(try_to_connect=True)
+            if state is grpc.ChannelConnectivity.READY:
+                self._ready.set()
+            else:
+                self._ready.clear()
+            await channel.wait_for_state_change(state)
+
+
+def _behalf_metadata(behalf: OnBehalf) -> Metadata:
+    return (
+        ("x-tenant-id", behalf.tenant_id),
+        ("x-api-key-id", behalf.key_id),
+        ("x-request-id", behalf.request_id),
+    )

@@ -1,0 +1,179 @@
+"""The fields of every body and query of the public API, one table each.
+
+Owns which fields there are, their aliases, help and examples. A single value's shape is in `shapes`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from infinireach.v1 import message_pb2, webhook_pb2
+from rest_facade import shapes
+from rest_facade.fields import Field
+from rest_facade.shapes import Shape, ShapeFault
+
+CHANNELS: Mapping[str, message_pb2.Channel] = {
+    "sms": message_pb2.CHANNEL_SMS,
+    "whatsapp": message_pb2.CHANNEL_WHATSAPP,
+}
+EVENT_TYPES = (
+    "message.inbound",
+    "message.received",
+    "message.sent",
+    "message.delivered",
+    "message.failed",
+    "device.online",
+    "device.offline",
+    "device.attention",
+    "webhook.disabled",
+)
+BATCH_MESSAGES_MAX = 1_000
+
+_CHANNEL = shapes.one_of(tuple(CHANNELS))
+_NAME = shapes.printable(1, shapes.NAME_CHARACTERS_MAX)
+
+MESSAGE_FIELDS = (
+    Field(
+        "to",
+        shapes.DESTINATION,
+        "Recipient: a phone number in E.164 form; with `whatsapp` also a group id, `<id>@g.us`.",
+        required=True,
+        example="+1234567890",
+    ),
+    Field(
+        "message",
+        shapes.MESSAGE,
+        "The text, 1 to 1600 characters. If it is absent, `body`, then `text`, is taken in its place.",
+        required=True,
+        aliases=("body", "text"),
+        example="Hello from Infini Reach!",
+    ),
+    Field(
+        "from",
+        shapes.SENDER,
+        "Phone number of one of your devices. If it is absent, `e164From` is taken.",
+        required=True,
+        aliases=("e164From",),
+        example="+15559876543",
+    ),
+    Field("channel", _CHANNEL, "Network that carries the message.", required=True, example="sms"),
+    Field(
+        "externalId",
+        shapes.printable(1, shapes.EXTERNAL_ID_CHARACTERS_MAX),
+        "Your own id of the message. A repeat with the same content is answered with the first message and sends "
+        "nothing; with other content it is refused.",
+        example="order-4711",
+    ),
+    Field(
+        "deviceId",
+        shapes.printable(1, 64),
+        "A hint: if it is given and this device does not own `from`, the answer is 404.",
+        aliases=("device_id",),
+    ),
+)
+DEVICE_FIELDS = (
+    Field("name", _NAME, "Name for people.", example="Front desk"),
+    Field("enabled", shapes.FLAG, "false: messages wait in the device's queue.", example=True),
+)
+DRIVER_TOKEN_FIELDS = (Field("name", _NAME, "Name for people.", required=True, example="Office modem"),)
+_WEBHOOK_OPTIONS = (
+    Field(
+        "events",
+        shapes.list_of(shapes.one_of(EVENT_TYPES), maximum=len(EVENT_TYPES)),
+        "Types that the endpoint wants; empty: all. Of `message.inbound` and `message.received`, two names of one "
+        "event, at most one.",
+        example=["message.inbound", "message.delivered", "message.failed"],
+    ),
+    Field("timeoutSeconds", shapes.whole_number(1, 30), "Seconds for one attempt as a whole.", example=10),
+    Field("ordered", shapes.FLAG, "true: strictly one event after the other; the first that fails blocks."),
+    Field("description", shapes.printable(0, shapes.DESCRIPTION_CHARACTERS_MAX), "Name for people."),
+)
+_WEBHOOK_URL = "Where events are posted. In production https only, and no internal addresses."
+NEW_WEBHOOK_FIELDS = (
+    Field("url", shapes.URL, _WEBHOOK_URL, required=True, example="https://example.com/hooks/infini-reach"),
+    *_WEBHOOK_OPTIONS,
+)
+WEBHOOK_FIELDS = (
+    Field("url", shapes.URL, _WEBHOOK_URL, example="https://example.com/hooks/infini-reach"),
+    Field("enabled", shapes.FLAG, "false: deliveries pile up as paused."),
+    *_WEBHOOK_OPTIONS,
+)
+ENABLE_WEBHOOK_FIELDS = (
+    Field(
+        "skipBacklog", shapes.FLAG, "true: what piled up is dropped; false: it is delivered.", example=False
+    ),
+)
+
+
+def _from_text(shape: Shape, convert: Callable[[str], Any]) -> Shape:
+    """The shape of a query value: text first."""
+
+    def check(value: str) -> Any:
+        return shape.check(convert(value))
+
+    return Shape(check, shape.schema)
+
+
+def _integer(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,9}", text):
+        raise ShapeFault("must be a whole number")
+    return int(text)
+
+
+def _check_party(text: str) -> str:
+    """A number as people write it, or what networks give in its place; an unencoded + arrives as a space."""
+    if len(text) > 64 or not text.strip():
+        raise ShapeFault("must be a phone number, short code or sender name of at most 64 characters")
+    try:
+        return str(shapes.SENDER.check(text))
+    except ShapeFault:
+        return text.strip()
+
+
+_PARTY = Shape(_check_party, {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"\S"})
+_TIME = _from_text(shapes.TIME, lambda text: text.replace(" ", "+"))
+_CURSOR = shapes.printable(1, 512)
+
+
+def _limit(maximum: int) -> Shape:
+    return _from_text(shapes.whole_number(1, maximum), _integer)
+
+
+CURSOR_FIELD = Field("cursor", _CURSOR, "`nextCursor` of the page before.")
+PAGE_FIELD = Field("limit", _limit(200), "Entries of a page; 50 if it is absent.", example=50)
+STATUS_WORDS: Mapping[str, message_pb2.MessageState] = {
+    name.removeprefix("MESSAGE_STATE_").lower(): message_pb2.MessageState.Value(name)
+    for name in message_pb2.MessageState.keys()[1:]
+}
+DIRECTION_WORDS: Mapping[str, message_pb2.Direction] = {
+    "outbound": message_pb2.DIRECTION_OUTBOUND,
+    "inbound": message_pb2.DIRECTION_INBOUND,
+}
+LIST_MESSAGES_FIELDS = (
+    PAGE_FIELD,
+    CURSOR_FIELD,
+    Field("status", shapes.one_of(tuple(STATUS_WORDS)), "Only this status."),
+    Field("channel", _CHANNEL, "Only this channel."),
+    Field("direction", shapes.one_of(tuple(DIRECTION_WORDS)), "Only this direction."),
+    Field("from", _PARTY, "Only this sender."),
+    Field("to", _PARTY, "Only this recipient."),
+    Field("since", _TIME, "Only messages created at this time or later."),
+    Field("until", _TIME, "Only messages created before this time."),
+)
+DELIVERY_STATUS_WORDS: Mapping[str, webhook_pb2.DeliveryState] = {
+    name.removeprefix("DELIVERY_STATE_").lower(): webhook_pb2.DeliveryState.Value(name)
+    for name in webhook_pb2.DeliveryState.keys()[1:]
+}
+LIST_DELIVERIES_FIELDS = (
+    PAGE_FIELD,
+    CURSOR_FIELD,
+    Field("status", shapes.one_of(tuple(DELIVERY_STATUS_WORDS)), "Only this status."),
+)
+_TYPES = shapes.list_of(shapes.one_of(EVENT_TYPES), maximum=len(EVENT_TYPES))
+LIST_EVENTS_FIELDS = (
+    Field("after", _CURSOR, "`nextCursor` of an earlier answer; if it is absent, from the oldest event."),
+    Field(
+        "types", _from_text(_TYPES, lambda text: text.split(",")), "Only these types, separated by commas."
+    ),
+    Field("limit", _limit(1_000), "Events of a page; 100 if it is absent.", example=100),
+)

@@ -1,0 +1,89 @@
+"""The bytes of a request's body, once the caller is known.
+
+Owns the limit on size, the time a body may take, and which content types pass. Must not know what is in it.
+"""
+
+import asyncio
+from typing import cast
+
+from sanic.compat import Header
+from sanic.http import Http
+from sanic.request import Request
+
+from rest_facade.errors import ApiError
+
+JSON_TYPE = "application/json"
+
+
+async def read_json_body(request: Request, *, bytes_max: int, timeout_s: float) -> bytes:
+    """The whole body. Raises ApiError 413, 415 or 408, for a body that is too large as soon as that is known."""
+    headers = request.headers
+    _check_type(headers)
+    http = cast("Http | None", request.stream)
+    if http is None or not http.request_body:
+        return b""
+    if (http.request_bytes_left or 0) > bytes_max:
+        raise _too_large(bytes_max)
+    if http.request_body is True and len(http.recv_buffer) >= (http.request_bytes_left or 0):
+        return await _read_buffered(http)
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _read_slowly(http, bytes_max)
+    except TimeoutError:
+        http.keep_alive = False
+        http.request_body = None
+        raise ApiError("request_timeout") from None
+
+
+async def discard_body(request: Request, *, bytes_max: int, timeout_s: float) -> None:
+    """Read what nobody wants to know, so that the connection can go on; past the bounds it is closed instead."""
+    http = cast("Http | None", request.stream)
+    if http is None or not http.request_body:
+        return
+    try:
+        if http.expecting_continue or (http.request_bytes_left or 0) > bytes_max:
+            raise _too_large(bytes_max)
+        async with asyncio.timeout(timeout_s):
+            await _read_slowly(http, bytes_max)
+    except Exception:  # noqa: BLE001 - whatever is wrong with it, nobody reads it
+        http.keep_alive = False
+        http.request_body = None
+
+
+async def _read_buffered(http: Http) -> bytes:
+    """A body of known length that has arrived already: no waiting, no timer."""
+    data = await http.read() or b""
+    http.request_body = None
+    return data
+
+
+async def _read_slowly(http: Http, bytes_max: int) -> bytes:
+    received = bytearray()
+    while http.request_body:
+        received += await http.read() or b""
+        if len(received) > bytes_max:
+            raise _too_large(bytes_max)
+    return bytes(received)
+
+
+def _too_large(bytes_max: int) -> ApiError:
+    return ApiError("payload_too_large", f"The body is larger than {bytes_max} bytes.")
+
+
+def _check_type(headers: Header) -> None:
+    content_type = headers.get("content-type")
+    if content_type is not None and content_type != JSON_TYPE:
+        media_type, _, parameters = content_type.partition(";")
+        if media_type.strip().lower() != JSON_TYPE or not _is_utf8(parameters):
+            raise ApiError("unsupported_media_type")
+    if headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ApiError("unsupported_media_type", "The body must not be compressed.")
+
+
+def _is_utf8(parameters: str) -> bool:
+    """Whether a content type's parameters name no other character set."""
+    for parameter in parameters.split(";"):
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset":
+            return value.strip().strip('"').lower() in {"utf-8", "utf8", "us-ascii"}
+    return True

@@ -1,0 +1,189 @@
+"""What a single value may look like: its check, what it is normalised to, and its JSON Schema, side by side.
+
+Owns the shape rules of the public API. Must not know fields, requests or the core.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+MESSAGE_CHARACTERS_MAX = 1600
+EXTERNAL_ID_CHARACTERS_MAX = 255
+NAME_CHARACTERS_MAX = 100
+DESCRIPTION_CHARACTERS_MAX = 200
+URL_CHARACTERS_MAX = 2048
+
+NUMBER_PATTERN = r"^\+[1-9][0-9]{6,14}$"
+"""E.164 by shape: what no numbering plan knows, the device refuses."""
+SPACED_NUMBER_PATTERN = r"^[ ]?\+?[ ().-]*[1-9](?:[ ().-]*[0-9]){6,14}[ ().-]*$"
+"""The same with the separators that people write; compared by its digits."""
+GROUP_PATTERN = r"^(?:group:)?(?:[^:@\s]{1,100}:)?[0-9]{5,32}(?:-[0-9]{5,32})?@g\.us$"
+PRINTABLE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
+TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$"
+URL_PATTERN = r"^https?://[!-~]+$"
+
+_number = re.compile(NUMBER_PATTERN).fullmatch
+_spaced_number = re.compile(SPACED_NUMBER_PATTERN).fullmatch
+_group = re.compile(GROUP_PATTERN).fullmatch
+_printable = re.compile(PRINTABLE_PATTERN).fullmatch
+_text = re.compile(TEXT_PATTERN).fullmatch
+_time = re.compile(TIME_PATTERN).fullmatch
+_url = re.compile(URL_PATTERN).fullmatch
+_not_digits = re.compile(r"[^0-9]")
+
+
+class ShapeFault(Exception):
+    """A value that is not of the shape; its sentence goes to the caller, so it repeats nothing of the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """`check` answers the normalised value or raises ShapeFault; `schema` accepts exactly the same values."""
+
+    check: Callable[[Any], Any]
+    schema: Mapping[str, Any]
+
+
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise ShapeFault("must be a string")
+    return value
+
+
+def _check_number(value: object) -> str:
+    if not _number(_string(value)):
+        raise ShapeFault("must be a phone number in E.164 form: + and 7 to 15 digits")
+    return str(value)
+
+
+def _check_destination(value: object) -> str:
+    text = _string(value)
+    if _number(text):
+        return text
+    if len(text) <= 256 and _group(text):
+        return text.rpartition(":")[2]
+    raise ShapeFault("must be a phone number in E.164 form, + and 7 to 15 digits, or a WhatsApp group id")
+
+
+def _check_sender(value: object) -> str:
+    text = _string(value)
+    if len(text) > 40 or not _spaced_number(text):
+        raise ShapeFault("must be the phone number of one of your devices, 7 to 15 digits")
+    return "+" + _not_digits.sub("", text)
+
+
+def _check_message(value: object) -> str:
+    text = _string(value)
+    if not 1 <= len(text) <= MESSAGE_CHARACTERS_MAX:
+        raise ShapeFault(f"must be 1 to {MESSAGE_CHARACTERS_MAX} characters")
+    if text.isspace():
+        raise ShapeFault("must not be only white space")
+    if not _text(text):
+        raise ShapeFault("must not contain control characters other than line breaks and tabs")
+    return text
+
+
+def printable(minimum: int, maximum: int, **schema: Any) -> Shape:
+    """A string of `minimum` to `maximum` characters, none of them a control character or line separator."""
+
+    def check(value: object) -> str:
+        text = _string(value)
+        if not minimum <= len(text) <= maximum:
+            raise ShapeFault(f"must be {minimum} to {maximum} characters")
+        if not _printable(text):
+            raise ShapeFault("must contain only printable characters")
+        return text
+
+    lengths = {"minLength": minimum, "maxLength": maximum}
+    return Shape(check, {"type": "string", **lengths, "pattern": PRINTABLE_PATTERN, **schema})
+
+
+def one_of(words: Sequence[str]) -> Shape:
+    """One word of a list."""
+
+    def check(value: object) -> str:
+        if value not in words or not isinstance(value, str):
+            raise ShapeFault("must be one of " + ", ".join(words))
+        return value
+
+    return Shape(check, {"type": "string", "enum": list(words)})
+
+
+def whole_number(minimum: int, maximum: int) -> Shape:
+    """An integer; never a boolean or a string."""
+
+    def check(value: object) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not minimum <= value <= maximum:
+            raise ShapeFault(f"must be a whole number from {minimum} to {maximum}")
+        return value
+
+    return Shape(check, {"type": "integer", "minimum": minimum, "maximum": maximum})
+
+
+def _check_flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ShapeFault("must be true or false")
+    return value
+
+
+def _check_time(value: object) -> datetime:
+    text = _string(value)
+    if not _time(text):
+        raise ShapeFault("must be a time such as 2024-10-25T10:30:00Z")
+    fraction = re.search(r"\.[0-9]+", text)
+    if fraction:  # datetime knows microseconds
+        text = text.replace(fraction[0], fraction[0][:7])
+    try:
+        return datetime.fromisoformat(text.upper()).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ShapeFault("must be a time that exists, such as 2024-10-25T10:30:00Z") from None
+
+
+def _check_url(value: object) -> str:
+    text = _string(value)
+    if len(text) > URL_CHARACTERS_MAX or not _url(text):
+        raise ShapeFault(f"must be an http or https URL of at most {URL_CHARACTERS_MAX} characters")
+    return text
+
+
+def list_of(shape: Shape, *, maximum: int) -> Shape:
+    """At most `maximum` different values of a shape."""
+
+    def check(value: object) -> list[Any]:
+        if not isinstance(value, list):
+            raise ShapeFault("must be a list")
+        items: list[Any] = value
+        if len(items) > maximum:
+            raise ShapeFault(f"must have at most {maximum} entries")
+        checked = [shape.check(item) for item in items]
+        if len(set(checked)) != len(checked):
+            raise ShapeFault("must not name anything twice")
+        return checked
+
+    return Shape(check, {"type": "array", "items": shape.schema, "maxItems": maximum, "uniqueItems": True})
+
+
+NUMBER = Shape(_check_number, {"type": "string", "pattern": NUMBER_PATTERN})
+DESTINATION = Shape(
+    _check_destination, {"type": "string", "maxLength": 256, "pattern": f"{NUMBER_PATTERN}|{GROUP_PATTERN}"}
+)
+SENDER = Shape(_check_sender, {"type": "string", "maxLength": 40, "pattern": SPACED_NUMBER_PATTERN})
+MESSAGE = Shape(
+    _check_message,
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MESSAGE_CHARACTERS_MAX,
+        "allOf": [{"pattern": TEXT_PATTERN}, {"pattern": r"\S"}],
+    },
+)
+FLAG = Shape(_check_flag, {"type": "boolean"})
+TIME = Shape(_check_time, {"type": "string", "format": "date-time"})
+URL = Shape(
+    _check_url, {"type": "string", "format": "uri", "maxLength": URL_CHARACTERS_MAX, "pattern": URL_PATTERN}
+)
