@@ -215,7 +215,7 @@ def _services(settings: Settings) -> Iterator[Finding]:
     running = run_file.read(settings.var)
     if not running.get("pids"):
         where = plan.addresses(settings, os.environ)
-        for problem in ports.problems(where.endpoints()):
+        for problem in ports.problems(where.endpoints(), patience_s=0):
             yield Finding("ports", "warning", problem)
         yield Finding("gateway", "warning", "`infinireach up` does not run here", "Start it, if it should.")
         return

@@ -51,7 +51,7 @@ def up(
     where = plan.addresses(settings, os.environ)
     plan.prepare_folder(settings.var)
     with _only_one(settings):
-        if problems := ports.problems(where.endpoints()):
+        if problems := ports.problems(where.endpoints(), patience_s=ports.RELEASE_S):
             raise CommandFailed("\n".join(problems))
         tell = _nothing if quiet or as_json else note
         tell(f"Starting Infini Reach in {settings.var.absolute()}.")

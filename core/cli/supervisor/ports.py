@@ -24,8 +24,8 @@ class Endpoint:
     variable: str
 
 
-def problems(endpoints: list[Endpoint]) -> list[str]:
-    """Why these cannot all be listened on: a sentence for each fault, with its remedy."""
+def problems(endpoints: list[Endpoint], *, patience_s: float) -> list[str]:
+    """Why these cannot all be listened on within `patience_s`: a sentence for each fault, with its remedy."""
     found = []
     seen: dict[int, Endpoint] = {}
     for endpoint in endpoints:
@@ -34,14 +34,14 @@ def problems(endpoints: list[Endpoint]) -> list[str]:
                 f"Port {endpoint.port} is set for both {other.purpose} and {endpoint.purpose}. "
                 f"Change {endpoint.variable}."
             )
-        elif problem := _problem_for_good(endpoint):
+        elif problem := _lasting_problem(endpoint, patience_s):
             found.append(problem)
         seen[endpoint.port] = endpoint
     return found
 
 
-def _problem_for_good(endpoint: Endpoint) -> str:
-    deadline = time.monotonic() + RELEASE_S
+def _lasting_problem(endpoint: Endpoint, patience_s: float) -> str:
+    deadline = time.monotonic() + patience_s
     while True:
         problem = _problem(endpoint)
         if not problem or time.monotonic() >= deadline:
