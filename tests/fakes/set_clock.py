@@ -21,3 +21,7 @@ class SetClock:
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._now_ms += round(seconds * 1000)
+
+    def set(self, now_ms: int) -> None:
+        """Let it be `now_ms`."""
+        self._now_ms = now_ms
