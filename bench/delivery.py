@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.clock import SystemClock
@@ -37,13 +36,12 @@ from core.delivery.scheduler import Limits
 from core.delivery.sender import WebhookSender, verifying_tls_context
 from core.delivery.signing import new_secret
 from core.eventlog.embedded import EmbeddedLog
-from core.eventlog.port import PublishedEvent
 from core.eventlog.relay import Relay
-from core.events import append, mark_published, new_event
+from core.events import append, mark_published, new_event, unpublished
 from core.ids import new_id
 from core.logs import configure
 from core.store.engine import Store, make_engine
-from core.store.rows import SCHEMA, EventRow, TenantRow, WebhookRow
+from core.store.rows import SCHEMA, TenantRow, WebhookRow
 
 CLOCK = SystemClock()
 EVENT_TYPE = "message.delivered"
@@ -136,8 +134,7 @@ def _event(tenant: int) -> dict[str, Any]:
 
 def _publish_all(session: Session) -> int:
     """Give every event its deliveries at once, for a backlog; answers how many events."""
-    columns = [EventRow.__table__.c[name] for name in PublishedEvent.__slots__]  # pyright: ignore[reportAttributeAccessIssue]
-    events = [PublishedEvent(*row[:-1], position=0) for row in session.execute(select(*columns))]
+    events = unpublished(session, sys.maxsize)
     mark_published(session, [event.id for event in events])
     for start in range(0, len(events), 500):
         fan_out(session, events[start : start + 500], CLOCK.now_ms())
@@ -225,12 +222,9 @@ async def isolation(options: argparse.Namespace) -> None:
 
 async def _load(stage: Stage, rates: list[float], seconds: float) -> list[tuple[str, float]]:
     """Commit events of each endpoint's tenant at its rate, at random times; path and latency of each first byte."""
-    log = EmbeddedLog(stage.store)
+    log = EmbeddedLog(stage.store, CLOCK, fan_out=fan_out, on_due=stage.deliverer.published)
     relay = Relay(stage.store, log)
     committed_ns: dict[str, int] = {}
-
-    async def handle(events: Any) -> None:
-        stage.deliverer.published(await stage.store.run(fan_out, events, CLOCK.now_ms()))
 
     async def emit(tenant: int) -> None:
         row = _event(tenant)
@@ -239,15 +233,14 @@ async def _load(stage: Stage, rates: list[float], seconds: float) -> list[tuple[
         relay.wake()
 
     delivering = asyncio.create_task(stage.deliverer.run())
-    carrying = [asyncio.create_task(relay.run()), asyncio.create_task(log.consume(handle))]
+    relaying = asyncio.create_task(relay.run())
     await asyncio.sleep(0.5)
     await _at_random_times(rates, seconds, emit)
     await asyncio.sleep(2.0)
     await stage.deliverer.stop(0.2)
     await delivering
-    for task in carrying:
-        task.cancel()
-    await asyncio.gather(*carrying, return_exceptions=True)
+    relaying.cancel()
+    await asyncio.wait([relaying])
     first: dict[str, tuple[str, float]] = {}
     for began_ns, path, event_id in stage.received():
         first.setdefault(event_id, (path, (began_ns - committed_ns[event_id]) / 1e6))

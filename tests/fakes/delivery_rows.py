@@ -29,7 +29,7 @@ _attempt = AttemptRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 
 def add_webhook(session: Session, **values: Any) -> str:
     """An enabled endpoint of tenant A that wants everything, unless `values` say otherwise; answers its id."""
-    row = {
+    row: dict[str, Any] = {
         "id": new_id(CREATED_MS),
         "tenant_id": TENANT_A,
         "url": "https://receiver.example/hook",
@@ -54,7 +54,7 @@ def add_events(
 ) -> list[PublishedEvent]:
     """Events of these types about one new message, as a relay would publish them."""
     message_id = new_id(now_ms)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "id": new_id(now_ms),
             "tenant_id": TENANT_A,
@@ -70,7 +70,9 @@ def add_events(
     ]
     session.connection().execute(insert(_event), rows)
     return [
-        PublishedEvent(row["id"], row["tenant_id"], row["type"], row["message_id"], None, row["created_ms"])
+        PublishedEvent(
+            row["id"], row["tenant_id"], row["type"], row["message_id"], row["device_id"], row["created_ms"]
+        )
         for row in rows
     ]
 

@@ -1,5 +1,6 @@
 """Settlement: what an attempt means for its delivery and its endpoint, and the evidence of it."""
 
+import dataclasses
 import json
 import random
 from collections.abc import Iterator
@@ -43,19 +44,19 @@ def take(
 
 
 def ended(delivery: ClaimedDelivery, status: int | None = 200, **values: Any) -> Attempt:
-    given = {
-        "delivery_id": delivery.delivery_id,
-        "webhook_id": delivery.endpoint.webhook_id,
-        "ordered": delivery.endpoint.ordered,
-        "at_ms": NOW_MS,
-        "duration_ms": 12,
-        "status": status,
-        "error": "" if status else "timeout",
-        "response": "answer",
-        "control": None,
-        "retry_after_s": None,
-    }
-    return Attempt(**(given | values))
+    attempt = Attempt(
+        delivery_id=delivery.delivery_id,
+        webhook_id=delivery.endpoint.webhook_id,
+        ordered=delivery.endpoint.ordered,
+        at_ms=NOW_MS,
+        duration_ms=12,
+        status=status,
+        error="" if status else "timeout",
+        response="answer",
+        control=None,
+        retry_after_s=None,
+    )
+    return dataclasses.replace(attempt, **values)
 
 
 def settle_all(session: Session, *ends: Attempt, now_ms: int = NOW_MS, worker: str = "worker") -> Settled:
