@@ -116,7 +116,8 @@ def _ipv6_literal(text: str) -> str:
         raise InvalidTarget("The host of the URL is not a valid IPv6 address.") from None
     if address.scope_id is not None:
         raise InvalidTarget("The host of the URL must not have a zone.")
-    return str(address)
+    # Python versions differ in how they write mapped addresses.
+    return str(address.ipv4_mapped or address)
 
 
 def _name_or_ipv4(text: str) -> tuple[str, bool]:

@@ -49,6 +49,9 @@ class Connection:
 
     def __init__(self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.number = number
+        """Number of the connection, from 1."""
+        self.requests = 0
+        """How many requests came on it, the current one included."""
         self._reader = reader
         self._writer = writer
 
@@ -269,6 +272,7 @@ class WebhookReceiver:
             if self._silent:
                 await connection.stay_silent()
             while connection.is_open and (request := await _read_request(reader, connection.number)):
+                connection.requests += 1
                 self.requests.append(request)
                 self._changed.set()
                 behaviour = self._script.pop(0) if len(self._script) > 1 else self._script[0]

@@ -30,6 +30,14 @@ class Gate:
         await Reply()(request, connection)
 
 
+async def reset_when_used_again(request: ReceivedRequest, connection: Connection) -> None:
+    """Answer the first request of a connection and reset it at the second."""
+    if connection.requests == 1:
+        await Reply()(request, connection)
+    else:
+        connection.reset()
+
+
 async def test_attempts_of_one_endpoint_share_a_connection(
     sender: WebhookSender, receiver: WebhookReceiver
 ) -> None:
@@ -159,6 +167,16 @@ async def test_a_connection_that_dies_when_it_is_used_again_is_replaced_once(
     assert (await sender.send(new_request(receiver.url))).status == 200
     assert (await sender.send(new_request(receiver.url))).error_class is ErrorClass.RESET
     assert [request.connection for request in receiver.requests] == [1, 1, 2]
+
+
+async def test_the_replacement_is_a_fresh_connection_and_not_another_idle_one(
+    sender: WebhookSender, receiver: WebhookReceiver
+) -> None:
+    receiver.respond_with(reset_when_used_again)
+    at_once = await asyncio.gather(*(sender.send(new_request(receiver.url)) for _ in range(4)))
+    assert {result.status for result in at_once} == {200}
+    assert receiver.connections_open == 4
+    assert (await sender.send(new_request(receiver.url))).status == 200
 
 
 async def test_a_fresh_connection_that_dies_is_not_replaced(

@@ -33,14 +33,15 @@ NO_ANSWER: dict[str, tuple[Behaviour, ErrorClass]] = {
     "drips the head": (Drip(OK, b"X-A: " + b"a" * 1_000), ErrorClass.TIMEOUT),
     "stops within the head": (SendBytes(OK + b"X-A: b", then="silence"), ErrorClass.TIMEOUT),
     "only ever continues": (SendForEver(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), ErrorClass.PROTOCOL),
-    "continues 17 times": (
-        SendBytes(b"HTTP/1.1 100 Continue\r\n\r\n" * 17, then="silence"),
-        ErrorClass.PROTOCOL,
-    ),
     "continues and hangs": (SendBytes(b"HTTP/1.1 100 Continue\r\n\r\n", then="silence"), ErrorClass.TIMEOUT),
     "endless headers": (SendForEver(OK, b"X-A: b\r\n" * 100), ErrorClass.PROTOCOL),
     "endless header line": (SendForEver(OK + b"X-A: ", b"a" * 1_000), ErrorClass.PROTOCOL),
     "endless status line": (SendForEver(b"HTTP/1.1 200 ", b"a" * 1_000), ErrorClass.PROTOCOL),
+    "endless heads of long lines": (SendForEver(OK, b"X-A: " + b"b" * 8_000 + b"\r\n"), ErrorClass.PROTOCOL),
+    "127 headers of 8 kB": (
+        SendBytes(OK + (b"X-A: " + b"b" * 8_000 + b"\r\n") * 127 + length(0)),
+        ErrorClass.PROTOCOL,
+    ),
     "1 000 headers": (SendBytes(OK + b"X-A: b\r\n" * 1_000 + length(0)), ErrorClass.PROTOCOL),
     "closes at once": (SendBytes(b""), ErrorClass.RESET),
     "closes within the head": (SendBytes(OK + b"X-A: b\r\n"), ErrorClass.RESET),
@@ -87,6 +88,11 @@ ANSWERS: dict[str, tuple[Behaviour, int, str]] = {
     ),
     "chunk of no size": (SendBytes(OK + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", then="silence"), 200, ""),
     "chunk cut off": (SendBytes(OK + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabc"), 200, "abc"),
+    "100 headers of 200 bytes": (
+        SendBytes(OK + (b"X-A: " + b"b" * 200 + b"\r\n") * 100 + length(2) + b"ok"),
+        200,
+        "ok",
+    ),
     "continues and answers": (
         SendBytes(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Hints\r\nLink: a\r\n\r\n" + OK + length(2) + b"ok"),
         200,

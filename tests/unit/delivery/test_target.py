@@ -50,7 +50,7 @@ NORMAL_FORMS = {
     "https://[2606:4700::1111]/hook": "https://[2606:4700::1111]/hook",
     "https://[2606:4700:0:0::1111]:8443/hook": "https://[2606:4700::1111]:8443/hook",
     "https://[2606:4700::ABCD]/": "https://[2606:4700::abcd]/",
-    "https://[::ffff:8.8.8.8]/": "https://[::ffff:808:808]/",
+    "https://[::ffff:8.8.8.8]/": "https://8.8.8.8/",
 }
 
 REFUSED = [
@@ -146,6 +146,32 @@ def test_a_url_is_refused_with_a_sentence(url: str) -> None:
     with pytest.raises(InvalidTarget) as refused:
         parse_target(url, PRODUCTION)
     assert refused.value.issue.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("example.com", "absolute"),
+        ("ftp://example.com/", "start with https"),
+        ("http://example.com/", "plain http is not allowed"),
+        ("https://example.com/#a", "fragment"),
+        ("https://user:password@example.com/", "user name or a password"),
+        ("https://example.com/a b", "percent-encoded"),
+        ("https://example.com/é", "percent-encoded"),
+        ("https://example.com:22/", "Port 22 is not allowed"),
+        ("https://example.com:port/", "malformed"),
+        ("https://exa$mple.com/", "not a valid name"),
+        ("https://☃.example/", "not a valid international name"),
+        ("https://127.1/", "not a valid IPv4 address"),
+        ("https://[1::2::3]/", "not a valid IPv6 address"),
+        ("https://[2606:4700::1111%eth0]/", "must not have a zone"),
+        ("https://10.0.0.1/", "address in the URL is not allowed"),
+    ],
+)
+def test_the_sentence_says_what_is_wrong(url: str, words: str) -> None:
+    with pytest.raises(InvalidTarget) as refused:
+        parse_target(url, PRODUCTION)
+    assert words in refused.value.issue
 
 
 def test_no_url_is_listed_twice() -> None:
