@@ -84,6 +84,7 @@ class Client:
         self._away_s = 0.0
         self._is_leaving = False
         self._left = asyncio.Event()
+        self._welcomed = asyncio.Event()
         self._progress = asyncio.Event()
         """Set when a frame came or a stream ended."""
         engine.on_frames = self._frames.set
@@ -218,6 +219,7 @@ class Client:
             case "welcome":
                 self._opened_at = asyncio.get_running_loop().time()
                 self._last_failure = None
+                self._welcomed.set()
                 log.info("stream.opened", epoch=frame.welcome.epoch)
                 for refusal in frame.welcome.refused_devices:
                     log.error("device.refused", device_key=refusal.device_key, detail=refusal.detail)
@@ -254,7 +256,7 @@ class Client:
         while True:
             session = self._protocol.session
             interval_s = TICK_MAX_S if session is None else session.heartbeat_interval_s() / 4
-            await asyncio.sleep(min(TICK_MAX_S, interval_s))
+            await self._wait_for_tick(min(TICK_MAX_S, interval_s))
             self._protocol.tick()
             self._engine.wake()
             self._frames.set()
@@ -263,6 +265,14 @@ class Client:
                 self._drop(0.0)
             elif session is not None and session.is_draining and not self._is_leaving:
                 self._leave_draining_core()
+
+    async def _wait_for_tick(self, delay_s: float) -> None:
+        """Wait that long, or until a welcome has told another interval."""
+        self._welcomed.clear()
+        try:
+            await asyncio.wait_for(self._welcomed.wait(), delay_s)
+        except TimeoutError:
+            return
 
     def _leave_draining_core(self) -> None:
         if not self._protocol.is_sending() and self._protocol.is_settled():

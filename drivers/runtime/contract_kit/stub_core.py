@@ -34,6 +34,8 @@ from infinireach.driver.v1.session_pb2 import (
 
 FRAME_BYTES_MAX = 256 * 1024
 FRAME_COMMANDS_MAX = 1000
+FLUSH_S = 1.0
+"""How long the last frames of a stream may take."""
 TOKEN = "irt_test"  # noqa: S105 - known to every test
 OPEN = ""
 """The state of a command without a result."""
@@ -73,8 +75,10 @@ class _Session:
     def __init__(self, hello: Hello, epoch: int) -> None:
         self.hello = hello
         self.epoch = epoch
-        self.out: asyncio.Queue[ConnectResponse] = asyncio.Queue()
+        self.out: asyncio.Queue[ConnectResponse | None] = asyncio.Queue()
+        """Frames to write; None ends the writer."""
         self.is_reconciled = False
+        self.is_silent = False
         self.end: asyncio.Future[tuple[grpc.StatusCode, str]] = asyncio.get_running_loop().create_future()
 
     def fail(self, code: grpc.StatusCode, reason: str) -> None:
@@ -99,8 +103,6 @@ class StubCore(DriverServiceServicer):
         self.heartbeats = 0
         self.acknowledges = True
         """False: facts are applied and not acknowledged."""
-        self.is_silent = False
-        """True: nothing is written to streams, as on a link that is half open."""
         self.ignores_windows = False
         self.unacknowledged_facts_max = 1000
         self.unacknowledged_facts_seen = 0
@@ -166,6 +168,11 @@ class StubCore(DriverServiceServicer):
         """Ask the driver to leave."""
         self._say(ConnectResponse(drain=Drain(reason="test", grace_period=Duration(seconds=5))))
 
+    def fall_silent(self) -> None:
+        """Write nothing more to the open stream, as on a link that is half open."""
+        if self._session is not None:
+            self._session.is_silent = True
+
     def break_stream(self, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE, reason: str = "TEST") -> None:
         """End the open stream with this status."""
         if self._session is not None:
@@ -194,16 +201,17 @@ class StubCore(DriverServiceServicer):
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "hello comes first")
             return
         session = await self._open(first.hello)
-        tasks = [
-            asyncio.create_task(self._read(context, session), name="stub reader"),
-            asyncio.create_task(self._write(context, session), name="stub writer"),
-        ]
+        reader = asyncio.create_task(self._read(context, session), name="stub reader")
+        writer = asyncio.create_task(self._write(context, session), name="stub writer")
         try:
-            await asyncio.wait([*tasks, session.end], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([reader, writer, session.end], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
+            # A write that is cut off would still be under way when the status is to be written.
+            session.out.put_nowait(None)
+            await asyncio.wait([writer], timeout=FLUSH_S)
+            for task in (reader, writer):
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.wait([reader, writer])
             if self._session is session:
                 self._session = None
             await self._notify()
@@ -264,9 +272,8 @@ class StubCore(DriverServiceServicer):
     async def _write(
         self, context: aio.ServicerContext[ConnectRequest, ConnectResponse], session: _Session
     ) -> None:
-        while True:
-            frame = await session.out.get()
-            if not self.is_silent:
+        while (frame := await session.out.get()) is not None:
+            if not session.is_silent:
                 await context.write(frame)
 
     def _apply(self, session: _Session, facts: Iterable[Fact]) -> None:
