@@ -83,13 +83,13 @@ def _described(name: str, field: FieldInfo) -> Described:
         variable=variable(name),
         default=default,
         unit=extra["unit"],
-        range=_range(field),
+        range=range_of(field),
         help=field.description or "",
         secret=field.annotation is SecretStr,
     )
 
 
-def _range(field: FieldInfo) -> str:
+def range_of(field: FieldInfo) -> str:
     limits = {
         bound: getattr(limit, bound)
         for limit in field.metadata

@@ -73,7 +73,7 @@ def _function(role: Role) -> Callable[[Settings], Coroutine[Any, Any, None]]:
 
 def driver(
     name: Annotated[
-        str, typer.Argument(help="Such as simulated; without it, the drivers there are are listed.")
+        str, typer.Argument(help="Such as simulated. Without a name: lists the drivers of this installation.")
     ] = "",
 ) -> None:
     """Run a driver in the foreground. Takes INFINIREACH_DRIVER_TOKEN, or the demo token of `infinireach up`."""

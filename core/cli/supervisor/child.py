@@ -22,7 +22,7 @@ RESTART_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 5.0)
 STEADY_S = 1.0
 """A process that was ready for so long begins with the first delay again."""
 
-READY_POLL_S = 0.05
+READY_POLL_S = 0.1
 LEASH = Path(__file__).with_name("leash.py")
 
 
@@ -72,10 +72,10 @@ class Child:
         """Keep the process running until `stop`."""
         try:
             while not self._stopping.is_set():
-                status, was_steady = await self._run_once()
+                status = await self._run_once()
                 if self._stopping.is_set():
                     break
-                self.deaths = 1 if was_steady else self.deaths + 1
+                self.deaths += 1
                 delay_s = RESTART_DELAYS_S[min(self.deaths, len(RESTART_DELAYS_S)) - 1]
                 self._observer.ended(self, status, delay_s)
                 if delay_s:
@@ -99,8 +99,8 @@ class Child:
         self._stopping.set()
         self._signal(signal.SIGKILL)
 
-    async def _run_once(self) -> tuple[int, bool]:
-        """Run one process to its end: exit status, and whether it had been ready for a while."""
+    async def _run_once(self) -> int:
+        """Run one process to its end; its exit status."""
         output = self.log.open()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -126,17 +126,16 @@ class Child:
             self._signal(signal.SIGKILL)  # what it started and left behind
             self.pid = None
         self.ready.clear()
-        steady = readiness.done() and not readiness.cancelled() and readiness.result()
-        return status, bool(steady)
+        return status
 
-    async def _watch_readiness(self) -> bool:
+    async def _watch_readiness(self) -> None:
         """Wait until the process answers, and then for a while."""
         while not await self.role.is_ready():  # noqa: ASYNC110 - another process has no event of ours
             await asyncio.sleep(READY_POLL_S)
         self.ready.set()
         self._observer.became_ready(self)
         await asyncio.sleep(STEADY_S)
-        return True
+        self.deaths = 0
 
     def _signal(self, number: signal.Signals) -> None:
         """Signal the process group that the process leads."""

@@ -1,0 +1,67 @@
+"""What `infinireach up` will run, from settings alone."""
+
+from pathlib import Path
+
+import pytest
+
+from core.cli.supervisor import plan
+from core.cli.supervisor.demo import Demo
+from core.config import load
+
+DEMO = Demo("tenant", "irk_x", "ird_x")
+
+
+def test_a_port_of_zero_becomes_a_free_one() -> None:
+    where = plan.addresses(
+        load({"INFINIREACH_GRPC_PORT": "0", "INFINIREACH_METRICS_PORT": "0"}), {"INFINIREACH_REST_PORT": "0"}
+    )
+    ports = {where.rest_port, where.grpc_port, where.metrics_port}
+    assert len(ports) == 3
+    assert 0 not in ports
+
+
+def test_addresses_are_shown_as_this_machine_reaches_them() -> None:
+    where = plan.addresses(load({"INFINIREACH_GRPC_HOST": "::"}), {"INFINIREACH_REST_HOST": "0.0.0.0"})  # noqa: S104
+    assert where.rest_url == "http://127.0.0.1:8080"
+    assert where.grpc == "[::1]:50051"
+
+
+def test_a_port_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        plan.addresses(load({}), {"INFINIREACH_REST_PORT": "http"})
+    assert "INFINIREACH_REST_PORT" in capsys.readouterr().err
+
+
+def test_the_facade_stops_first_and_the_core_last_within_five_seconds(tmp_path: Path) -> None:
+    settings = load({"INFINIREACH_VAR": str(tmp_path)})
+    roles = plan.roles(settings, plan.addresses(settings, {}), DEMO, with_driver=True)
+    assert [role.name for role in roles] == ["rest", "driver", "core"]
+    assert sum(role.stop_s for role in roles) < 5
+    assert [
+        role.name for role in plan.roles(settings, plan.addresses(settings, {}), DEMO, with_driver=False)
+    ] == [
+        "rest",
+        "core",
+    ]
+
+
+def test_children_get_one_data_folder_and_the_same_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load({"INFINIREACH_GRPC_PORT": "1234"})
+    [rest, driver, core] = plan.roles(settings, plan.addresses(settings, {}), DEMO, with_driver=True)
+    assert rest.environment == driver.environment == core.environment
+    assert core.environment["INFINIREACH_VAR"] == str(tmp_path / "var")
+    assert core.environment["INFINIREACH_GRPC_PORT"] == "1234"
+    assert core.environment["INFINIREACH_CORE_ADDRESS"] == "127.0.0.1:1234"
+    assert driver.environment["INFINIREACH_DRIVER_CORE"] == "127.0.0.1:1234"
+    assert "irk_x" not in repr(rest)
+
+
+def test_an_operators_own_grace_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFINIREACH_DRAIN_GRACE_S", "1.5")
+    settings = load({"INFINIREACH_VAR": str(tmp_path)})
+    [*_, core] = plan.roles(settings, plan.addresses(settings, {}), DEMO, with_driver=True)
+    assert "INFINIREACH_DRAIN_GRACE_S" not in core.environment
+    assert core.environment["INFINIREACH_REST_DRAIN_S"] == "1"

@@ -1,0 +1,43 @@
+"""The screen of `infinireach up`: what can be pasted works."""
+
+import json
+import shlex
+
+from core.cli.run_file import Running
+from core.cli.supervisor.screen import curl, screen
+from core.config import Settings, load
+
+RUNNING = Running(
+    "http://127.0.0.1:8080",
+    "127.0.0.1:50051",
+    "http://127.0.0.1:9464/metrics",
+    "irk_x",
+    devices=[{"id": "d", "name": "Simulated phone", "channels": ["sms"], "number": "+15559876543"}],
+)
+
+
+def test_the_curl_command_is_a_whole_request() -> None:
+    words = shlex.split(curl(RUNNING, "+15559876543").replace("\\\n", " "))
+    assert words[:4] == ["curl", "-X", "POST", "http://127.0.0.1:8080/api/v1/messages"]
+    assert "X-API-Key: irk_x" in words
+    assert json.loads(words[-1]) == {
+        "to": "+1234567890",
+        "message": "Hello from Infini Reach!",
+        "from": "+15559876543",
+        "channel": "sms",
+    }
+
+
+def test_the_screen_tells_what_the_profile_allows() -> None:
+    assert "Development profile: webhooks may go to this machine" in screen(load({}), RUNNING)
+    assert "https addresses on the internet only" in screen(Settings(profile="production"), RUNNING)
+
+
+def test_without_a_driver_the_screen_says_how_to_enrol_one() -> None:
+    alone = Running(RUNNING.rest, RUNNING.grpc, RUNNING.metrics, RUNNING.api_key)
+    assert "infinireach driver-token create" in screen(load({}), alone)
+    assert "simulate" not in screen(load({}), alone)
+
+
+def test_nobody_sees_the_key_by_printing_the_object() -> None:
+    assert "irk_x" not in repr(RUNNING)
