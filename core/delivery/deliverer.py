@@ -290,13 +290,11 @@ class Deliverer:
         now_ms = self._clock.now_ms()
         function = partial(settle, worker=self._worker, rng=self._rng)
         settled = await self._store.run(function, [attempt for _, attempt in batch], now_ms)
-        self._after_settling(batch, settled, ahead_ms=self._now_ms() - now_ms)
+        self._after_settling(batch, settled)
 
-    def _after_settling(
-        self, batch: Sequence[tuple[ClaimedDelivery, Attempt]], settled: Settled, *, ahead_ms: int
-    ) -> None:
-        """`ahead_ms`: what the steady clock shows more than the time of day."""
+    def _after_settling(self, batch: Sequence[tuple[ClaimedDelivery, Attempt]], settled: Settled) -> None:
         now_ms = self._now_ms()
+        ahead_ms = now_ms - self._clock.now_ms()  # of the steady clock before the time of day
         for delivery, _ in batch:
             self._held.discard(delivery.delivery_id)
             due_ms = settled.due_ms.get(delivery.delivery_id)

@@ -137,7 +137,11 @@ class Mailbox:
         """How many more to claim: first attempts; retries and replays. `limit`: how many may be in flight.
 
         Nothing while half of what it may have is still here: claims of many cost hardly more than claims of one.
+        One of an endpoint that is not known yet: only a claim tells its tenant, and no tenant may take more than
+        its share by being unknown.
         """
+        if self.endpoint is None:
+            return 1, 1
         if self.ordered:
             count = 0 if self.waiting or self.unsettled else ORDERED_AHEAD
             return count, count
