@@ -178,18 +178,19 @@ class Journal:
             fact.sequence = 0
             rows.append((number, fact.SerializeToString()))
         report = to_report("", Unknown(reason)).SerializeToString()
-        settled = (SETTLED, report, int(time.time() if now_s is None else now_s), SETTLED)
+        now_s = int(time.time() if now_s is None else now_s)
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("DELETE FROM facts")
             connection.execute("DELETE FROM segments")
             connection.executemany("INSERT INTO facts (sequence, payload) VALUES (?, ?)", rows)
-            connection.execute(
-                "UPDATE commands SET phase = ?, payload = NULL, report = ?, settled_s = ? WHERE phase != ?",
-                settled,
-            )
             connection.execute("UPDATE commands SET result_sequence = 0")
+            connection.execute(
+                "UPDATE commands SET phase = ?, payload = NULL, report = ?, result_sequence = ?, settled_s = ?"
+                " WHERE phase != ?",
+                (SETTLED, report, len(rows), now_s, SETTLED),
+            )
             connection.execute("UPDATE inbound SET sequence = ?", (len(rows),))
             connection.execute(
                 "UPDATE journal SET journal_id = ?, last_sequence = ?, acknowledged_sequence = 0",
