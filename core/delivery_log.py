@@ -13,6 +13,9 @@ from core.store import webhooks as queries
 from core.store.rows import AttemptRow, DeliveryRow, WebhookRow
 from core.webhooks import get_webhook
 
+SCAN_MAX = 10_000
+"""Deliveries that one call looks at when only one state is wanted; bounds how long it takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryFilter:
@@ -25,12 +28,27 @@ class DeliveryFilter:
 
 def list_deliveries(
     session: Session, tenant_id: str, wanted: DeliveryFilter, limit: int
-) -> Sequence[DeliveryRow]:
-    """Up to `limit` deliveries of one endpoint, newest first. Raises NotFound."""
-    webhook = get_webhook(session, tenant_id, wanted.webhook_id)
-    return queries.deliveries(
-        session, webhook.id, state=wanted.state, before_id=wanted.before_id, limit=limit
-    )
+) -> tuple[Sequence[DeliveryRow], str]:
+    """Up to `limit` deliveries of one endpoint, newest first, and the id before which to go on; empty at the
+    end.
+
+    Where few are in the wanted state, an answer may hold none and still a place to go on from. Raises
+    NotFound.
+    """
+    webhook_id, before_id = get_webhook(session, tenant_id, wanted.webhook_id).id, wanted.before_id
+    if not wanted.state:
+        rows = queries.deliveries(session, webhook_id, before_id=before_id, limit=limit + 1)
+        looked_at = ""
+    else:
+        rows, looked_at = queries.deliveries_in_state(
+            session,
+            webhook_id,
+            state=wanted.state,
+            before_id=before_id,
+            limit=limit + 1,
+            scan_max=SCAN_MAX,
+        )
+    return rows[:limit], rows[limit - 1].id if len(rows) > limit else looked_at
 
 
 def get_delivery(

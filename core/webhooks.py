@@ -26,7 +26,7 @@ from core.vault import Place, Vault
 WEBHOOKS_MAX = 50
 """Endpoints of one tenant."""
 
-BACKLOG_STEP_MAX = 2_000
+BACKLOG_STEP_MAX = 500
 """Deliveries that one transaction moves; bounds how long others wait for it."""
 
 EVENT_NAMES = (*EVENT_TYPES, *ALIASES)

@@ -134,10 +134,12 @@ class WebhooksService(pb_grpc.WebhooksServiceServicer):
         """One page of an endpoint's deliveries, newest first."""
         wanted = validate_webhooks.list_deliveries(request)
         limit = paging.page_size(request.page_size)
-        rows = await self._store.read(delivery_log.list_deliveries, caller.tenant_id, wanted, limit + 1)
+        rows, before_id = await self._store.read(
+            delivery_log.list_deliveries, caller.tenant_id, wanted, limit
+        )
         return pb.ListDeliveriesResponse(
-            deliveries=map(convert.delivery, rows[:limit]),
-            next_page_token=paging.encode(rows[limit - 1].id) if len(rows) > limit else "",
+            deliveries=map(convert.delivery, rows),
+            next_page_token=paging.encode(before_id) if before_id else "",
         )
 
     @rpc(scope="webhooks")

@@ -5,7 +5,7 @@ The statements of the deliverer's hot paths are in core.store.deliveries.
 
 from collections.abc import Sequence
 
-from sqlalchemy import case, delete, func, select, text, update
+from sqlalchemy import ColumnElement, case, delete, func, select, text, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -71,16 +71,41 @@ def move_paused(session: Session, webhook_id: str, *, state: str, now_ms: int, l
     return len(ids)
 
 
-def deliveries(
-    session: Session, webhook_id: str, *, state: str, before_id: str, limit: int
-) -> Sequence[DeliveryRow]:
-    """Deliveries of an endpoint, newest first; empty `state`: all, empty `before_id`: from the newest."""
-    query = select(DeliveryRow).where(col(DeliveryRow.webhook_id) == webhook_id)
-    if state:
-        query = query.where(col(DeliveryRow.state) == state)
-    if before_id:
-        query = query.where(col(DeliveryRow.id) < before_id)
+def deliveries(session: Session, webhook_id: str, *, before_id: str, limit: int) -> Sequence[DeliveryRow]:
+    """Deliveries of an endpoint, newest first; empty `before_id`: from the newest."""
+    query = select(DeliveryRow).where(*_before(webhook_id, before_id))
     return session.execute(query.order_by(col(DeliveryRow.id).desc()).limit(limit)).scalars().all()
+
+
+def deliveries_in_state(
+    session: Session, webhook_id: str, *, state: str, before_id: str, limit: int, scan_max: int
+) -> tuple[Sequence[DeliveryRow], str]:
+    """Those in `state` among the newest `scan_max` before `before_id`; and the oldest id looked at.
+
+    That id is empty if none older is left.
+    """
+    scan = (
+        select(col(DeliveryRow.id), col(DeliveryRow.state))
+        .where(*_before(webhook_id, before_id))
+        .order_by(col(DeliveryRow.id).desc())
+        .limit(scan_max)
+        .subquery()
+    )
+    query = (
+        select(DeliveryRow)
+        .join(scan, scan.c.id == col(DeliveryRow.id))
+        .where(scan.c.state == state)
+        .order_by(col(DeliveryRow.id).desc())
+        .limit(limit)
+    )
+    rows = session.execute(query).scalars().all()
+    looked_at, oldest = session.execute(select(func.count(), func.min(scan.c.id)).select_from(scan)).one()
+    return rows, oldest if looked_at == scan_max else ""
+
+
+def _before(webhook_id: str, before_id: str) -> list[ColumnElement[bool]]:
+    of_webhook = col(DeliveryRow.webhook_id) == webhook_id
+    return [of_webhook, col(DeliveryRow.id) < before_id] if before_id else [of_webhook]
 
 
 def lock_delivery(session: Session, delivery_id: str) -> DeliveryRow | None:

@@ -1,4 +1,4 @@
-"""WebhooksService over gRPC: endpoints, their deliveries, tests of them, and the feed of events."""
+"""WebhooksService over gRPC: endpoints, what waits for them, tests of them."""
 
 import asyncio
 import json
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from sqlalchemy.orm import Session
 from standardwebhooks.webhooks import Webhook as Verifier
 
 from core import events, webhooks
@@ -17,17 +16,15 @@ from core.clock import SystemClock
 from core.delivery.egress import EgressPolicy
 from core.delivery.resolver import system_lookup
 from core.delivery.sender import ErrorClass, WebhookSender, verifying_tls_context
-from core.ids import new_id
-from core.store.rows import AttemptRow, DeliveryRow
 from infinireach.v1 import webhook_pb2
 from infinireach.v1 import webhooks_service_pb2 as pb
 from tests.fakes.core_apis import TIMEOUT_DEFAULT_S, CoreApis, core_apis
 from tests.fakes.database import TENANT_A, TENANT_B
 from tests.fakes.rpc_outcome import refusal
 from tests.fakes.set_clock import START_MS
+from tests.fakes.webhook_calls import URL, add_deliveries, call, create, deliveries, states
 from tests.fakes.webhook_receiver import Reply, WebhookReceiver
 
-URL = "https://example.com/hook?token=1"
 UNKNOWN_ID = "f" * 24
 ALL_EVENTS = list(events.EVENT_TYPES)
 
@@ -36,15 +33,6 @@ ALL_EVENTS = list(events.EVENT_TYPES)
 async def apis(tmp_path: Path) -> AsyncGenerator[CoreApis]:
     async with core_apis(tmp_path) as apis:
         yield apis
-
-
-async def call(apis: CoreApis, method: str, request: Any, tenant_id: str = TENANT_A) -> Any:
-    return await apis.call(f"webhooks.{method}", request, apis.service(tenant_id))
-
-
-async def create(apis: CoreApis, tenant_id: str = TENANT_A, **fields: Any) -> pb.CreateWebhookResponse:
-    given: dict[str, Any] = {"url": URL} | fields
-    return await call(apis, "CreateWebhook", pb.CreateWebhookRequest(webhook=given), tenant_id)
 
 
 async def get(apis: CoreApis, webhook_id: str) -> webhook_pb2.Webhook:
@@ -65,59 +53,6 @@ async def enable(apis: CoreApis, webhook_id: str, *, skip_backlog: bool = False)
 
 async def try_webhook(apis: CoreApis, webhook_id: str, tenant_id: str = TENANT_A) -> Any:
     return await call(apis, "TestWebhook", pb.TestWebhookRequest(webhook_id=webhook_id), tenant_id)
-
-
-def add_deliveries(session: Session, webhook_id: str, states: list[str]) -> list[str]:
-    ids: list[str] = []
-    for state in states:
-        event = events.new_event("message.sent", tenant_id=TENANT_A, at_ms=START_MS, data={})
-        events.append(session, [event])
-        row = DeliveryRow(
-            id=new_id(START_MS),
-            tenant_id=TENANT_A,
-            webhook_id=webhook_id,
-            event_id=event["id"],
-            event_type="message.sent",
-            message_id="d" * 24,
-            state=state,
-            attempts=1,
-            due_ms=START_MS + 5000,
-            created_ms=START_MS,
-        )
-        session.add(row)
-        session.add(
-            AttemptRow(
-                delivery_id=row.id,
-                number=1,
-                at_ms=START_MS,
-                status=500,
-                error="",
-                duration_ms=3,
-                response="Oops",
-            )
-        )
-        ids.append(row.id)
-    return ids
-
-
-async def deliveries(apis: CoreApis, webhook_id: str, **fields: Any) -> Any:
-    return await call(apis, "ListDeliveries", pb.ListDeliveriesRequest(webhook_id=webhook_id, **fields))
-
-
-async def states(apis: CoreApis, webhook_id: str) -> list[str]:
-    listed = (await deliveries(apis, webhook_id)).deliveries
-    return [webhook_pb2.DeliveryState.Name(row.state).removeprefix("DELIVERY_STATE_") for row in listed][::-1]
-
-
-def publish(session: Session, types: list[str]) -> list[str]:
-    made = [
-        events.new_event(name, tenant_id=TENANT_A, at_ms=START_MS, data={"n": n})
-        for n, name in enumerate(types)
-    ]
-    events.append(session, made)
-    ids = [event["id"] for event in made]
-    events.mark_published(session, ids)
-    return ids
 
 
 # Endpoints
@@ -261,62 +196,6 @@ async def test_a_removed_endpoint_is_gone_and_its_deliveries_are_skipped(apis: C
     assert found.delivery.state == webhook_pb2.DELIVERY_STATE_SKIPPED
 
 
-# Deliveries
-
-
-async def test_deliveries_come_in_pages_newest_first(apis: CoreApis) -> None:
-    webhook_id = (await create(apis)).webhook.id
-    ids = await apis.store.run(add_deliveries, webhook_id, ["pending", "dead", "pending", "dead", "pending"])
-    seen: list[str] = []
-    token = ""
-    for expected in (2, 2, 1):
-        page = await deliveries(apis, webhook_id, page_size=2, page_token=token)
-        assert len(page.deliveries) == expected
-        seen += [row.id for row in page.deliveries]
-        token = page.next_page_token
-    assert (seen, token) == (ids[::-1], "")
-    dead = await deliveries(apis, webhook_id, state=webhook_pb2.DELIVERY_STATE_DEAD)
-    assert [row.id for row in dead.deliveries] == [ids[3], ids[1]]
-
-
-@pytest.mark.parametrize(
-    ("field", "value"), [("page_size", -1), ("page_size", 201), ("page_token", "made-up"), ("state", 9)]
-)
-async def test_a_faulty_field_of_a_list_is_named(apis: CoreApis, field: str, value: Any) -> None:
-    webhook_id = (await create(apis)).webhook.id
-    refused = await refusal(deliveries(apis, webhook_id, **{field: value}))
-    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
-
-
-async def test_a_delivery_is_shown_with_its_attempts(apis: CoreApis) -> None:
-    webhook_id = (await create(apis)).webhook.id
-    [delivery_id] = await apis.store.run(add_deliveries, webhook_id, ["pending"])
-    found = await call(apis, "GetDelivery", pb.GetDeliveryRequest(delivery_id=delivery_id))
-    delivery = found.delivery
-    assert (delivery.id, delivery.webhook_id, delivery.event_type) == (
-        delivery_id,
-        webhook_id,
-        "message.sent",
-    )
-    assert (delivery.attempts, delivery.message_id) == (1, "d" * 24)
-    assert delivery.next_attempt_time.ToMilliseconds() == START_MS + 5000
-    assert not delivery.HasField("finish_time")
-    assert list(found.attempts) == [
-        webhook_pb2.DeliveryAttempt(
-            number=1, time={"seconds": START_MS // 1000}, status=500, duration_ms=3, response="Oops"
-        )
-    ]
-
-
-async def test_a_delivery_can_be_made_again(apis: CoreApis) -> None:
-    webhook_id = (await create(apis)).webhook.id
-    [delivery_id] = await apis.store.run(add_deliveries, webhook_id, ["dead"])
-    answer = await call(apis, "RedeliverDelivery", pb.RedeliverDeliveryRequest(delivery_id=delivery_id))
-    assert answer.delivery.state == webhook_pb2.DELIVERY_STATE_PENDING
-    assert answer.delivery.next_attempt_time.ToMilliseconds() == START_MS
-    assert apis.woken == [webhook_id]
-
-
 REQUESTS_BY_ID: list[tuple[str, Any, str]] = [
     ("GetWebhook", pb.GetWebhookRequest, "webhook_id"),
     ("DeleteWebhook", pb.DeleteWebhookRequest, "webhook_id"),
@@ -401,51 +280,3 @@ async def test_a_test_reaches_a_receiver_that_verifies_it_with_the_secret(tmp_pa
         [request] = await receiver.wait_for(1)
     headers = {name.lower(): value for name, value in request.headers}
     assert Verifier(made.secret).verify(request.body, headers)["event"] == "webhook.test"
-
-
-# The feed
-
-
-async def feed(apis: CoreApis, **fields: Any) -> Any:
-    return await call(apis, "ListEvents", pb.ListEventsRequest(**fields))
-
-
-async def test_the_feed_gives_the_stored_bytes_and_goes_on_from_its_cursor(apis: CoreApis) -> None:
-    empty = await feed(apis)
-    assert (list(empty.events), bool(empty.next_cursor)) == ([], True)
-    ids = await apis.store.run(publish, ["message.sent", "message.delivered"])
-    first = await feed(apis, after=empty.next_cursor, page_size=1)
-    second = await feed(apis, after=first.next_cursor, page_size=1)
-    nothing = await feed(apis, after=second.next_cursor)
-    assert [event.id for page in (first, second) for event in page.events] == ids
-    assert (list(nothing.events), nothing.next_cursor) == ([], second.next_cursor)
-    [event] = first.events
-    assert (event.type, event.create_time.ToMilliseconds()) == ("message.sent", START_MS)
-    assert event.body == b'{"event":"message.sent","timestamp":"2025-10-09T08:53:20Z","data":{"n":0}}'
-
-
-async def test_the_feed_names_an_event_as_its_reader_does(apis: CoreApis) -> None:
-    await apis.store.run(publish, ["message.inbound", "message.sent"])
-    [event] = (await feed(apis, types=["message.received"])).events
-    assert event.type == "message.received"
-    assert json.loads(event.body)["event"] == "message.received"
-    assert [event.type for event in (await feed(apis)).events] == ["message.inbound", "message.sent"]
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("after", "made-up"), ("types", ["message.unheard"]), ("page_size", -1), ("page_size", 1001)],
-)
-async def test_a_faulty_field_of_the_feed_is_named(apis: CoreApis, field: str, value: Any) -> None:
-    refused = await refusal(feed(apis, **{field: value}))
-    assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", [field])
-
-
-async def test_the_feed_needs_its_own_scope(apis: CoreApis) -> None:
-    webhooks_only = await apis.key(TENANT_A, "webhooks")
-    reader = await apis.key(TENANT_A, "messages:read")
-    refused = await refusal(apis.call("webhooks.ListEvents", pb.ListEventsRequest(), webhooks_only))
-    assert refused.metadata == {"scope": "messages:read"}
-    await apis.call("webhooks.ListEvents", pb.ListEventsRequest(), reader)
-    refused = await refusal(apis.call("webhooks.ListWebhooks", pb.ListWebhooksRequest(), reader))
-    assert refused.metadata == {"scope": "webhooks"}

@@ -1,32 +1,22 @@
-"""Endpoints, what their changes do to waiting deliveries, the record of deliveries, and the feed of events."""
+"""Endpoints, and what their changes do to the deliveries that wait for them."""
 
 from collections.abc import Generator
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from sqlalchemy.orm import Session
 
-from core import delivery_log, event_feed, events, webhooks
-from core.delivery.claims import Want, claim
+from core import delivery_log, events, webhooks
 from core.delivery.fanout import fan_out
 from core.delivery_log import DeliveryFilter
 from core.errors import NotFound, TooManyWebhooks
-from core.event_feed import FeedRequest
-from core.events import PublishedEvent
-from core.ids import is_id, new_id
-from core.store.rows import AttemptRow, DeliveryRow, EventRow, WebhookRow
-from core.vault import Vault, VaultError
-from core.webhooks import NewWebhook, WebhookChange
+from core.eventlog.port import PublishedEvent
+from core.ids import is_id
+from core.store.rows import DeliveryRow, WebhookRow
+from core.vault import VaultError
+from core.webhooks import WebhookChange
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
-from tests.fakes.set_clock import START_MS
-
-NOW_MS = START_MS
-LATER_MS = NOW_MS + 60_000
-VAULT = Vault({"00000001": bytes(32)})
-PLAIN = NewWebhook(
-    TENANT_A, url="https://example.com/hook?a=1", events=(), timeout_s=10, ordered=False, description=""
-)
+from tests.fakes.webhook_rows import LATER_MS, NOW_MS, PLAIN, VAULT, claimed, deliver, make
 
 
 @pytest.fixture
@@ -35,34 +25,8 @@ def session() -> Generator[Session]:
         yield session
 
 
-def make(session: Session, **changes: Any) -> WebhookRow:
-    return webhooks.create_webhook(session, replace(PLAIN, **changes), VAULT, NOW_MS)[0]
-
-
 def change(session: Session, webhook: WebhookRow, **values: Any) -> WebhookRow:
-    row = webhooks.update_webhook(session, webhook.tenant_id, WebhookChange(webhook.id, **values), LATER_MS)
-    session.flush()
-    return row
-
-
-def deliver(session: Session, webhook: WebhookRow, **values: Any) -> DeliveryRow:
-    """A delivery to an endpoint, of an event that exists."""
-    event = events.new_event("message.sent", tenant_id=webhook.tenant_id, at_ms=NOW_MS, data={})
-    events.append(session, [event])
-    fields: dict[str, Any] = {
-        "id": new_id(NOW_MS),
-        "tenant_id": webhook.tenant_id,
-        "webhook_id": webhook.id,
-        "event_id": event["id"],
-        "event_type": "message.sent",
-        "state": "pending",
-        "due_ms": NOW_MS,
-        "created_ms": NOW_MS,
-    }
-    row = DeliveryRow(**fields | values)
-    session.add(row)
-    session.flush()
-    return row
+    return webhooks.update_webhook(session, webhook.tenant_id, WebhookChange(webhook.id, **values), LATER_MS)
 
 
 def states(session: Session, *rows: DeliveryRow) -> list[str]:
@@ -74,11 +38,6 @@ def states(session: Session, *rows: DeliveryRow) -> list[str]:
 def settle(session: Session, webhook: WebhookRow, *, skip_backlog: bool = False) -> None:
     while webhooks.settle_backlog(session, webhook.id, skip_backlog, LATER_MS):
         pass
-
-
-def claimed(session: Session, webhook: WebhookRow) -> list[str]:
-    found = claim(session, [Want(webhook.id, 100, 100)], LATER_MS, worker="worker")
-    return [delivery.delivery_id for delivery in found.deliveries]
 
 
 # Endpoints
@@ -205,7 +164,7 @@ def test_an_endpoint_that_is_off_gets_new_deliveries_paused(session: Session) ->
         created_ms=NOW_MS,
     )
     assert fan_out(session, [published], NOW_MS) == set()
-    [row] = delivery_log.list_deliveries(session, TENANT_A, DeliveryFilter(webhook.id, "", ""), 10)
+    [row] = delivery_log.list_deliveries(session, TENANT_A, DeliveryFilter(webhook.id, "", ""), 10)[0]
     assert row.state == "paused"
 
 
@@ -292,177 +251,3 @@ def test_another_tenants_endpoint_looks_like_none(session: Session) -> None:
         with pytest.raises(NotFound):
             attempt()
     assert not webhooks.list_webhooks(session, TENANT_B)
-
-
-# The record of deliveries
-
-
-def test_deliveries_are_listed_newest_first_by_page_and_state(session: Session) -> None:
-    webhook = make(session)
-    rows = [deliver(session, webhook, state=state) for state in ("dead", "pending", "dead")]
-    ids = [row.id for row in rows]
-
-    def listed(state: str, before_id: str, limit: int) -> list[str]:
-        wanted = DeliveryFilter(webhook.id, state, before_id)
-        return [row.id for row in delivery_log.list_deliveries(session, TENANT_A, wanted, limit)]
-
-    assert listed("", "", 10) == ids[::-1]
-    assert listed("", ids[2], 1) == [ids[1]]
-    assert listed("dead", "", 10) == [ids[2], ids[0]]
-    assert listed("skipped", "", 10) == []
-
-
-def test_a_delivery_comes_with_its_attempts_oldest_first(session: Session) -> None:
-    row = deliver(session, make(session))
-    for number in (2, 1):
-        session.add(
-            AttemptRow(
-                delivery_id=row.id,
-                number=number,
-                at_ms=NOW_MS,
-                status=500,
-                error="",
-                duration_ms=3,
-                response="",
-            )
-        )
-    session.flush()
-    found, attempts = delivery_log.get_delivery(session, TENANT_A, row.id)
-    assert found.id == row.id
-    assert [attempt.number for attempt in attempts] == [1, 2]
-
-
-@pytest.mark.parametrize("state", ["pending", "delivered", "dead", "paused", "skipped"])
-def test_a_delivery_in_any_state_becomes_due_now(session: Session, state: str) -> None:
-    webhook = make(session)
-    row = deliver(session, webhook, state=state, attempts=2, due_ms=LATER_MS + 99, finished_ms=NOW_MS)
-    again = delivery_log.redeliver(session, TENANT_A, row.id, LATER_MS)
-    session.flush()
-    assert (again.state, again.attempts, again.again, again.finished_ms) == ("pending", 2, True, None)
-    assert claimed(session, webhook) == [row.id]
-
-
-def test_the_wait_of_an_ordered_endpoint_for_its_retry_ends_with_a_redelivery(session: Session) -> None:
-    webhook = make(session, ordered=True)
-    row = deliver(session, webhook, attempts=1, lease_until_ms=LATER_MS + 99)
-    assert claimed(session, webhook) == []
-    delivery_log.redeliver(session, TENANT_A, row.id, LATER_MS)
-    session.flush()
-    assert claimed(session, webhook) == [row.id]
-
-
-def test_a_delivery_that_is_under_way_is_left_to_its_worker(session: Session) -> None:
-    row = deliver(session, make(session), lease_token="worker", lease_until_ms=LATER_MS + 1)
-    delivery_log.redeliver(session, TENANT_A, row.id, LATER_MS)
-    assert (row.lease_token, row.due_ms) == ("worker", NOW_MS)
-
-
-def test_a_delivery_whose_worker_died_becomes_due_now(session: Session) -> None:
-    row = deliver(session, make(session), lease_token="worker", lease_until_ms=LATER_MS)
-    delivery_log.redeliver(session, TENANT_A, row.id, LATER_MS)
-    assert (row.lease_token, row.due_ms) == (None, LATER_MS)
-
-
-def test_a_redelivery_to_an_endpoint_that_is_off_waits_for_it(session: Session) -> None:
-    webhook = make(session)
-    row = deliver(session, webhook, state="dead")
-    change(session, webhook, enabled=False)
-    assert delivery_log.redeliver(session, TENANT_A, row.id, LATER_MS).state == "paused"
-
-
-def test_a_delivery_of_a_removed_endpoint_can_be_seen_but_not_made_again(session: Session) -> None:
-    webhook = make(session)
-    row = deliver(session, webhook, state="dead")
-    webhooks.delete_webhook(session, TENANT_A, webhook.id)
-    assert delivery_log.get_delivery(session, TENANT_A, row.id)[0].state == "dead"
-    with pytest.raises(NotFound):
-        delivery_log.redeliver(session, TENANT_A, row.id, LATER_MS)
-
-
-# The feed
-
-
-def publish(session: Session, *types: str, tenant_id: str = TENANT_A) -> list[str]:
-    """Ids of new events of these types, published in this order."""
-    made = [events.new_event(name, tenant_id=tenant_id, at_ms=NOW_MS, data={}) for name in types]
-    events.append(session, made)
-    ids = [event["id"] for event in made]
-    events.mark_published(session, ids)
-    return ids
-
-
-def feed(
-    session: Session, position: int = 0, *types: str, limit: int = 100, tenant_id: str = TENANT_A
-) -> tuple[list[str], int]:
-    rows, position = event_feed.read_feed(session, tenant_id, FeedRequest(position, types, limit))
-    return [row.id for row in rows], position
-
-
-def test_the_feed_goes_on_where_it_ended(session: Session) -> None:
-    assert feed(session) == ([], 0)
-    first = publish(session, "message.sent", "message.delivered")
-    ids, position = feed(session)
-    assert ids == first
-    assert feed(session, position) == ([], position)
-    second = publish(session, "message.failed")
-    assert feed(session, position) == (second, position + 1)
-
-
-def test_the_feed_comes_in_pages(session: Session) -> None:
-    ids = publish(session, *["message.sent"] * 5)
-    seen: list[str] = []
-    position = 0
-    for expected in (2, 2, 1, 0):
-        page, position = feed(session, position, limit=2)
-        assert len(page) == expected
-        seen += page
-    assert seen == ids
-
-
-def test_an_answer_holds_as_many_events_as_fit_and_at_least_one(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ids = publish(session, *["message.sent"] * 3)
-    size = len(session.get_one(EventRow, ids[0]).body)
-    monkeypatch.setattr(event_feed, "BYTES_MAX", 2 * size)
-    assert feed(session) == (ids[:2], 2)
-    assert feed(session, 0, "message.sent") == (ids[:2], 2)
-    assert feed(session, 2) == (ids[2:], 3)
-    monkeypatch.setattr(event_feed, "BYTES_MAX", size - 1)
-    assert feed(session) == (ids[:1], 1)
-
-
-def test_the_feed_holds_no_event_before_it_is_published(session: Session) -> None:
-    events.append(session, [events.new_event("message.sent", tenant_id=TENANT_A, at_ms=NOW_MS, data={})])
-    assert feed(session) == ([], 0)
-
-
-def test_the_feed_can_be_limited_to_types_also_by_the_other_name(session: Session) -> None:
-    sent, inbound, failed = publish(session, "message.sent", "message.inbound", "message.failed")
-    assert feed(session, 0, "message.failed", "message.sent")[0] == [sent, failed]
-    assert feed(session, 0, "message.received")[0] == [inbound]
-
-
-def test_the_feed_moves_past_events_of_other_types(session: Session) -> None:
-    publish(session, "message.sent", "message.sent", "device.online", "message.sent")
-    ids, position = feed(session, 0, "device.online")
-    assert (len(ids), position) == (1, 4)
-    assert feed(session, 0, "device.offline") == ([], 4)
-    assert feed(session, 0, "message.sent", limit=1)[1] == 1
-
-
-def test_one_call_looks_at_a_bounded_number_of_events(
-    session: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(event_feed, "SCAN_MAX", 3)
-    *_, last = publish(session, *["message.sent"] * 6, "device.online")
-    assert feed(session, 0, "device.online") == ([], 3)
-    assert feed(session, 3, "device.online") == ([], 6)
-    assert feed(session, 6, "device.online") == ([last], 7)
-
-
-def test_the_feed_shows_a_tenant_only_its_own_events(session: Session) -> None:
-    own = publish(session, "message.sent")
-    publish(session, "message.sent", tenant_id=TENANT_B)
-    assert feed(session) == (own, 1)
-    assert feed(session, 0, "message.sent") == (own, 1)
