@@ -40,9 +40,7 @@ from core.delivery.sender import WebhookSender, verifying_tls_context
 from core.delivery.signer import OpenSecrets
 from core.errors import Unavailable
 from core.eventlog.embedded import EmbeddedLog
-from core.eventlog.port import EventLog
 from core.eventlog.relay import Relay
-from core.events import PublishedEvent
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.protocol import SessionLimits
@@ -72,9 +70,6 @@ REQUEST_BYTES_MAX = 8 * 1024 * 1024
 
 STOP_GRACE_S = 1.0
 """How long running calls may take once the port is closed."""
-
-DELIVERY_POLL_S = 5.0
-"""How often the database is asked for due deliveries of which no hint told."""
 
 SERVER_OPTIONS = [
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
@@ -108,7 +103,7 @@ async def serve_core(settings: Settings) -> None:
         sweeper = _sweeper(parts, sessions)
         loops = [sessions.applier.run(), sessions.dispatcher.run(), sweeper.run()]
         if settings.relay_embedded:
-            loops += parts.relay_loops()
+            loops.append(parts.relay.run())
         if settings.deliver_embedded:
             loops.append(parts.deliverer.run())
 
@@ -127,7 +122,7 @@ async def serve_core(settings: Settings) -> None:
 async def serve_relay(settings: Settings) -> None:
     """Publish events and fan them out until SIGTERM or SIGINT."""
     async with _resources(settings) as parts:
-        await _run_until_told(parts.relay_loops(), _nothing)
+        await _run_until_told([parts.relay.run()], _nothing)
 
 
 async def serve_deliver(settings: Settings) -> None:
@@ -146,16 +141,8 @@ class _Parts:
     vault: Vault
     policy: EgressPolicy
     sender: WebhookSender
-    event_log: EventLog
     relay: Relay
     deliverer: Deliverer
-
-    def relay_loops(self) -> list[Coroutine[Any, Any, None]]:
-        """Publishing and fanning out."""
-        return [self.relay.run(), self.event_log.consume(self._fan_out)]
-
-    async def _fan_out(self, events: Sequence[PublishedEvent]) -> None:
-        self.deliverer.published(await self.store.run(fan_out, events, self.clock.now_ms()))
 
 
 async def _run_until_told(
@@ -189,8 +176,6 @@ async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
         vault = Vault.load(settings.master_key_file, create=settings.embedded)
         tls = verifying_tls_context()
         async with WebhookSender(policy, tls=tls, lookup=system_lookup, clock=clock) as sender:
-            event_log = EmbeddedLog(store)
-            relay = Relay(store, event_log)
             deliverer = Deliverer(
                 store,
                 sender,
@@ -199,11 +184,12 @@ async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
                 limits=Limits(
                     slots=settings.delivery_concurrency, per_endpoint=settings.delivery_per_endpoint
                 ),
-                poll_s=DELIVERY_POLL_S,
+                poll_s=settings.delivery_poll_s,
                 metrics=DeliveryMetrics(REGISTRY),
-                announced=relay.wake,
+                announced=lambda: relay.wake(),  # noqa: PLW0108 - it is made below
             )
-            yield _Parts(settings, store, clock, vault, policy, sender, event_log, relay, deliverer)
+            relay = Relay(store, EmbeddedLog(store, clock, fan_out=fan_out, on_due=deliverer.published))
+            yield _Parts(settings, store, clock, vault, policy, sender, relay, deliverer)
     finally:
         metrics.shutdown()
         metrics.server_close()

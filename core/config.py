@@ -132,6 +132,9 @@ class Settings(BaseModel):
     delivery_per_endpoint: int = _setting(
         "deliveries in flight to one endpoint", 4, unit="deliveries", ge=1, le=64
     )
+    delivery_poll_s: float = _setting(
+        "how often the database is asked for due deliveries of which no wake-up told", 1.0, unit="s", ge=0.1, le=60
+    )
     delivery_timeout_default_s: int = _setting(
         "time that an endpoint has to answer unless it was given its own", 10, unit="s", ge=1, le=30
     )

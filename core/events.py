@@ -54,7 +54,7 @@ def append(session: Session, events: Sequence[dict[str, Any]]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PublishedEvent:
-    """What a log carries of an event; its body stays in the database. `position` is 0 where none is known."""
+    """What a log carries of an event; its body stays in the database."""
 
     id: str
     tenant_id: str
@@ -62,7 +62,6 @@ class PublishedEvent:
     message_id: str | None
     device_id: str | None
     created_ms: int
-    position: int = 0
 
 
 _carried = [_event.c[name] for name in ("id", "tenant_id", "type", "message_id", "device_id", "created_ms")]
@@ -72,14 +71,6 @@ def unpublished(session: Session, limit: int) -> list[PublishedEvent]:
     """Up to `limit` events that the relay has yet to publish, oldest first."""
     query = select(*_carried).where(_event.c.position.is_(None)).order_by(_event.c.id).limit(limit)
     return [PublishedEvent(*row) for row in session.execute(query)]
-
-
-def published_after(session: Session, position: int, limit: int) -> list[PublishedEvent]:
-    """Up to `limit` events after a position, in the order of their positions."""
-    query = (
-        select(*_carried, _event.c.position).where(_event.c.position > position).order_by(_event.c.position)
-    )
-    return [PublishedEvent(*row) for row in session.execute(query.limit(limit))]
 
 
 def mark_published(session: Session, event_ids: Sequence[str]) -> int:

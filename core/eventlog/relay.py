@@ -10,7 +10,7 @@ import structlog
 
 from core.errors import InfiniReachError
 from core.eventlog.port import EventLog
-from core.events import mark_published, unpublished
+from core.events import unpublished
 from core.store.engine import Store
 
 log = structlog.get_logger()
@@ -58,6 +58,4 @@ class Relay:
         if not events:
             return False
         await self._log.publish(events)
-        await self._store.run(mark_published, [event.id for event in events])
-        self._log.published()
         return True

@@ -158,20 +158,30 @@ class Store:
     def _commit_together(self, jobs: list[_Job]) -> None:
         try:
             with self._writer_engine.connect() as connection, connection.begin():
-                for job in jobs:
-                    _run_in_savepoint(connection, job)
+                if len(jobs) == 1:
+                    _run(connection, jobs[0])
+                else:
+                    for job in jobs:
+                        _run_in_savepoint(connection, job)
         except OperationalError as error:
-            _fail_all(jobs, Unavailable(f"The database cannot commit: {error.orig}"))
+            _fail_all(
+                jobs,
+                error if _is_mistake(error) else Unavailable(f"The database cannot commit: {error.orig}"),
+            )
         except Exception as error:  # noqa: BLE001 - the writer must outlive whatever one batch met
             _fail_all(jobs, error)
+
+
+def _run(connection: Connection, job: _Job) -> None:
+    with _session(connection) as session:
+        job.result = job.function(session, *job.args)
+        session.flush()
 
 
 def _run_in_savepoint(connection: Connection, job: _Job) -> None:
     savepoint = connection.begin_nested()
     try:
-        with _session(connection) as session:
-            job.result = job.function(session, *job.args)
-            session.flush()
+        _run(connection, job)
     except Exception as error:  # the job's own error, raised to whoever waits for it
         if isinstance(error, OperationalError) and not _is_mistake(error):
             raise  # disk full, I/O error, locked: the transaction as a whole is in doubt

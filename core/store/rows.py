@@ -229,14 +229,6 @@ class EventRow(SQLModel, table=True):
     position: int | None = Field(default=None, sa_type=BigInteger)
 
 
-class LogOffsetRow(SQLModel, table=True):
-    """How far a consumer of the embedded event log has come."""
-
-    __tablename__ = "log_offset"  # pyright: ignore[reportAssignmentType]
-    consumer: str = Field(primary_key=True)
-    position: int = Field(sa_type=BigInteger)
-
-
 class WebhookRow(SQLModel, table=True):
     """An endpoint. `secret` is sealed (core.vault); `version` changes with everything that a connection depends on."""
 

@@ -21,12 +21,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("delivery_id", "number"),
     )
     op.create_table(
-        "log_offset",
-        sa.Column("consumer", sa.String(), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("consumer"),
-    )
-    op.create_table(
         "rejected_fact",
         sa.Column("driver_id", sa.String(), nullable=False),
         sa.Column("journal_id", sa.String(), nullable=False),
