@@ -109,7 +109,7 @@ class Stage:
     async def until_states(self, **counts: int) -> None:
         """Wait until so many deliveries are in each of these states and none in another."""
         states = "SELECT state, count(*) FROM delivery GROUP BY state"
-        await self.until(lambda s: dict(s.connection().exec_driver_sql(states).all()) == counts)  # pyright: ignore[reportArgumentType]
+        await self.until(lambda s: dict(s.connection().exec_driver_sql(states).all()) == counts)
 
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:
