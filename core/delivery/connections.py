@@ -27,7 +27,8 @@ from core.delivery.target import parse_target
 IDLE_S_MAX = 4.0
 """Idle connections are closed after this long: before Node.js, uvicorn and Apache close theirs (5 s), since a
 request that crosses such a close is lost and costs an attempt."""
-CONNECTIONS_PER_ENDPOINT_MAX = 8
+CONNECTIONS_PER_ENDPOINT_MAX = 64
+"""The most that an operator may let be in flight to one endpoint; beyond it requests wait for a connection."""
 ENDPOINTS_MAX = 1_024
 """Endpoints with a pool; beyond it the least recently used idle one is closed."""
 
