@@ -13,13 +13,17 @@ from sqlmodel import col
 from core import events
 from core.dispatch import settled_elsewhere
 from core.errors import ProtocolViolation
-from core.facts import device_event
+from core.facts import device_event, device_event_type
 from core.ids import new_uuid
 from core.store import messages as queries
 from core.store.rows import AddressRow, DeviceRow, DriverRow, DriverTokenRow
 
 _driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+
+
+AWAY_MAX = 500
+"""Devices that one sweep marks offline; what is left is for the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +133,7 @@ def open_session(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> 
         windows={},
         drop_commands=settled_elsewhere(session, driver.id, hello.open_commands),
     )
-    _update_devices(session, driver, hello, opened, now_ms)
+    _update_devices(session, driver, hello, opened=opened, now_ms=now_ms)
     return opened
 
 
@@ -149,11 +153,12 @@ def _place_in_journal(driver: DriverRow, hello: Hello) -> int:
 
 
 def _update_devices(
-    session: Session, driver: DriverRow, hello: Hello, opened: OpenedSession, now_ms: int
+    session: Session, driver: DriverRow, hello: Hello, *, opened: OpenedSession, now_ms: int
 ) -> None:
     rows = session.execute(select(DeviceRow).where(col(DeviceRow.driver_id) == driver.id)).scalars()
     known = {device.key: device for device in rows}
     happened: list[tuple[DeviceRow, str]] = []
+    present: list[tuple[DeviceRow, OfferedDevice]] = []
     for offered in hello.devices:
         device = known.pop(offered.key, None)
         if device is None:
@@ -161,8 +166,9 @@ def _update_devices(
                 id=new_uuid(), tenant_id=driver.tenant_id, driver_id=driver.id, key=offered.key,
                 name=offered.name or offered.key, state="offline", window=0, seen_ms=now_ms, created_ms=now_ms,
             )  # fmt: skip
-        if device.state != offered.state and offered.state in ("online", "attention"):
-            happened.append((device, f"device.{offered.state}"))
+        event_type = device_event_type(device.state, offered.state)
+        if event_type:
+            happened.append((device, event_type))
         if device.state != offered.state:
             device.state_reason = device.remedy = device.pairing_payload = ""
         device.state, device.window, device.seen_ms, device.deleted_ms = (
@@ -175,7 +181,11 @@ def _update_devices(
         session.flush()
         opened.keys[device.id] = device.key
         opened.windows[device.id] = offered.window
+        present.append((device, offered))
+    for device, offered in present:
         opened.refusals.extend(_take_addresses(session, device, offered.addresses))
+    for device, offered in present:  # only now: a number that moved within the driver took its messages along
+        _drop_addresses(session, device, offered.addresses)
     for device in known.values():
         if device.deleted_ms is None and device.state != "offline":
             device.state = "offline"
@@ -188,12 +198,6 @@ def _update_devices(
 
 
 def _take_addresses(session: Session, device: DeviceRow, offered: Sequence[OfferedAddress]) -> list[Refusal]:
-    owned = session.execute(select(AddressRow).where(col(AddressRow.device_id) == device.id)).scalars().all()
-    wanted = {(address.channel, address.number) for address in offered}
-    for row in owned:
-        if (row.channel, row.number) not in wanted:
-            session.delete(row)
-    session.flush()
     refusals = []
     for address in offered:
         row = session.get(AddressRow, (address.channel, address.number), with_for_update=True)
@@ -215,6 +219,15 @@ def _take_addresses(session: Session, device: DeviceRow, offered: Sequence[Offer
     return refusals
 
 
+def _drop_addresses(session: Session, device: DeviceRow, offered: Sequence[OfferedAddress]) -> None:
+    wanted = {(address.channel, address.number) for address in offered}
+    owned = session.execute(select(AddressRow).where(col(AddressRow.device_id) == device.id)).scalars()
+    for row in owned:
+        if (row.channel, row.number) not in wanted:
+            session.delete(row)
+    session.flush()
+
+
 def _may_take_over(session: Session, device: DeviceRow, address: AddressRow) -> bool:
     """A number moves within its tenant only, from a device that is away or of the same driver (a SIM was moved)."""
     if address.tenant_id != device.tenant_id:
@@ -229,6 +242,7 @@ def _move_waiting(session: Session, address: AddressRow, device_id: str) -> None
         update(message)
         .where(
             message.c.device_id == address.device_id,
+            queries.UNSETTLED,
             queries.WAITING,
             message.c.source == address.number,
             message.c.channel == address.channel,
@@ -248,8 +262,8 @@ def close_session(session: Session, driver_id: str, epoch: int, now_ms: int) -> 
 
 def renew_leases(
     session: Session, sessions: Sequence[tuple[str, int]], now_ms: int, lease_ms: int
-) -> set[str]:
-    """Renew the leases of live sessions (driver id, epoch); answers the drivers that have a newer session."""
+) -> set[tuple[str, int]]:
+    """Renew the leases of live sessions (driver id, epoch); answers those of them that a newer one has replaced."""
     rows = session.execute(
         select(_driver.c.id, _driver.c.epoch).where(_driver.c.id.in_([d for d, _ in sessions]))
     )
@@ -262,17 +276,22 @@ def renew_leases(
             .values(seen_ms=now_ms, lease_until_ms=now_ms + lease_ms, connected=True),
             [{"row_id": driver_id} for driver_id in live],
         )
-    return {driver_id for driver_id, _ in sessions} - set(live)
+    return {(driver_id, epoch) for driver_id, epoch in sessions if epochs.get(driver_id) != epoch}
 
 
 def mark_away(session: Session, now_ms: int, patience_ms: int) -> int:
-    """Mark devices offline whose driver has been gone for longer than `patience_ms` or whose lease ran out."""
+    """Mark devices offline whose driver has been gone for longer than `patience_ms` or whose lease ran out.
+
+    At most AWAY_MAX; answers how many.
+    """
     gone = or_(
         and_(_driver.c.connected.is_(False), _driver.c.seen_ms <= now_ms - patience_ms),
         _driver.c.lease_until_ms <= now_ms - patience_ms,
     )
     where = (_device.c.state != "offline", _device.c.deleted_ms.is_(None), gone)
-    query = select(DeviceRow).join(DriverRow, _driver.c.id == _device.c.driver_id).where(*where)
+    query = (
+        select(DeviceRow).join(DriverRow, _driver.c.id == _device.c.driver_id).where(*where).limit(AWAY_MAX)
+    )
     away = list(session.execute(query).scalars())
     for device in away:
         device.state = "offline"
@@ -285,4 +304,4 @@ def mark_away(session: Session, now_ms: int, patience_ms: int) -> int:
 def revoked_tokens(session: Session, token_ids: Sequence[str]) -> set[str]:
     """Which of these driver tokens are revoked or gone."""
     where = (col(DriverTokenRow.id).in_(token_ids), col(DriverTokenRow.revoked_ms).is_(None))
-    return set(token_ids) - set(session.execute(select(DriverTokenRow.id).where(*where)).scalars())
+    return set(token_ids) - set(session.execute(select(col(DriverTokenRow.id)).where(*where)).scalars())

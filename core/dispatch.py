@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
-from core.ids import command_id
+from core.errors import SessionSuperseded
+from core.ids import command_id, parse_command_id
 from core.message_changes import MessageChanges
 from core.message_state import REASON_UNKNOWN, Evidence, State, retry_delay_s
 from core.store import messages as queries
@@ -66,11 +67,12 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a claim gave. `drained`: devices with nothing more queued. `superseded`: drivers with a newer session."""
+    """What a claim gave. `drained`: devices with nothing more queued. `superseded`: driver and epoch of sessions that
+    a newer one has replaced."""
 
     commands: list[Command]
     drained: set[str]
-    superseded: set[str]
+    superseded: set[tuple[str, int]]
 
 
 def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claimed:
@@ -84,7 +86,7 @@ def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claime
     steps, changes = [], []
     for device in ready:
         if epochs.get(device.driver_id) != device.epoch:
-            claimed.superseded.add(device.driver_id)
+            claimed.superseded.add((device.driver_id, device.epoch))
             continue
         waiting = (
             _oldest_queued(session, device.device_id, device.free, now_ms)
@@ -116,6 +118,17 @@ def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claime
 
 
 @dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a session's driver has: the commands in its journal without a result, and its devices."""
+
+    driver_id: str
+    epoch: int
+    open_commands: Collection[str]
+    device_ids: Collection[str]
+    journal_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Reconciled:
     """`offer`: commands to send again, same ids. `held`: commands the driver has, by device. `lost`: now unknown."""
 
@@ -124,19 +137,16 @@ class Reconciled:
     lost: int
 
 
-def reconcile(
-    session: Session,
-    driver_id: str,
-    open_commands: Collection[str],
-    device_ids: Collection[str],
-    journal_lost: bool,
-    now_ms: int,
-) -> Reconciled:
+def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
     """Compare what is open here with what the driver holds, after its facts were applied.
 
     Open here and not held there never reached the network: offered again, or queued again if its device is gone.
     A lost journal takes that proof away: every open command becomes unknown and none is offered.
+    Raises SessionSuperseded: what a newer session was given is none of an older one's business.
     """
+    driver_id = holdings.driver_id
+    if _epochs(session, {driver_id}).get(driver_id) != holdings.epoch:
+        raise SessionSuperseded
     where = (_message.c.driver_id == driver_id, queries.SENDING)
     rows = session.execute(select(_message).where(*where).order_by(_message.c.id).with_for_update())
     changes = MessageChanges(now_ms)
@@ -144,14 +154,14 @@ def reconcile(
     lost = 0
     for message in map(queries.as_record, rows.mappings()):
         command = _command(message, driver_id)
-        if journal_lost:
+        if holdings.journal_lost:
             detail = "The driver's journal was lost; nobody can tell whether the message went out."
             changes.move(message, Evidence.UNKNOWN, reason=REASON_UNKNOWN, detail=detail)
             changes.note(message, "unknown", attempt=message.attempt, cause="journal lost")
             lost += 1
-        elif command.command_id in open_commands:
+        elif command.command_id in holdings.open_commands:
             result.held.setdefault(message.device_id, []).append(command.command_id)
-        elif message.device_id in device_ids:
+        elif message.device_id in holdings.device_ids:
             result.offer.append(command)
             result.held.setdefault(message.device_id, []).append(command.command_id)
             changes.note(
@@ -166,10 +176,12 @@ def reconcile(
 def settled_elsewhere(session: Session, driver_id: str, open_commands: Iterable[str]) -> list[str]:
     """Those of the driver's open commands that are not open here: it must forget the ones it has not started."""
     wanted = list(open_commands)
-    ids = [command.rpartition("-")[0] for command in wanted]
+    ids = [parsed[0] for parsed in map(parse_command_id, wanted) if parsed]
     columns = (_message.c.id, _message.c.attempt)
-    where = (_message.c.id.in_(ids), _message.c.driver_id == driver_id, queries.SENDING)
-    still_open = {command_id(row.id, row.attempt) for row in session.execute(select(*columns).where(*where))}
+    still_open: set[str] = set()
+    for chunk in queries.in_chunks(ids):
+        where = (_message.c.id.in_(chunk), _message.c.driver_id == driver_id, queries.SENDING)
+        still_open.update(command_id(*row) for row in session.execute(select(*columns).where(*where)))
     return [command for command in wanted if command not in still_open]
 
 

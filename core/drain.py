@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from core.errors import Unavailable
+from core.errors import InfiniReachError, Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -18,7 +18,8 @@ Result = TypeVar("Result")
 class Drain(Generic[Item, Result]):
     """Runs `work(items) -> results` over all that waits, up to `batch_max` items at a time, in the order given.
 
-    If a batch fails, its items are tried one by one, so that one bad item harms nobody else.
+    If a batch fails, its items are tried one by one, so that one bad item harms nobody else. If its error is
+    retriable no item is at fault: all of them get it, at once.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class Drain(Generic[Item, Result]):
     async def _drain(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._work([item for item, _ in batch])
-        except Exception as error:  # each item gets its own verdict below
-            if len(batch) == 1:
-                _fail(batch[0][1], error)
+        except Exception as error:  # noqa: BLE001 - each item gets its own verdict below
+            if len(batch) == 1 or (isinstance(error, InfiniReachError) and error.retriable):
+                for _, future in batch:
+                    _fail(future, error)
                 return
             for entry in batch:
                 await self._drain([entry])

@@ -5,11 +5,11 @@ before, or that comes from a superseded session, changes nothing. One that canno
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from core import events
@@ -21,6 +21,7 @@ from core.message_state import (
     REASON_EXPIRED,
     REASON_UNKNOWN,
     RETRIED_REASONS,
+    WAITING,
     Evidence,
     State,
 )
@@ -33,6 +34,10 @@ _driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _address = AddressRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _rejected = RejectedFactRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+
+_forget_rejected = delete(_rejected).where(
+    *(_rejected.c[name] == bindparam(name) for name in ("driver_id", "journal_id", "sequence"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,9 @@ class Unreadable:
     problem: str
 
 
+_BEFORE_SENDING = {REASON_EXPIRED: Evidence.EXPIRED, REASON_CANCELLED: Evidence.CANCELLED}
+"""What these reasons of a failure mean for a message that was not sent yet."""
+
 Fact = Report | Inbound | DeviceChange | Unreadable
 
 
@@ -110,10 +118,12 @@ class Rejection:
 
 @dataclass(slots=True)
 class Applied:
-    """`acknowledged`: every fact up to it is committed. `superseded`: nothing of this session counts any more."""
+    """`acknowledged`: every fact up to it is committed. `superseded`: nothing of this session counts any more.
+    `gap`: facts are missing before the next one, which was left alone with all that follow it."""
 
     acknowledged: int = 0
     superseded: bool = False
+    gap: bool = False
     rejected: list[Rejection] = field(default_factory=list)
 
 
@@ -125,7 +135,7 @@ class _Rejected(Exception):
 def apply_facts(session: Session, batches: Sequence[DriverFacts], now_ms: int) -> list[Applied]:
     """Apply facts of any number of sessions; one answer for each entry, in their order."""
     drivers = _lock_drivers(session, {batch.driver_id for batch in batches})
-    application = _Application(session, now_ms, _messages_of(session, batches))
+    application = _Application(session, now_ms, [fact for batch in batches for fact in batch.facts])
     results = []
     for batch in batches:
         driver = drivers.get(batch.driver_id)
@@ -133,32 +143,33 @@ def apply_facts(session: Session, batches: Sequence[DriverFacts], now_ms: int) -
             results.append(Applied(superseded=True))
             continue
         results.append(application.apply(driver, batch.facts))
-    application.changes.save(session)
-    session.connection().execute(
-        update(_driver)
-        .where(_driver.c.id == bindparam("row_id"))
-        .values(applied_sequence=bindparam("new_sequence")),
-        [{"row_id": driver.id, "new_sequence": driver.applied_sequence} for driver in drivers.values()],
-    ) if drivers else None
+    application.save(drivers.values())
     return results
 
 
 class _Application:
     """One transaction's worth of facts."""
 
-    def __init__(self, session: Session, now_ms: int, messages: dict[str, MessageRow]) -> None:
+    def __init__(self, session: Session, now_ms: int, facts: Sequence[Fact]) -> None:
         self.session = session
         self.now_ms = now_ms
-        self.messages = messages
         self.changes = MessageChanges(now_ms)
+        self.messages = _messages_of(session, facts)
+        self.devices: dict[tuple[str, str], DeviceRow] = {}
+        self.inbound: list[dict[str, Any]] = []
+        self.aside: list[dict[str, Any]] = []
 
     def apply(self, driver: DriverRow, facts: Sequence[Fact]) -> Applied:
         result = Applied(acknowledged=driver.applied_sequence)
+        known = self._look_up(driver, facts)
         for fact in facts:
             if fact.sequence <= result.acknowledged:
                 continue
+            if fact.sequence != result.acknowledged + 1:  # the frame before this one failed
+                result.gap = True
+                break
             try:
-                self._apply_one(driver, fact)
+                self._apply_one(driver, fact, known)
             except _Rejected as rejected:
                 result.rejected.append(Rejection(fact.sequence, rejected.reason, rejected.detail))
                 self._keep_aside(driver, fact, rejected.reason)
@@ -166,12 +177,41 @@ class _Application:
         driver.applied_sequence = result.acknowledged
         return result
 
-    def _apply_one(self, driver: DriverRow, fact: Fact) -> None:
+    def save(self, drivers: Collection[DriverRow]) -> None:
+        queries.insert_all(self.session, self.inbound)
+        self.changes.save(self.session)
+        connection = self.session.connection()
+        if self.aside:  # a journal that came back from a backup may bring a fact again
+            connection.execute(_forget_rejected, self.aside)
+            connection.execute(insert(_rejected), self.aside)
+        if drivers:
+            connection.execute(
+                update(_driver)
+                .where(_driver.c.id == bindparam("row_id"))
+                .values(applied_sequence=bindparam("new_sequence")),
+                [{"row_id": driver.id, "new_sequence": driver.applied_sequence} for driver in drivers],
+            )
+
+    def _look_up(self, driver: DriverRow, facts: Sequence[Fact]) -> set[str]:
+        """Have the devices that facts name at hand; answers which inbound messages are known already."""
+        keys = {fact.device_key for fact in facts if isinstance(fact, Inbound | DeviceChange)}
+        for chunk in queries.in_chunks(key for key in keys if (driver.id, key) not in self.devices):
+            where = (_device.c.driver_id == driver.id, _device.c.key.in_(chunk))
+            for device in self.session.execute(select(DeviceRow).where(*where)).scalars():
+                self.devices[driver.id, device.key] = device
+        known: set[str] = set()
+        for chunk in queries.in_chunks(_origin(driver, fact) for fact in facts if isinstance(fact, Inbound)):
+            query = select(queries.message.c.origin).where(queries.message.c.origin.in_(chunk))
+            known.update(self.session.execute(query).scalars())
+        return known
+
+    def _apply_one(self, driver: DriverRow, fact: Fact, known: set[str]) -> None:
         match fact:
             case Report():
                 self._report(driver, fact)
             case Inbound():
-                self._inbound(driver, fact)
+                if _origin(driver, fact) not in known:
+                    self._inbound(driver, fact)
             case DeviceChange():
                 self._device_change(driver, fact)
             case Unreadable():
@@ -184,8 +224,15 @@ class _Application:
             raise _Rejected(
                 "UNKNOWN_COMMAND", f"This driver was never given the command {report.command_id[:64]!r}."
             )
-        if parsed[1] < message.attempt:
-            self.changes.note(message, "late_report", attempt=parsed[1], outcome=report.outcome)
+        is_over = message.state in WAITING and report.outcome not in (Evidence.SUBMITTED, Evidence.DELIVERED)
+        if parsed[1] < message.attempt or is_over:
+            self.changes.note(
+                message,
+                "late_report",
+                attempt=parsed[1],
+                outcome=report.outcome,
+                reason=report.reason or None,
+            )
             return
         if report.outcome is Evidence.DELIVERED:
             self._delivered(message, report)
@@ -219,9 +266,9 @@ class _Application:
         if message.state == State.SENDING and report.reason in RETRIED_REASONS:
             hold(self.changes, message, report.reason)
             return
-        evidence = {REASON_EXPIRED: Evidence.EXPIRED, REASON_CANCELLED: Evidence.CANCELLED}.get(
-            report.reason if message.state == State.SENDING else "", Evidence.FAILED
-        )
+        evidence = Evidence.UNKNOWN if report.reason == REASON_UNKNOWN else Evidence.FAILED
+        if message.state == State.SENDING:
+            evidence = _BEFORE_SENDING.get(report.reason, evidence)
         moved = self.changes.move(
             message, evidence, reason=report.reason, code=report.code, detail=report.detail
         )
@@ -248,7 +295,7 @@ class _Application:
             "destination": fact.destination,
             "body": fact.text,
             "group_id": fact.group_id or None,
-            "origin": f"{driver.id}:{driver.journal_id}:{fact.sequence}",
+            "origin": _origin(driver, fact),
             "state": State.DELIVERED.value,
             "encoding": count(fact.channel, fact.text).encoding,
             "segments": fact.segments,
@@ -260,9 +307,9 @@ class _Application:
             "not_after_ms": self.now_ms,
             "created_ms": self.now_ms,
         }
-        queries.insert_all(self.session, [row])
         message = MessageRow(**row)
         self.changes.announce_inbound(message)
+        self.inbound.append(row | {"events": message.events})
         self.changes.note(message, "received", device=device.id, segments=fact.segments)
 
     def _device_change(self, driver: DriverRow, fact: DeviceChange) -> None:
@@ -274,34 +321,36 @@ class _Application:
         device.seen_ms = self.now_ms
         self.session.add(device)
         self.session.flush()
-        needs_person = fact.state == "attention" and (
-            before != "attention" or fact.pairing_payload != pairing_before
-        )
-        if needs_person:
-            self._announce_device(device, "device.attention")
-        elif fact.state == "online" and before in ("offline", "attention"):
-            self._announce_device(device, "device.online")
-
-    def _announce_device(self, device: DeviceRow, event_type: str) -> None:
-        self.changes.add_event(device_event(self.session, device, event_type, self.now_ms))
+        event_type = device_event_type(before, fact.state)
+        if fact.state == "attention" and fact.pairing_payload != pairing_before:
+            event_type = "device.attention"  # a person needs the new code
+        if event_type:
+            self.changes.add_event(device_event(self.session, device, event_type, self.now_ms))
 
     def _device(self, driver: DriverRow, key: str) -> DeviceRow:
-        query = select(DeviceRow).where(_device.c.driver_id == driver.id, _device.c.key == key)
-        device = self.session.execute(query).scalar_one_or_none()
+        device = self.devices.get((driver.id, key))
         if device is None:
             raise _Rejected("UNKNOWN_DEVICE", f"This driver has no device with the key {key[:64]!r}.")
         return device
 
     def _keep_aside(self, driver: DriverRow, fact: Fact, reason: str) -> None:
-        row = {
+        self.aside.append({
             "driver_id": driver.id,
             "journal_id": driver.journal_id,
             "sequence": fact.sequence,
             "at_ms": self.now_ms,
             "reason": reason,
             "fact": json.dumps(asdict(fact)),
-        }
-        self.session.execute(insert(_rejected), [row])
+        })
+
+
+def device_event_type(before: str, after: str) -> str | None:
+    """The event that a change of a device's state gives, if any; a degraded device works."""
+    if after == before:
+        return None
+    if after in ("attention", "offline"):
+        return f"device.{after}"
+    return "device.online" if before in ("attention", "offline") else None
 
 
 def device_event(session: Session, device: DeviceRow, event_type: str, now_ms: int) -> dict[str, object]:
@@ -320,11 +369,10 @@ def _lock_drivers(session: Session, driver_ids: set[str]) -> dict[str, DriverRow
     return {row["id"]: DriverRow(**row) for row in rows.mappings()}
 
 
-def _messages_of(session: Session, batches: Sequence[DriverFacts]) -> dict[str, MessageRow]:
-    ids = set()
-    for batch in batches:
-        for fact in batch.facts:
-            parsed = parse_command_id(fact.command_id) if isinstance(fact, Report) else None
-            if parsed is not None:
-                ids.add(parsed[0])
-    return queries.load(session, ids) if ids else {}
+def _messages_of(session: Session, facts: Sequence[Fact]) -> dict[str, MessageRow]:
+    parsed = [parse_command_id(fact.command_id) for fact in facts if isinstance(fact, Report)]
+    return queries.load(session, [named[0] for named in parsed if named])
+
+
+def _origin(driver: DriverRow, fact: Inbound) -> str:
+    return f"{driver.id}:{driver.journal_id}:{fact.sequence}"

@@ -17,7 +17,7 @@ from core.dispatch import Claimed, Command, ReadyDevice, claim
 from core.facts import Applied, DriverFacts, Fact, Report, apply_facts
 from core.message_state import Evidence
 from core.messages import Accepted, NewMessage, accept
-from core.store.rows import EventRow, MessageRow, TimelineRow
+from core.store.rows import DriverRow, EventRow, MessageRow, TimelineRow
 from tests.fakes.database import TENANT_A
 from tests.fakes.set_clock import START_MS
 
@@ -167,3 +167,15 @@ def steps_of(session: Session, message_id: str) -> list[tuple[str, dict[str, str
 def step_names(session: Session, message_id: str) -> Sequence[str]:
     """The names of a message's stored steps."""
     return [name for name, _ in steps_of(session, message_id)]
+
+
+def next_sequence(session: Session, opened: OpenedSession) -> int:
+    """The number of the driver's next fact."""
+    session.expire_all()
+    return session.get_one(DriverRow, opened.driver_id).applied_sequence + 1
+
+
+def settle(session: Session, opened: OpenedSession, command: Command, *outcomes: Evidence) -> None:
+    """Report outcomes of a command, one after the other."""
+    first = next_sequence(session, opened)
+    apply(session, opened, *(report(first + n, command.command_id, each) for n, each in enumerate(outcomes)))

@@ -51,19 +51,27 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Dispatch for ever; the owner cancels it."""
+        loop = asyncio.get_running_loop()
+        poll_at_s = loop.time() + self._poll_s
         while True:
             try:
-                async with asyncio.timeout(self._poll_s):
+                async with asyncio.timeout_at(poll_at_s):
                     await self._wake.wait()
             except TimeoutError:
-                if len(self._registry):
-                    self.hint(await self._store.read(devices_with_queued))
+                pass
             self._wake.clear()
             try:
+                if loop.time() >= poll_at_s:  # also where hints come all the time
+                    poll_at_s = loop.time() + self._poll_s
+                    await self._poll()
                 while not self._stopping and await self._claim_once():
                     pass
             except Unavailable:  # the poll finds these devices again
                 await asyncio.sleep(self._poll_s)
+
+    async def _poll(self) -> None:
+        if len(self._registry):
+            self.hint(await self._store.read(devices_with_queued))
 
     async def _claim_once(self) -> bool:
         """One claim; True if there may be more to claim at once."""
@@ -89,14 +97,15 @@ class Dispatcher:
             if device.device_id not in claimed.drained:
                 self._hinted[device.device_id] = None
         self._registry.supersede(claimed.superseded)
-        self._send(claimed.commands)
+        self._send(claimed.commands, {device.driver_id: device.epoch for device in ready})
         return bool(claimed.commands)
 
-    def _send(self, commands: list[Command]) -> None:
+    def _send(self, commands: list[Command], epochs: dict[str, int]) -> None:
         by_driver: dict[str, list[Command]] = {}
         for command in commands:
             by_driver.setdefault(command.driver_id, []).append(command)
         for driver_id, own in by_driver.items():
             session = self._registry.of_driver(driver_id)
-            if session is not None:  # else it ended meanwhile: its next reconcile offers them again
+            # If the session that they were claimed for is gone, the reconcile of the next one offers them.
+            if session is not None and session.epoch == epochs[driver_id]:
                 session.offer(own)

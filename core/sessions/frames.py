@@ -22,9 +22,16 @@ FACTS_PER_FRAME_MAX = 1000
 COMMANDS_PER_FRAME = 100
 """At 1600 code points each, a frame of commands stays under 1 MB."""
 
+SEQUENCE_MAX = 2**63 - 1
+"""What a database can count to."""
+
 WINDOW_MAX = 1000
+SEGMENTS_MAX = 255
 TEXT_MAX = 20_000
 SOURCE_MAX = 64
+
+SECONDS_END = 253_402_300_800
+"""10000-01-01, the first moment that the protocol's times cannot say."""
 
 _NAME = re.compile(r"[a-z0-9._-]{1,64}")
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -51,6 +58,7 @@ def read_hello(hello: session_pb2.Hello, *, tenant_id: str, token_id: str) -> He
     for name in ("driver_version", "instance_id", "journal_id"):
         _require(len(getattr(hello, name)) <= 64, f"hello.{name}", "at most 64 characters")
     _require(hello.journal_id, "hello.journal_id", "required")
+    _require(hello.last_sequence < SEQUENCE_MAX, "hello.last_sequence", f"below {SEQUENCE_MAX}")
     _require(1 <= len(hello.devices) <= DEVICES_MAX, "hello.devices", f"1 to {DEVICES_MAX} devices")
     _require(
         len(hello.open_commands) <= OPEN_COMMANDS_MAX, "hello.open_commands", f"at most {OPEN_COMMANDS_MAX}"
@@ -97,6 +105,7 @@ def read_facts(batch: fact_pb2.FactBatch) -> list[Fact]:
     _require(
         1 <= len(batch.facts) <= FACTS_PER_FRAME_MAX, "facts", f"1 to {FACTS_PER_FRAME_MAX} facts in a frame"
     )
+    _require(all(fact.sequence for fact in batch.facts), "facts.sequence", "from 1")
     return [_read_fact(fact) for fact in batch.facts]
 
 
@@ -115,23 +124,23 @@ def _read_fact(fact: fact_pb2.Fact) -> Fact:
 def _read_report(sequence: int, report: fact_pb2.CommandReport) -> Fact:
     match report.WhichOneof("outcome"):
         case "submitted":
-            references = tuple(reference[:64] for reference in report.submitted.segment_references[:255])
+            given = report.submitted.segment_references[:SEGMENTS_MAX]
+            references = tuple(_text(reference, 64) for reference in given)
             return Report(sequence, report.command_id, Evidence.SUBMITTED, references=references)
         case "delivered":
-            return Report(
-                sequence, report.command_id, Evidence.DELIVERED, segments=tuple(report.delivered.segments)
-            )
+            segments = tuple(report.delivered.segments[:SEGMENTS_MAX])
+            return Report(sequence, report.command_id, Evidence.DELIVERED, segments=segments)
         case "failed":
             failed = report.failed
             reason = REASONS.get(failed.reason, "unspecified")
             return Report(
                 sequence, report.command_id, Evidence.FAILED,
-                reason=reason, code=failed.network_code[:64], detail=failed.detail[:500],
+                reason=reason, code=_text(failed.network_code, 64), detail=_text(failed.detail, 500),
             )  # fmt: skip
         case "cancelled":
             return Report(sequence, report.command_id, Evidence.CANCELLED)
         case "outcome_unknown":
-            detail = report.outcome_unknown.detail[:500]
+            detail = _text(report.outcome_unknown.detail, 500)
             return Report(sequence, report.command_id, Evidence.UNKNOWN, detail=detail)
         case _:
             return Unreadable(sequence, "a report without an outcome")
@@ -140,7 +149,8 @@ def _read_report(sequence: int, report: fact_pb2.CommandReport) -> Fact:
 def _read_inbound(sequence: int, inbound: fact_pb2.InboundMessage) -> Fact:
     if inbound.channel not in CHANNELS:
         return Unreadable(sequence, "an inbound message without a channel")
-    if not inbound.source or len(inbound.source) > SOURCE_MAX or len(inbound.group_id) > SOURCE_MAX:
+    source = inbound.source.replace("\x00", "")
+    if not source or len(source) > SOURCE_MAX or len(inbound.group_id) > SOURCE_MAX:
         return Unreadable(sequence, f"an inbound message without a source of 1 to {SOURCE_MAX} characters")
     if not _E164.fullmatch(inbound.destination):
         return Unreadable(sequence, "an inbound message whose destination is not E.164")
@@ -150,12 +160,12 @@ def _read_inbound(sequence: int, inbound: fact_pb2.InboundMessage) -> Fact:
         sequence=sequence,
         device_key=inbound.device_key,
         channel=CHANNELS[inbound.channel],
-        source=inbound.source.replace("\x00", ""),
+        source=source,
         destination=inbound.destination,
         text=inbound.text.replace("\x00", "\N{REPLACEMENT CHARACTER}"),
         segments=max(inbound.segments, 1),
-        group_id=inbound.group_id,
-        network_ms=inbound.network_time.ToMilliseconds() if inbound.HasField("network_time") else None,
+        group_id=_text(inbound.group_id, SOURCE_MAX),
+        network_ms=_time_ms(inbound.network_time) if inbound.HasField("network_time") else None,
     )
 
 
@@ -166,13 +176,25 @@ def _read_change(sequence: int, change: fact_pb2.DeviceChanged) -> Fact:
         sequence=sequence,
         device_key=change.device_key,
         state=DEVICE_STATES.get(change.state, "degraded"),
-        reason=change.reason[:64],
-        remedy=change.remedy[:500],
+        reason=_text(change.reason, 64),
+        remedy=_text(change.remedy, 500),
         window=change.window,
         signal_percent=change.signal_percent,
         battery_percent=change.battery_percent,
-        pairing_payload=change.pairing_payload[:4096],
+        pairing_payload=_text(change.pairing_payload, 4096),
     )
+
+
+def _text(text: str, length_max: int) -> str:
+    """What a database keeps of a text that is for people: cut, and without NUL."""
+    return text.replace("\x00", "")[:length_max]
+
+
+def _time_ms(time: Timestamp) -> int | None:
+    """Milliseconds; None, for unknown, if it is before 1970, after 9999 or no time at all."""
+    if not (0 <= time.seconds < SECONDS_END and 0 <= time.nanos < 1_000_000_000):
+        return None
+    return time.seconds * 1000 + time.nanos // 1_000_000
 
 
 def write_commands(

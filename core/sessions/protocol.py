@@ -28,13 +28,13 @@ from infinireach.driver.v1 import driver_service_pb2, session_pb2
 Frame = driver_service_pb2.ConnectResponse
 
 
-AGREED_CAPABILITIES = (
+OWN_CAPABILITIES = (
     session_pb2.CAPABILITY_DELIVERY_REPORTS,
     session_pb2.CAPABILITY_INBOUND,
     session_pb2.CAPABILITY_IDEMPOTENT_SUBMIT,
     session_pb2.CAPABILITY_CANCEL,
 )
-"""What the core can do; a driver uses those of them that it has too."""
+"""What the core can do; agreed are those of them that the driver has too."""
 
 
 class Phase(StrEnum):
@@ -84,6 +84,7 @@ class SessionProtocol:
         self.journal_lost = False
         self.open_commands: tuple[str, ...] = ()
         self.unknown_frames = 0
+        self._capabilities: list[session_pb2.Capability] = []
         self._keys: dict[str, str] = {}
         self._device_ids: dict[str, str] = {}
         self._windows: dict[str, int] = {}
@@ -129,12 +130,13 @@ class SessionProtocol:
         self.phase = Phase.OPENING
         self._replay_until = hello.last_sequence
         self.open_commands = hello.open_commands
+        self._capabilities = [c for c in OWN_CAPABILITIES if c in frame.hello.capabilities]
         return Effects(hello=hello)
 
     def opened(self, opened: OpenedSession, now_s: float) -> Effects:
         """The session is open in the database."""
         self.phase = Phase.REPLAYING
-        self._opened_s = now_s
+        self._opened_s = self._heard_s = self._spoke_s = now_s
         self.driver_id, self.epoch = opened.driver_id, opened.epoch
         self.acknowledged = opened.resume_after
         self._next_sequence = opened.resume_after + 1
@@ -159,7 +161,7 @@ class SessionProtocol:
             heartbeat_timeout=_duration(self._limits.heartbeat_timeout_s),
             frame_bytes_max=self._limits.frame_bytes_max,
             unacknowledged_facts_max=self._limits.unacknowledged_facts_max,
-            capabilities=AGREED_CAPABILITIES,
+            capabilities=self._capabilities,
             drop_command_ids=opened.drop_commands,
             refused_devices=refused,
         )
@@ -234,9 +236,13 @@ class SessionProtocol:
 
     def tick(self, now_s: float) -> list[Frame]:
         """Time passed. Raises SilentTooLong, ReplayTimeout."""
-        silent_s = now_s - self._heard_s
-        if silent_s > self._limits.heartbeat_timeout_s:
-            raise SilentTooLong(f"Nothing was heard of the driver for {silent_s:.0f} s.")
+        if self.phase in (Phase.EXPECTING_HELLO, Phase.OPENING):  # rule 1: nothing comes before Welcome
+            return []
+        timeout_s = self._limits.heartbeat_timeout_s
+        if now_s - self._heard_s > timeout_s:
+            raise SilentTooLong(f"Nothing was heard of the driver for {now_s - self._heard_s:.0f} s.")
+        if now_s - self._spoke_s > timeout_s + self._limits.heartbeat_interval_s:
+            raise SilentTooLong(f"The driver has read nothing for {now_s - self._spoke_s:.0f} s.")
         if self.phase is Phase.REPLAYING and now_s - self._opened_s > self._limits.replay_timeout_s:
             raise ReplayTimeout
         if now_s - self._spoke_s >= self._limits.heartbeat_interval_s:

@@ -62,11 +62,14 @@ class Registry:
         return len(self._by_driver)
 
     def add(self, session: LiveSession) -> None:
-        """Register an open session; an older one of the same driver is superseded (rule 7)."""
-        older = self._by_driver.get(session.driver_id)
-        if older is not None:
-            self._forget(older)
-            older.close(SessionSuperseded())
+        """Register an open session; the older one of the same driver is superseded (rule 7), whichever comes first."""
+        other = self._by_driver.get(session.driver_id)
+        if other is not None and other.epoch > session.epoch:
+            session.close(SessionSuperseded())
+            return
+        if other is not None:
+            self._forget(other)
+            other.close(SessionSuperseded())
         self._by_driver[session.driver_id] = session
         self.empty.clear()
         for device_id in session.device_ids:
@@ -97,10 +100,10 @@ class Registry:
         """All of them."""
         return list(self._by_driver.values())
 
-    def supersede(self, driver_ids: Iterable[str]) -> None:
-        """Close the sessions of drivers that have a newer one elsewhere."""
-        for driver_id in driver_ids:
+    def supersede(self, sessions: Iterable[tuple[str, int]]) -> None:
+        """Close these sessions (driver id, epoch): their drivers have newer ones. A newer one here stays."""
+        for driver_id, epoch in sessions:
             session = self._by_driver.get(driver_id)
-            if session is not None:
+            if session is not None and session.epoch <= epoch:
                 self._forget(session)
                 session.close(SessionSuperseded())

@@ -13,8 +13,8 @@ import structlog
 
 from core.clock import Clock
 from core.devices import close_session, open_session
-from core.dispatch import Command, ReadyDevice, reconcile
-from core.errors import HelloMissing, InfiniReachError, SessionSuperseded, Unavailable
+from core.dispatch import Command, Holdings, ReadyDevice, reconcile
+from core.errors import HelloMissing, InfiniReachError, SequenceGap, SessionSuperseded, Unavailable
 from core.facts import Applied, DriverFacts
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
@@ -68,6 +68,7 @@ class DriverSession:
         self._ended = asyncio.Event()
         self._error: InfiniReachError | None = None
         self._unapplied: deque[asyncio.Future[Applied]] = deque()
+        self._reconciling: asyncio.Task[None] | None = None
         self._acknowledged = 0
         self._facts = 0
         self._registered = False
@@ -89,7 +90,7 @@ class DriverSession:
 
     def ready(self, device_id: str) -> ReadyDevice | None:
         """The device, if it takes commands now."""
-        return self._protocol.ready(device_id)
+        return None if self._ended.is_set() else self._protocol.ready(device_id)
 
     def offer(self, commands: list[Command]) -> None:
         """Send commands that were claimed for this session."""
@@ -118,9 +119,10 @@ class DriverSession:
             await self._ended.wait()
             await asyncio.wait([writer], timeout=FLUSH_S)
         finally:
-            for task in (*tasks, writer):
+            tasks += [writer, *([self._reconciling] if self._reconciling else [])]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, writer, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._leave(self._shared.clock.monotonic_s() - started_s)
         if self._error is not None:
             raise self._error
@@ -200,6 +202,9 @@ class DriverSession:
         if applied.superseded:
             self.close(SessionSuperseded())
             return
+        if applied.gap:
+            self.close(SequenceGap())
+            return
         self._facts += len(facts.facts)
         effects = self._protocol.applied(facts.facts, applied)
         self._send(effects.frames)
@@ -216,21 +221,24 @@ class DriverSession:
 
     async def _reconcile(self) -> None:
         protocol, shared = self._protocol, self._shared
-        result = await shared.store.run(
-            reconcile,
-            protocol.driver_id,
-            set(protocol.open_commands),
-            set(protocol.device_ids),
-            protocol.journal_lost,
-            shared.clock.now_ms(),
+        holdings = Holdings(
+            driver_id=protocol.driver_id,
+            epoch=protocol.epoch,
+            open_commands=set(protocol.open_commands),
+            device_ids=set(protocol.device_ids),
+            journal_lost=protocol.journal_lost,
         )
+        result = await shared.store.run(reconcile, holdings, shared.clock.now_ms())
         if protocol.phase is Phase.RECONCILING:
             self._send(protocol.reconciled(result).frames)
             shared.dispatcher.hint(protocol.device_ids)
 
     def _send(self, frames: list[Frame]) -> None:
-        if frames:
-            self._outgoing.extend(frames)
+        for frame in frames:
+            # Every frame acknowledges and is a sign of life: behind another one these two would only cost memory.
+            if self._outgoing and frame.WhichOneof("frame") in ("acknowledge", "heartbeat"):
+                continue
+            self._outgoing.append(frame)
             self._wake.set()
 
     async def _write_loop(self) -> None:

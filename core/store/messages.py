@@ -5,7 +5,7 @@ through the ORM costs more than the rest of a transaction. A record has the attr
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -25,10 +25,13 @@ WAITING = text("message.state IN ('queued', 'scheduled')")
 UNSETTLED = text("message.state IN ('queued', 'scheduled', 'sending')")
 """Literal on purpose: a planner uses a partial index only for a condition that it can read."""
 
+VALUES_PER_QUERY_MAX = 1000
+"""Values in one IN list; databases limit the parameters of a statement."""
+
 _SAVED = (
     "state", "failure_reason", "failure_code", "failure_detail", "hold_reason", "hold_until_ms", "segments",
-    "segments_delivered", "attempt", "driver_id", "epoch", "events", "claimed_ms", "sent_ms", "delivered_ms",
-    "failed_ms",
+    "segments_delivered", "attempt", "device_id", "driver_id", "epoch", "events", "claimed_ms", "sent_ms",
+    "delivered_ms", "failed_ms",
 )  # fmt: skip
 """The columns that can change after a message was inserted."""
 
@@ -44,10 +47,20 @@ def as_record(row: RowMapping) -> MessageRow:
     return cast(MessageRow, SimpleNamespace(**row))
 
 
+def in_chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    """Distinct values, sorted, in lists that one query takes."""
+    ordered = sorted(set(values))
+    for start in range(0, len(ordered), VALUES_PER_QUERY_MAX):
+        yield ordered[start : start + VALUES_PER_QUERY_MAX]
+
+
 def load(session: Session, ids: Iterable[str]) -> dict[str, MessageRow]:
     """Records of the messages that exist among `ids`, by id; locked against other writers."""
-    rows = session.execute(select(message).where(message.c.id.in_(list(ids))).with_for_update())
-    return {row["id"]: as_record(row) for row in rows.mappings()}
+    records: dict[str, MessageRow] = {}
+    for chunk in in_chunks(ids):
+        query = select(message).where(message.c.id.in_(chunk)).order_by(message.c.id).with_for_update()
+        records.update((row["id"], as_record(row)) for row in session.execute(query).mappings())
+    return records
 
 
 def insert_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
