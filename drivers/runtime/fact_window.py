@@ -46,8 +46,10 @@ class FactWindow:
 
     def resume_after(self, sequence: int) -> None:
         """A new stream: send again everything after `sequence`."""
-        self._ready.clear()
-        self._sent = max(sequence, self.acknowledged)
+        sent = max(sequence, self.acknowledged)
+        if sent != self._sent:
+            self._ready.clear()
+        self._sent = sent
 
     def wanted(self) -> int | None:
         """The number after which facts are to be read from the journal; None if there is nothing to read."""

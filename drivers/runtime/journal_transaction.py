@@ -132,12 +132,13 @@ class Transaction:
         return self._position.numbers.get(command_id) if number is None else number
 
     def _move_phases(self) -> None:
-        moves: list[tuple[int, int | None]] = [
+        # Released first: what was released since the last batch may start in this one.
+        moves = [(HELD, self._number(command_id)) for command_id in self._batch.release]
+        moves += [
             (STARTED, self._position.numbers[command_id])
             for command_id in self._batch.start
             if command_id not in self._new_numbers and command_id not in self._known
         ]
-        moves += [(HELD, self._number(command_id)) for command_id in self._batch.release]
         if moves:
             self._connection.executemany("UPDATE commands SET phase = ? WHERE number = ?", moves)
         for command_id in self._batch.forget:

@@ -116,6 +116,14 @@ def test_released_command_is_held_again(path: Path) -> None:
     journal.close()
 
 
+def test_command_that_is_released_and_starts_in_the_same_batch_is_started(path: Path) -> None:
+    journal = opened(path)
+    journal.commit(Batch(hold=[command("a")], start=["a"]))
+    journal.commit(Batch(release=["a"], start=["a"]))
+    assert [entry.started for entry in journal.state().open_commands] == [True]
+    journal.close()
+
+
 def test_forgotten_command_counts_as_cancelled_if_it_comes_again(path: Path) -> None:
     journal = opened(path)
     journal.commit(Batch(hold=[command("a")]))
@@ -182,7 +190,10 @@ def test_full_disk_refuses_the_whole_batch_and_goes_on_when_there_is_room(path: 
     before = journal.state()
     journal.limit_pages(journal.pages())
     big = Batch(
-        hold=[command("b", "x" * 100_000)], start=["a", "b"], facts=[inbound("hi", "sim:1")], store=[("k", b"v")]
+        hold=[command("b", "x" * 100_000)],
+        start=["a", "b"],
+        facts=[inbound("hi", "sim:1")],
+        store=[("k", b"v")],
     )
     with pytest.raises(JournalUnwritable):
         journal.commit(big)
