@@ -1,0 +1,1 @@
+"""Measured figures, one command each. Prints and keeps numbers; asserts none."""

@@ -1,0 +1,97 @@
+"""P3 on the embedded default: accept, driver, delivered, signed webhook answered; messages a second.
+
+Messages are offered as fast as the gateway takes them, bounded to WINDOW undelivered ones, so that the figure is what
+the whole path sustains and not the depth of a queue.
+"""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from typing import Any
+
+import aiohttp
+
+from bench.gateway import RECIPIENT, SENDER, Gateway, running_gateway
+
+WARM_UP_S = 3.0
+DURATION_S = 30.0
+WINDOW = 2_000
+BATCH = 20
+"""Messages in one POST to /messages/batch: the client must not be what is measured."""
+
+
+def measure(
+    duration_s: float = DURATION_S, *, events: tuple[str, ...] = ("message.delivered",)
+) -> dict[str, Any]:
+    """Run and answer the figures."""
+    with running_gateway() as gateway:
+        return asyncio.run(_measure(gateway, duration_s, events))
+
+
+async def _measure(gateway: Gateway, duration_s: float, events: tuple[str, ...]) -> dict[str, Any]:
+    sink = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.counting_sink", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert sink.stdin is not None
+    assert sink.stdout is not None
+    port = int(await sink.stdout.readline())
+    _create_webhook(gateway, f"http://127.0.0.1:{port}/hook", events)
+
+    async def arrived() -> int:
+        sink.stdin.write(b"\n")  # pyright: ignore[reportOptionalMemberAccess]
+        return int(await sink.stdout.readline()) // len(events)  # pyright: ignore[reportOptionalMemberAccess]
+
+    posted = 0
+    headers = {"X-API-Key": gateway.key}
+    async with aiohttp.ClientSession(gateway.rest, headers=headers) as session:
+        marks: list[tuple[float, int, dict[str, float]]] = []
+        begun = time.monotonic()
+        for until in (begun + WARM_UP_S, begun + WARM_UP_S + duration_s):
+            while time.monotonic() < until:
+                if posted - await arrived() < WINDOW:
+                    await asyncio.gather(*(_post(session) for _ in range(4)))
+                    posted += 4 * BATCH
+                else:
+                    await asyncio.sleep(0.02)
+            marks.append((time.monotonic(), await arrived(), gateway.cpu_s()))
+        last = time.monotonic() + 60
+        while await arrived() < posted and time.monotonic() < last:  # noqa: ASYNC110 - the sink only answers
+            await asyncio.sleep(0.05)
+        total = await arrived()
+    sink.stdin.close()
+    await sink.wait()
+    (from_s, from_count, from_cpu), (to_s, to_count, to_cpu) = marks
+    delivered = to_count - from_count
+    return {
+        "events": list(events),
+        "messages_per_s": round(delivered / (to_s - from_s)),
+        "webhooks_per_s": round(delivered * len(events) / (to_s - from_s)),
+        "posted": posted,
+        "told_by_webhook": total,
+        "cpu_us_per_message": {
+            role: round((to_cpu[role] - from_cpu[role]) / max(delivered, 1) * 1e6)
+            for role in ("core", "rest", "driver")
+        },
+    }
+
+
+async def _post(session: aiohttp.ClientSession) -> None:
+    message = {"to": RECIPIENT, "message": "Hello from Infini Reach!", "from": SENDER, "channel": "sms"}
+    async with session.post("/api/v1/messages/batch", json={"messages": [message] * BATCH}) as answer:
+        body = await answer.json()
+        if answer.status >= 300 or not body["success"]:
+            raise RuntimeError(f"{answer.status}: {body}")
+
+
+def _create_webhook(gateway: Gateway, url: str, events: tuple[str, ...]) -> None:
+    request = urllib.request.Request(  # noqa: S310 - our own loopback address
+        f"{gateway.rest}/api/v1/webhooks",
+        data=json.dumps({"url": url, "events": list(events)}).encode(),
+        headers={"X-API-Key": gateway.key, "Content-Type": "application/json"},
+        method="POST",
+    )
+    with urllib.request.urlopen(request) as answer:  # noqa: S310
+        assert answer.status == 201
