@@ -152,6 +152,9 @@ def test_facts_after_the_one_that_the_core_names_are_sent_again_from_the_journal
     for number in range(5):
         desk.protocol.add_fact(inbound(str(number)))
     desk.commit()
+    desk.connect()
+    assert len(desk.facts()) == 5
+    desk.protocol.disconnected()
     desk.connect(resume_after_sequence=2)
     assert desk.facts() == []
     assert desk.protocol.facts.wanted() == 2
@@ -164,11 +167,23 @@ def test_facts_read_for_a_stream_that_has_ended_are_left_out(desk: Desk) -> None
         desk.protocol.add_fact(inbound(str(number)))
     desk.commit()
     desk.connect()
+    assert len(desk.facts()) == 5
+    desk.protocol.disconnected()
+    desk.connect()
     late = desk.journal.facts_after(0, count_max=2)
     desk.protocol.disconnected()
     desk.connect(resume_after_sequence=3)
     desk.protocol.facts.loaded(late)
     assert desk.facts() == []
+
+
+def test_facts_that_were_never_sent_go_up_from_memory(desk: Desk) -> None:
+    for number in range(5):
+        desk.protocol.add_fact(inbound(str(number)))
+    desk.commit()
+    desk.connect(resume_after_sequence=2)
+    assert desk.protocol.facts.wanted() is None
+    assert [fact.sequence for fact in desk.facts()] == [3, 4, 5]
 
 
 # Commands.
