@@ -220,8 +220,7 @@ class Deliverer:
             except asyncio.CancelledError:
                 self._broken_off.append(flight.delivery.delivery_id)
                 raise
-            success = attempt.status is not None and 200 <= attempt.status <= 299
-            self._scheduler.ended(flight, self._now_ms(), success=success)
+            self._scheduler.ended(flight, self._now_ms(), success=attempt.succeeded)
             self._ended.append((flight.delivery, attempt))
             self._settle.set()
             if self._scheduler.has_work:
@@ -237,7 +236,7 @@ class Deliverer:
             _log_failure("delivery.not_sent", error, delivery_id=delivery.delivery_id)
         attempt = _attempt(delivery, result, at_ms=at_ms, duration_ms=self._now_ms() - started_ms)
         self._metrics.observe(attempt.status, attempt.error, attempt.duration_ms)
-        level = log.debug if attempt.status is not None and attempt.status < 300 else log.info
+        level = log.debug if attempt.succeeded else log.info
         level(
             "delivery.attempt",
             delivery_id=delivery.delivery_id,
@@ -279,12 +278,16 @@ class Deliverer:
     async def _settle_or_drop(self, one: tuple[ClaimedDelivery, Attempt]) -> None:
         """Settle one attempt; one that cannot be is given up, and its delivery is due when its lease ends."""
         delivery, attempt = one
-        try:
-            await self._settle_all([one])
-        except Exception as error:  # noqa: BLE001 - as above
-            _log_failure("delivery.settle_dropped", error, delivery_id=attempt.delivery_id)
-            self._held.discard(attempt.delivery_id)
-            self._scheduler.settled(delivery, self._now_ms(), due_ms=None, closed=False)
+        while True:
+            try:
+                return await self._settle_all([one])
+            except InfiniReachError as error:
+                _log_failure("delivery.settle_failed", error, attempts=1)
+                await asyncio.sleep(RETRY_S)
+            except Exception as error:  # noqa: BLE001 - as above
+                _log_failure("delivery.settle_dropped", error, delivery_id=attempt.delivery_id)
+                self._held.discard(attempt.delivery_id)
+                return self._scheduler.settled(delivery, self._now_ms(), due_ms=None, closed=False)
 
     async def _settle_all(self, batch: Sequence[tuple[ClaimedDelivery, Attempt]]) -> None:
         now_ms = self._clock.now_ms()

@@ -45,6 +45,11 @@ class Attempt:
         """What it means."""
         return backoff.outcome(self.status, self.control)
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether the receiver took it."""
+        return self.outcome is Outcome.SUCCESS
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:
@@ -67,9 +72,7 @@ def settle(
 
     An attempt whose lease has ended is recorded as evidence and moves nothing: another worker has the delivery.
     """
-    troubled = {
-        a.webhook_id for a in attempts if a.outcome is not Outcome.SUCCESS or a.control is Control.DISABLE
-    }
+    troubled = {a.webhook_id for a in attempts if not a.succeeded or a.control is Control.DISABLE}
     # Endpoints before deliveries, as in a claim, so that the two never wait for each other in PostgreSQL.
     endpoints = queries.lock_unwell_endpoints(session, {a.webhook_id for a in attempts}, troubled=troubled)
     rows = queries.lock(session, {a.delivery_id for a in attempts})
@@ -105,14 +108,14 @@ def settle(
 
 def _next_due_ms(attempt: Attempt, number: int, now_ms: int, *, rng: random.Random) -> int | None:
     """When to try again; None: never."""
-    if attempt.outcome in {Outcome.SUCCESS, Outcome.ABORT}:
+    if attempt.succeeded or attempt.outcome is Outcome.ABORT:
         return None
     slowly = attempt.outcome is Outcome.RETRY_SLOWLY
     return backoff.next_due_ms(number, now_ms, attempt.retry_after_s, rng=rng, slowly=slowly)
 
 
 def _next_state(attempt: Attempt, due_ms: int | None, *, otherwise: str) -> str:
-    if attempt.outcome is Outcome.SUCCESS:
+    if attempt.succeeded:
         return "delivered"
     return "dead" if due_ms is None else otherwise
 
@@ -167,7 +170,7 @@ def _judge_endpoints(
         health, reason = before, ""
         for attempt in attempts:
             if attempt.webhook_id == webhook_id:
-                health = health.after(attempt.at_ms, success=attempt.outcome is Outcome.SUCCESS)
+                health = health.after(attempt.at_ms, success=attempt.succeeded)
                 reason = _reason_to_close(attempt) or reason
         verdict = health.verdict(now_ms) if endpoint.enabled else Verdict.NOTHING
         if verdict is Verdict.DISABLE:

@@ -278,3 +278,28 @@ async def test_the_age_of_the_oldest_due_delivery_counts_what_the_breaker_defers
 
 async def _sample(registry: CollectorRegistry, name: str) -> float | None:
     return registry.get_sample_value(name)
+
+
+class StoreWithPoison(UnwillingStore):
+    """A store that cannot record what this endpoint answered."""
+
+    async def run(self, function: Any, *args: Any) -> Any:
+        """Fail for any batch that holds it."""
+        if getattr(function, "func", function).__name__ == "settle" and any(
+            attempt.response == "poison" for attempt in args[0]
+        ):
+            self.refused += 1
+            raise RuntimeError("cannot be stored")
+        return await super().run(function, *args)
+
+
+async def test_an_answer_that_cannot_be_recorded_holds_up_no_other(
+    stage: Stage, receiver: WebhookReceiver
+) -> None:
+    receiver.respond_with(Reply(200, b"poison"), Reply())
+    await stage.add_webhook(url=receiver.url)
+    await stage.add_deliveries(5)
+    store = StoreWithPoison(stage.store, "settle", times=0)
+    async with stage.delivering(stage.deliverer(store=store)):
+        await stage.until_states(delivered=4, pending=1)
+    assert store.refused > 0
