@@ -13,9 +13,10 @@ def main() -> int:
     except config.InvalidSettings as invalid:
         print("Settings that cannot be used:\n  " + "\n  ".join(invalid.problems), file=sys.stderr)  # noqa: T201
         return 2
-    logs.configure(settings.log_level, settings.log_format)
+    sink = logs.configure(settings.log_level, settings.log_format)
+    request_log = logs.request_log(settings.log_level, settings.log_format, sink)
     try:
-        asyncio.run(server.serve(settings))
+        asyncio.run(server.serve(settings, request_log))
     except server.CannotListen as cannot:
         print(cannot, file=sys.stderr)  # noqa: T201
         return 2

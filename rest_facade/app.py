@@ -14,16 +14,18 @@ from sanic.request import Request
 
 from rest_facade.answers import dress, error_answer, report_crash
 from rest_facade.auth import Authenticator, AuthLimits
-from rest_facade.call import request_id_of
+from rest_facade.call import Means, request_id_of
 from rest_facade.config import Settings
 from rest_facade.core_client import CoreClient
 from rest_facade.cors import Cors
 from rest_facade.edge import Edge
 from rest_facade.errors import ApiError
 from rest_facade.limits import RateLimiter
+from rest_facade.logs import RequestLog
 from rest_facade.metrics import Metrics
 from rest_facade.route import Route
 from rest_facade.route_table import ROUTES
+from rest_facade.site import Site
 from rest_facade.wire import LINGER_BYTES_MAX, Answer, WireResponse
 
 APP_NAME = "infinireach_rest"
@@ -43,15 +45,14 @@ _CODES_BY_STATUS = {
 }
 
 
-def create_app(settings: Settings, metrics: Metrics | None = None) -> Sanic[Any, Any]:
+def create_app(settings: Settings, *, metrics: Metrics, log: RequestLog) -> Sanic[Any, Any]:
     """An application that serves the public API; its connection to the core opens with the server."""
-    metrics = metrics or Metrics()
     cors = Cors(settings.cors_origins)
     core = CoreClient(settings)
     metrics.watch_queue(lambda: core.batcher.waiting)
     edge = Edge(
         settings,
-        core,
+        Means(core, RateLimiter(settings.rate_limit_storage), Site(ROUTES, settings.public_url)),
         authenticator=Authenticator(
             core.resolve_api_key,
             AuthLimits(
@@ -60,9 +61,9 @@ def create_app(settings: Settings, metrics: Metrics | None = None) -> Sanic[Any,
                 failures_per_minute=settings.failed_auth_per_minute,
             ),
         ),
-        limiter=RateLimiter(settings.rate_limit_storage),
         metrics=metrics,
         cors=cors,
+        log=log,
     )
     app: Sanic[Any, Any] = Sanic(
         APP_NAME,

@@ -19,11 +19,16 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
-    """Bounds: waiting items, items in one batch, batches at once, seconds an item waits before it is sent."""
+    """Bounds: waiting items, items in one batch, batches at once, seconds an item waits before it is sent.
+
+    A further batch is begun while others are in flight only when `parallel_items_min` items wait: before that it
+    is cheaper for them to gather.
+    """
 
     queue_items_max: int
     batch_items_max: int
     in_flight_max: int
+    parallel_items_min: int
     wait_max_s: float
 
 
@@ -76,12 +81,18 @@ class Batcher(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._queue.append(_Waiting(item, future, idempotent, loop.time()))
-        if not self._starting and len(self._drains) < self._limits.in_flight_max:
+        if not self._starting and self._may_begin():
             self._starting = True
             drain = loop.create_task(self._drain(), name="batch drain")
             self._drains.add(drain)
             drain.add_done_callback(self._drains.discard)
         return future
+
+    def _may_begin(self) -> bool:
+        running = len(self._drains)
+        return not running or (
+            running < self._limits.in_flight_max and len(self._queue) >= self._limits.parallel_items_min
+        )
 
     async def finish(self) -> None:
         """Wait until everything that was submitted has its result."""

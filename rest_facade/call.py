@@ -3,8 +3,9 @@
 Owns the request's id and how it is found. Must not know how it is answered.
 """
 
+import random
 import re
-import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sanic.request import Request
@@ -14,9 +15,12 @@ from rest_facade.auth import Caller
 if TYPE_CHECKING:
     from rest_facade.core_client import CoreClient
     from rest_facade.limits import RateLimiter, Verdict
+    from rest_facade.site import Site
 
-REQUEST_ID_BYTES = 12
-_REQUEST_ID = re.compile(r"[!-~]{1,128}").fullmatch
+REQUEST_ID_CHARACTERS_MAX = 128
+REQUEST_ID_BITS = 96
+_random_bits = random.Random().getrandbits  # noqa: S311 - nobody is hurt if an id is guessed
+_REQUEST_ID = re.compile(f"[!-~]{{1,{REQUEST_ID_CHARACTERS_MAX}}}").fullmatch
 
 NOBODY = Caller(tenant_id="", key_id="", scopes=frozenset(), per_minute=0, limit_name="", until=0.0)
 
@@ -25,21 +29,29 @@ def request_id_of(given: str | None) -> str:
     """The client's id if it is 1 to 128 visible ASCII characters, else a new one of 24 hexadecimal digits."""
     if given is not None and _REQUEST_ID(given):
         return given
-    return secrets.token_hex(REQUEST_ID_BYTES)
+    return f"{_random_bits(REQUEST_ID_BITS):024x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What handlers may use; the same for every request."""
+
+    core: "CoreClient"
+    limiter: "RateLimiter"
+    site: "Site"
 
 
 class Call:
     """A request, who makes it, its body once it is parsed, and what it may use to answer."""
 
-    __slots__ = ("body", "caller", "core", "limiter", "path", "request", "request_id", "verdict")
+    __slots__ = ("body", "caller", "core", "limiter", "path", "request", "request_id", "site", "verdict")
 
-    def __init__(
-        self, request: Request, path: dict[str, str], core: "CoreClient", limiter: "RateLimiter"
-    ) -> None:
+    def __init__(self, request: Request, path: dict[str, str], means: "Means") -> None:
         self.request = request
         self.path = path
-        self.core = core
-        self.limiter = limiter
+        self.core = means.core
+        self.limiter = means.limiter
+        self.site = means.site
         self.request_id: str = request_id_of(request.headers.get("x-request-id"))
         self.caller: Caller = NOBODY
         self.verdict: Verdict | None = None

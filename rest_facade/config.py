@@ -133,7 +133,6 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = _setting(
         "json", "INFINIREACH_LOG_FORMAT", "form of the log lines on stderr"
     )
-    log_requests: bool = _setting(True, "INFINIREACH_REST_LOG_REQUESTS", "one log line for every request")
 
     @field_validator("cors_origins", mode="before")
     @classmethod

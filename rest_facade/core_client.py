@@ -41,6 +41,8 @@ CHANNEL_OPTIONS = (
 HEALTH = Rpc(
     "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse, True
 )
+PARALLEL_MESSAGES_MIN = 64
+"""Messages that must wait before a second call to the core is begun beside the first."""
 DETAILS_KEY = "grpc-status-details-bin"
 NEVER_SENT = "failed to connect to all addresses"
 """How gRPC's sentence begins for a call that found no connection."""
@@ -127,6 +129,7 @@ class CoreClient:
                 queue_items_max=settings.queue_messages_max,
                 batch_items_max=settings.batch_messages_max,
                 in_flight_max=settings.batches_in_flight_max,
+                parallel_items_min=PARALLEL_MESSAGES_MIN,
                 wait_max_s=settings.core_timeout_s,
             ),
         )
@@ -212,7 +215,8 @@ class CoreClient:
         call = cast("Callable[..., Awaitable[Response]]", self._callable(rpc))
         credential = (("authorization", f"Bearer {self._credential.value}"),)
         try:
-            return await call(request, timeout=self._settings.core_timeout_s, metadata=credential + metadata)
+            timeout_s = self._settings.core_timeout_s + rpc.takes_s
+            return await call(request, timeout=timeout_s, metadata=credential + metadata)
         except grpc.aio.AioRpcError as error:
             raise CoreFailure(error) from None
 

@@ -6,29 +6,28 @@ It is one function and no middleware: at ten thousand requests a second every la
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-import structlog
 from sanic.request import Request
+from sanic.response import HTTPResponse
 
 from rest_facade.answers import dress, error_answer, rate_limited, report_crash
 from rest_facade.auth import Authenticator, Caller, key_in
-from rest_facade.call import Call
+from rest_facade.call import Call, Means
 from rest_facade.client_address import client_address
 from rest_facade.config import Settings
-from rest_facade.core_client import CoreClient
 from rest_facade.cors import Cors
 from rest_facade.errors import ApiError
-from rest_facade.limits import RateLimiter, Verdict
+from rest_facade.limits import Verdict
+from rest_facade.logs import RequestLog
 from rest_facade.metrics import Metrics
 from rest_facade.request_body import read_json_body
 from rest_facade.route import Route
 from rest_facade.strict_json import parse_object
 from rest_facade.wire import Answer, WireResponse
 
-log = structlog.get_logger("rest_facade")
-
-Endpoint = Callable[..., Awaitable[WireResponse]]
+Endpoint = Callable[..., Coroutine[Any, Any, HTTPResponse]]
 
 
 class Edge:
@@ -37,27 +36,27 @@ class Edge:
     def __init__(
         self,
         settings: Settings,
-        core: CoreClient,
+        means: Means,
         *,
         authenticator: Authenticator,
-        limiter: RateLimiter,
         metrics: Metrics,
         cors: Cors,
+        log: RequestLog,
     ) -> None:
         self._settings = settings
-        self._core = core
+        self._means = means
         self._authenticator = authenticator
-        self._limiter = limiter
         self._metrics = metrics
         self._cors = cors
+        self._log = log
 
     def endpoint(self, route: Route) -> Endpoint:
         """The function that Sanic calls for a route."""
-        label = route.label
+        label, means = route.label, self._means
 
         async def serve(request: Request, **path: str) -> WireResponse:
             started = time.perf_counter()
-            call = Call(request, path, self._core, self._limiter)
+            call = Call(request, path, means)
             try:
                 if route.scope is not None:
                     await self._admit(call, route.scope)
@@ -88,9 +87,10 @@ class Edge:
             raise ApiError("forbidden", f"This API key does not have the scope {scope}.")
 
     async def _count(self, caller: Caller) -> Verdict:
-        if self._limiter.is_shared:
-            return await self._limiter.take_shared(caller.limit_name, limit=caller.per_minute)
-        return self._limiter.take(caller.limit_name, limit=caller.per_minute)
+        limiter = self._means.limiter
+        if limiter.is_shared:
+            return await limiter.take_shared(caller.limit_name, limit=caller.per_minute)
+        return limiter.take(caller.limit_name, limit=caller.per_minute)
 
     async def _read_body(self, call: Call, route: Route) -> None:
         assert route.body is not None
@@ -109,14 +109,5 @@ class Edge:
             answer, request=call.request, request_id=call.request_id, cors=self._cors, verdict=call.verdict
         )
         duration_s = self._metrics.observe(label, answer.status, started)
-        if self._settings.log_requests:
-            log.info(
-                "request",
-                route=label,
-                status=answer.status,
-                duration_ms=round(duration_s * 1000, 2),
-                request_id=call.request_id,
-                tenant_id=call.tenant_id,
-                key_id=call.key_id,
-            )
+        self._log(call, route=label, status=answer.status, duration_s=duration_s)
         return response

@@ -7,15 +7,15 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infinireach.v1 import message_pb2, webhook_pb2
-from rest_facade import shapes
+from rest_facade import shapes, words
 from rest_facade.fields import Field
 from rest_facade.shapes import Shape, ShapeFault
+from rest_facade.words import by_word
 
-CHANNELS: Mapping[str, message_pb2.Channel] = {
-    "sms": message_pb2.CHANNEL_SMS,
-    "whatsapp": message_pb2.CHANNEL_WHATSAPP,
-}
+CHANNELS: Mapping[str, Any] = by_word(words.CHANNELS)
+DIRECTIONS: Mapping[str, Any] = by_word(words.DIRECTIONS)
+STATUSES: Mapping[str, Any] = by_word(words.STATUSES)
+DELIVERY_STATUSES: Mapping[str, Any] = by_word(words.DELIVERY_STATUSES)
 EVENT_TYPES = (
     "message.inbound",
     "message.received",
@@ -30,7 +30,6 @@ EVENT_TYPES = (
 BATCH_MESSAGES_MAX = 1_000
 
 _CHANNEL = shapes.one_of(tuple(CHANNELS))
-_NAME = shapes.printable(1, shapes.NAME_CHARACTERS_MAX)
 
 MESSAGE_FIELDS = (
     Field(
@@ -72,10 +71,10 @@ MESSAGE_FIELDS = (
     ),
 )
 DEVICE_FIELDS = (
-    Field("name", _NAME, "Name for people.", example="Front desk"),
+    Field("name", shapes.NAME, "Name for people.", example="Front desk"),
     Field("enabled", shapes.FLAG, "false: messages wait in the device's queue.", example=True),
 )
-DRIVER_TOKEN_FIELDS = (Field("name", _NAME, "Name for people.", required=True, example="Office modem"),)
+DRIVER_TOKEN_FIELDS = (Field("name", shapes.NAME, "Name for people.", required=True, example="Office modem"),)
 _WEBHOOK_OPTIONS = (
     Field(
         "events",
@@ -141,33 +140,21 @@ def _limit(maximum: int) -> Shape:
 
 CURSOR_FIELD = Field("cursor", _CURSOR, "`nextCursor` of the page before.")
 PAGE_FIELD = Field("limit", _limit(200), "Entries of a page; 50 if it is absent.", example=50)
-STATUS_WORDS: Mapping[str, message_pb2.MessageState] = {
-    name.removeprefix("MESSAGE_STATE_").lower(): message_pb2.MessageState.Value(name)
-    for name in message_pb2.MessageState.keys()[1:]
-}
-DIRECTION_WORDS: Mapping[str, message_pb2.Direction] = {
-    "outbound": message_pb2.DIRECTION_OUTBOUND,
-    "inbound": message_pb2.DIRECTION_INBOUND,
-}
 LIST_MESSAGES_FIELDS = (
     PAGE_FIELD,
     CURSOR_FIELD,
-    Field("status", shapes.one_of(tuple(STATUS_WORDS)), "Only this status."),
+    Field("status", shapes.one_of(tuple(STATUSES)), "Only this status."),
     Field("channel", _CHANNEL, "Only this channel."),
-    Field("direction", shapes.one_of(tuple(DIRECTION_WORDS)), "Only this direction."),
+    Field("direction", shapes.one_of(tuple(DIRECTIONS)), "Only this direction."),
     Field("from", _PARTY, "Only this sender."),
     Field("to", _PARTY, "Only this recipient."),
     Field("since", _TIME, "Only messages created at this time or later."),
     Field("until", _TIME, "Only messages created before this time."),
 )
-DELIVERY_STATUS_WORDS: Mapping[str, webhook_pb2.DeliveryState] = {
-    name.removeprefix("DELIVERY_STATE_").lower(): webhook_pb2.DeliveryState.Value(name)
-    for name in webhook_pb2.DeliveryState.keys()[1:]
-}
 LIST_DELIVERIES_FIELDS = (
     PAGE_FIELD,
     CURSOR_FIELD,
-    Field("status", shapes.one_of(tuple(DELIVERY_STATUS_WORDS)), "Only this status."),
+    Field("status", shapes.one_of(tuple(DELIVERY_STATUSES)), "Only this status."),
 )
 _TYPES = shapes.list_of(shapes.one_of(EVENT_TYPES), maximum=len(EVENT_TYPES))
 LIST_EVENTS_FIELDS = (

@@ -64,15 +64,15 @@ def new_message(
         faults.append(FieldFault("to", "must be a phone number for sms; groups are on whatsapp only"))
     if faults:
         return None, faults
-    message = messages_service_pb2.NewMessage(**{
-        "to": values["to"],
-        "text": values["message"],
-        "from": values["from"],
-        "channel": tables.CHANNELS[values["channel"]],
-        "external_id": values.get("externalId", ""),
-        "device_id": values.get("deviceId", ""),
-        "traceparent": trace,
-    })
+    message = messages_service_pb2.NewMessage(
+        to=values["to"],
+        text=values["message"],
+        channel=tables.CHANNELS[values["channel"]],
+        external_id=values.get("externalId"),
+        device_id=values.get("deviceId"),
+        traceparent=trace,
+    )
+    setattr(message, "from", values["from"])
     return message, faults
 
 
@@ -99,15 +99,15 @@ def batch_items(body: Mapping[str, Any]) -> list[Any]:
 
 def message_filter(query: Mapping[str, Any]) -> messages_service_pb2.ListMessagesRequest:
     """What a query wants listed."""
-    request = messages_service_pb2.ListMessagesRequest(**{
-        "page_size": query.get("limit", 0),
-        "page_token": query.get("cursor", ""),
-        "state": tables.STATUS_WORDS[query["status"]] if "status" in query else 0,
-        "channel": tables.CHANNELS[query["channel"]] if "channel" in query else 0,
-        "direction": tables.DIRECTION_WORDS[query["direction"]] if "direction" in query else 0,
-        "from": query.get("from", ""),
-        "to": query.get("to", ""),
-    })
+    request = messages_service_pb2.ListMessagesRequest(
+        page_size=query.get("limit"),
+        page_token=query.get("cursor"),
+        state=tables.STATUSES[query["status"]] if "status" in query else None,
+        channel=tables.CHANNELS[query["channel"]] if "channel" in query else None,
+        direction=tables.DIRECTIONS[query["direction"]] if "direction" in query else None,
+        to=query.get("to"),
+    )
+    setattr(request, "from", query.get("from", ""))
     for name, field in (("since", request.since_time), ("until", request.until_time)):
         if name in query:
             moment = Timestamp()

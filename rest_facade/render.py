@@ -3,7 +3,6 @@
 Owns the names, words and forms of everything that is answered. Must not know HTTP.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,24 +11,18 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from infinireach.v1 import device_pb2, event_pb2, message_pb2, messages_service_pb2, webhook_pb2
 from rest_facade.errors import ApiError
+from rest_facade.words import (
+    CHANNELS,
+    DELIVERY_STATUSES,
+    DEVICE_STATUSES,
+    DIRECTIONS,
+    ENCODINGS,
+    OTHER,
+    REASONS,
+    STATUSES,
+)
 
 encode = msgspec.json.Encoder().encode
-
-
-def _words(enum: Any, prefix: str) -> Mapping[int, str]:
-    """Lower-case words of an enum's values by number, its first value left out."""
-    return {enum.Value(name): name.removeprefix(prefix).lower() for name in enum.keys()[1:]}
-
-
-CHANNELS = _words(message_pb2.Channel, "CHANNEL_")
-DIRECTIONS = _words(message_pb2.Direction, "DIRECTION_")
-STATUSES = _words(message_pb2.MessageState, "MESSAGE_STATE_")
-REASONS = _words(message_pb2.FailureReason, "FAILURE_REASON_")
-ENCODINGS = _words(message_pb2.Encoding, "ENCODING_")
-DEVICE_STATUSES = _words(device_pb2.DeviceState, "DEVICE_STATE_")
-DELIVERY_STATUSES = _words(webhook_pb2.DeliveryState, "DELIVERY_STATE_")
-OTHER = "other"
-"""What a value is called that a newer core knows and this facade does not."""
 
 
 def accepted_body(message_id: str) -> bytes:

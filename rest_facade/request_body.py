@@ -4,10 +4,9 @@ Owns the limit on size, the time a body may take, and which content types pass. 
 """
 
 import asyncio
-from typing import cast
+from typing import Any
 
 from sanic.compat import Header
-from sanic.http import Http
 from sanic.request import Request
 
 from rest_facade.errors import ApiError
@@ -19,7 +18,7 @@ async def read_json_body(request: Request, *, bytes_max: int, timeout_s: float) 
     """The whole body. Raises ApiError 413, 415 or 408, for a body that is too large as soon as that is known."""
     headers = request.headers
     _check_type(headers)
-    http = cast("Http | None", request.stream)
+    http: Any = request.stream
     if http is None or not http.request_body:
         return b""
     if (http.request_bytes_left or 0) > bytes_max:
@@ -37,7 +36,7 @@ async def read_json_body(request: Request, *, bytes_max: int, timeout_s: float) 
 
 async def discard_body(request: Request, *, bytes_max: int, timeout_s: float) -> None:
     """Read what nobody wants to know, so that the connection can go on; past the bounds it is closed instead."""
-    http = cast("Http | None", request.stream)
+    http: Any = request.stream
     if http is None or not http.request_body:
         return
     try:
@@ -50,14 +49,14 @@ async def discard_body(request: Request, *, bytes_max: int, timeout_s: float) ->
         http.request_body = None
 
 
-async def _read_buffered(http: Http) -> bytes:
+async def _read_buffered(http: Any) -> bytes:
     """A body of known length that has arrived already: no waiting, no timer."""
     data = await http.read() or b""
     http.request_body = None
     return data
 
 
-async def _read_slowly(http: Http, bytes_max: int) -> bytes:
+async def _read_slowly(http: Any, bytes_max: int) -> bytes:
     received = bytearray()
     while http.request_body:
         received += await http.read() or b""

@@ -26,11 +26,10 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """A successful answer: what it means and its schema's name, or another content type."""
+    """A successful answer: what it means, and its schema's name or another content type."""
 
     meaning: str
     schema: str = ""
-    example: Any = None
     content_type: str = JSON
 
 

@@ -13,18 +13,26 @@ from infinireach.v1 import devices_service_pb2 as devices
 from infinireach.v1 import messages_service_pb2 as messages
 from infinireach.v1 import webhooks_service_pb2 as webhooks
 
+WEBHOOK_TIMEOUT_S_MAX = 30.0
+"""What a customer's endpoint may take at most."""
+
 Request = TypeVar("Request", bound=Message)
 Response = TypeVar("Response", bound=Message)
 
 
 @dataclass(frozen=True, slots=True)
 class Rpc(Generic[Request, Response]):
-    """One unary method. `repeatable`: it changes nothing, so a lost call may simply be made again."""
+    """One unary method.
+
+    `repeatable`: it changes nothing, so a lost call may simply be made again. `takes_s`: seconds that it may take
+    beyond the usual time for a call.
+    """
 
     path: str
     request: type[Request]
     response: type[Response]
     repeatable: bool = False
+    takes_s: float = 0.0
 
 
 _MESSAGES = "/infinireach.v1.MessagesService/"
@@ -94,7 +102,12 @@ DELETE_WEBHOOK = Rpc(
 ENABLE_WEBHOOK = Rpc(
     _WEBHOOKS + "EnableWebhook", webhooks.EnableWebhookRequest, webhooks.EnableWebhookResponse
 )
-TEST_WEBHOOK = Rpc(_WEBHOOKS + "TestWebhook", webhooks.TestWebhookRequest, webhooks.TestWebhookResponse)
+TEST_WEBHOOK = Rpc(
+    _WEBHOOKS + "TestWebhook",
+    webhooks.TestWebhookRequest,
+    webhooks.TestWebhookResponse,
+    takes_s=WEBHOOK_TIMEOUT_S_MAX,
+)
 LIST_DELIVERIES = Rpc(
     _WEBHOOKS + "ListDeliveries",
     webhooks.ListDeliveriesRequest,

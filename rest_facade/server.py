@@ -10,11 +10,11 @@ from typing import Any
 
 import structlog
 from sanic import Sanic
-from sanic.server.async_server import AsyncioServer
 from sanic.server.protocols.http_protocol import HttpProtocol
 
 from rest_facade.app import create_app
 from rest_facade.config import Settings
+from rest_facade.logs import RequestLog
 from rest_facade.metrics import Metrics
 
 log = structlog.get_logger("rest_facade")
@@ -29,11 +29,12 @@ class CannotListen(Exception):
 class Facade:
     """A running facade. `start`, then `stop`; both in the same event loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, log: RequestLog) -> None:
         self._settings = settings
+        self._log = log
         self._metrics = Metrics()
         self._metrics_server: Any = None
-        self._server: AsyncioServer | None = None
+        self._server: Any = None
         self._app: Sanic[Any, Any] | None = None
         self.port: int = 0
 
@@ -48,15 +49,14 @@ class Facade:
             except OSError as error:
                 listener.close()
                 raise _cannot_listen(settings.host, settings.metrics_port, error) from None
-        self._app = create_app(settings, self._metrics)
-        server = await self._app.create_server(
+        self._app = create_app(settings, metrics=self._metrics, log=self._log)
+        server: Any = await self._app.create_server(
             sock=listener,
             protocol=HttpProtocol,
             backlog=BACKLOG,
             return_asyncio_server=True,
             asyncio_server_kwargs={"start_serving": False},
         )
-        assert server is not None
         self._server = server
         await server.startup()
         await server.before_start()
@@ -85,13 +85,13 @@ class Facade:
         log.info("rest.stopped")
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, log: RequestLog) -> None:
     """Serve until SIGTERM or SIGINT. Raises CannotListen."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    facade = Facade(settings)
+    facade = Facade(settings, log)
     await facade.start()
     await stopping.wait()
     await facade.stop()

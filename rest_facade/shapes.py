@@ -12,17 +12,21 @@ from typing import Any
 MESSAGE_CHARACTERS_MAX = 1600
 EXTERNAL_ID_CHARACTERS_MAX = 255
 NAME_CHARACTERS_MAX = 100
-DESCRIPTION_CHARACTERS_MAX = 200
+DESCRIPTION_CHARACTERS_MAX = 255
+DESTINATION_CHARACTERS_MAX = 100
 URL_CHARACTERS_MAX = 2048
 
 NUMBER_PATTERN = r"^\+[1-9][0-9]{6,14}$"
 """E.164 by shape: what no numbering plan knows, the device refuses."""
 SPACED_NUMBER_PATTERN = r"^[ ]?\+?[ ().-]*[1-9](?:[ ().-]*[0-9]){6,14}[ ().-]*$"
 """The same with the separators that people write; compared by its digits."""
-GROUP_PATTERN = r"^(?:group:)?(?:[^:@\s]{1,100}:)?[0-9]{5,32}(?:-[0-9]{5,32})?@g\.us$"
+GROUP_PATTERN = r"^(?:\S*:)?[0-9A-Za-z_-]{1,64}@g\.us$"
 PRINTABLE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
 TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
-TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$"
+TIME_PATTERN = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
+    r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
 URL_PATTERN = r"^https?://[!-~]+$"
 
 _number = re.compile(NUMBER_PATTERN).fullmatch
@@ -63,7 +67,7 @@ def _check_destination(value: object) -> str:
     text = _string(value)
     if _number(text):
         return text
-    if len(text) <= 256 and _group(text):
+    if len(text) <= DESTINATION_CHARACTERS_MAX and _group(text):
         return text.rpartition(":")[2]
     raise ShapeFault("must be a phone number in E.164 form, + and 7 to 15 digits, or a WhatsApp group id")
 
@@ -86,7 +90,7 @@ def _check_message(value: object) -> str:
     return text
 
 
-def printable(minimum: int, maximum: int, **schema: Any) -> Shape:
+def printable(minimum: int, maximum: int) -> Shape:
     """A string of `minimum` to `maximum` characters, none of them a control character or line separator."""
 
     def check(value: object) -> str:
@@ -98,7 +102,14 @@ def printable(minimum: int, maximum: int, **schema: Any) -> Shape:
         return text
 
     lengths = {"minLength": minimum, "maxLength": maximum}
-    return Shape(check, {"type": "string", **lengths, "pattern": PRINTABLE_PATTERN, **schema})
+    return Shape(check, {"type": "string", **lengths, "pattern": PRINTABLE_PATTERN})
+
+
+def _check_name(value: object) -> str:
+    text = str(_line.check(value))
+    if text.isspace():
+        raise ShapeFault("must not be only white space")
+    return text
 
 
 def one_of(words: Sequence[str]) -> Shape:
@@ -170,7 +181,12 @@ def list_of(shape: Shape, *, maximum: int) -> Shape:
 
 NUMBER = Shape(_check_number, {"type": "string", "pattern": NUMBER_PATTERN})
 DESTINATION = Shape(
-    _check_destination, {"type": "string", "maxLength": 256, "pattern": f"{NUMBER_PATTERN}|{GROUP_PATTERN}"}
+    _check_destination,
+    {
+        "type": "string",
+        "maxLength": DESTINATION_CHARACTERS_MAX,
+        "pattern": f"{NUMBER_PATTERN}|{GROUP_PATTERN}",
+    },
 )
 SENDER = Shape(_check_sender, {"type": "string", "maxLength": 40, "pattern": SPACED_NUMBER_PATTERN})
 MESSAGE = Shape(
@@ -180,6 +196,16 @@ MESSAGE = Shape(
         "minLength": 1,
         "maxLength": MESSAGE_CHARACTERS_MAX,
         "allOf": [{"pattern": TEXT_PATTERN}, {"pattern": r"\S"}],
+    },
+)
+_line = printable(1, NAME_CHARACTERS_MAX)
+NAME = Shape(
+    _check_name,
+    {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": NAME_CHARACTERS_MAX,
+        "allOf": [{"pattern": PRINTABLE_PATTERN}, {"pattern": r"\S"}],
     },
 )
 FLAG = Shape(_check_flag, {"type": "boolean"})

@@ -8,10 +8,9 @@ third of a small request. Ours are bytes already: one write.
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 from sanic.compat import Header
-from sanic.http import Http
 from sanic.http.constants import Stage
 from sanic.response import HTTPResponse
 
@@ -43,7 +42,7 @@ class WireResponse(HTTPResponse):
 
     __slots__ = ("lines",)
 
-    def __init__(self, status: int, lines: bytes, body: bytes) -> None:  # pyright: ignore[reportMissingSuperCall]
+    def __init__(self, status: int, lines: bytes, body: bytes) -> None:
         # No call of the parent's: it would make a multi-dict that nobody reads.
         self.asgi = False
         self.body = body
@@ -56,7 +55,7 @@ class WireResponse(HTTPResponse):
 
     async def send(self, data: Any = None, end_stream: bool | None = None) -> None:
         """Write everything at once, then read what is left of an unwanted body."""
-        http = cast("Http", self.stream)
+        http: Any = self.stream  # sanic.http.Http; its state is set here as its own response writer sets it
         if http.response_func is None:
             return
         if http.expecting_continue:  # the client still holds the body back and need not send it any more
@@ -72,7 +71,7 @@ class WireResponse(HTTPResponse):
             b"" if http.head_only else body,
         )
         http.response_func = None
-        await http._send(out)  # noqa: SLF001 - the one way past the multi-dict
+        await http._send(out)
         http.stage = Stage.IDLE
         if http.request_body:
             await discard_body(http.request, bytes_max=LINGER_BYTES_MAX, timeout_s=LINGER_S)

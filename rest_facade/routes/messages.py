@@ -13,20 +13,11 @@ from rest_facade.answers import json_answer, rate_limited
 from rest_facade.call import Call
 from rest_facade.core_client import BatchItem, BatchResult
 from rest_facade.errors import ApiError, FieldFault
+from rest_facade.examples import NEW_MESSAGE
 from rest_facade.field_tables import LIST_MESSAGES_FIELDS
 from rest_facade.fields import read_query
 from rest_facade.route import Body, Route, Success
 from rest_facade.wire import Answer
-
-EXAMPLE_ID = "6741234567890abcdef12345"
-MESSAGE_EXAMPLE = {
-    "to": "+1234567890",
-    "message": "Hello from Infini Reach!",
-    "from": "+15559876543",
-    "channel": "sms",
-    "externalId": "order-4711",
-}
-ACCEPTED_EXAMPLE = {"success": True, "queued": True, "messageId": EXAMPLE_ID, "jobId": f"job-{EXAMPLE_ID}"}
 
 
 async def send(call: Call) -> Answer:
@@ -191,12 +182,10 @@ ROUTES = (
         description="Queues an SMS or WhatsApp message on one of your devices and answers at once. When the answer "
         "arrives the message is stored durably; a device that is offline sends it when it is back.",
         scope="messages:send",
-        body=Body("NewMessage", MESSAGE_EXAMPLE),
+        body=Body("NewMessage", NEW_MESSAGE),
         success={
-            201: Success("Queued.", "Accepted", ACCEPTED_EXAMPLE),
-            200: Success(
-                "This `externalId` was queued before; nothing was added.", "Accepted", ACCEPTED_EXAMPLE
-            ),
+            201: Success("Queued.", "Accepted"),
+            200: Success("This `externalId` was queued before; nothing was added.", "Accepted"),
         },
         errors=("invalid_request", "device_not_found", "external_id_conflict", "outcome_unknown"),
         links=_GET_LINKS,
@@ -224,7 +213,7 @@ ROUTES = (
         description="Every message has a result of its own, in the order of the request; one that is refused does "
         "not spoil the others. It counts as many requests as it has messages, and the body may have 4 MiB.",
         scope="messages:send",
-        body=Body("NewMessages", {"messages": [MESSAGE_EXAMPLE]}, is_batch=True),
+        body=Body("NewMessages", {"messages": [NEW_MESSAGE]}, is_batch=True),
         success={200: Success("The results.", "BatchResults")},
         errors=("invalid_request",),
     ),
@@ -237,7 +226,7 @@ ROUTES = (
         summary="See how a message would go out",
         description="Encoding, segments, and the characters that make it expensive. Nothing is sent.",
         scope="messages:send",
-        body=Body("NewMessage", MESSAGE_EXAMPLE),
+        body=Body("NewMessage", NEW_MESSAGE),
         success={200: Success("The preview.", "Preview")},
         errors=("invalid_request", "device_not_found"),
     ),
