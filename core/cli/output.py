@@ -41,7 +41,7 @@ def fail(problem: str, *, status: int = EXIT_FAILED) -> NoReturn:
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, none: str) -> None:
     """Rows under headings, aligned and never shortened, so that ids can be copied; `none` if there are no rows."""
-    lines = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    lines = [[_cell(cell) for cell in row] for row in rows]
     if not lines:
         say(none)
         return
@@ -58,3 +58,9 @@ def fields(values: dict[str, Any]) -> None:
     for name, value in shown.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
         say(f"{name.ljust(width)}  {text}")
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)

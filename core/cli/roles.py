@@ -8,9 +8,8 @@ import asyncio
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Literal, NoReturn
 
 import structlog
 import typer
@@ -18,8 +17,9 @@ import typer
 from core import logs
 from core.cli.context import settings_or_exit
 from core.cli.output import EXIT_FAILED, CommandFailed, say
-from core.config import Settings, shown
+from core.config import Settings, shown, variable
 from core.errors import InfiniReachError
+from core.vault import VaultError
 
 Role = Literal["core", "relay", "deliver"]
 
@@ -52,23 +52,25 @@ def serve(role: Role) -> NoReturn:
     logs.configure(role, level=settings.log_level, form=settings.log_format)
     log = structlog.get_logger()
     log.info("settings", **{name: shown(getattr(settings, name)) for name in Settings.model_fields})
-    try:
-        asyncio.run(_function(role)(settings))
-    except KeyboardInterrupt:
-        sys.exit(EXIT_FAILED)
-    except InfiniReachError as error:
-        log.error("role.failed", problem=error.message, reason=error.reason)
-        sys.exit(EXIT_FAILED)
-    except Exception:  # the top of the process
-        log.exception("role.failed")
-        sys.exit(EXIT_FAILED)
-    sys.exit()
+    sys.exit(asyncio.run(_run(role, settings)))
 
 
-def _function(role: Role) -> Callable[[Settings], Coroutine[Any, Any, None]]:
+async def _run(role: Role, settings: Settings) -> int:
+    """Serve; the exit status. What an operator can mend is told in a sentence, all else with its traceback."""
     from core import app  # noqa: PLC0415 - brings gRPC and all adapters, which no other command needs
 
-    return {"core": app.serve_core, "relay": app.serve_relay, "deliver": app.serve_deliver}[role]
+    log = structlog.get_logger()
+    try:
+        await {"core": app.serve_core, "relay": app.serve_relay, "deliver": app.serve_deliver}[role](settings)
+    except app.AddressTaken as taken:
+        log.error("role.failed", problem=f"something else listens on {taken}", setting=variable("grpc_port"))
+    except (InfiniReachError, VaultError, OSError) as error:
+        log.error("role.failed", problem=str(error), error=type(error).__name__)
+    except Exception:  # the top of the process
+        log.exception("role.failed")
+    else:
+        return 0
+    return EXIT_FAILED
 
 
 def driver(

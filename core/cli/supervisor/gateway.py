@@ -58,7 +58,8 @@ class Gateway:
     async def run(self) -> None:
         """Run until a signal. Raises CommandFailed if not all children become ready; none runs then any more."""
         for number in SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, self._stop_or_kill)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
+                asyncio.get_running_loop().add_signal_handler(number, self._stop_or_kill)
         async with asyncio.TaskGroup() as group:
             for child in self._children:
                 group.create_task(child.keep(), name=child.role.name)

@@ -61,6 +61,11 @@ def role(
     return Role(name, [sys.executable, "-c", program], is_ready, stop_s)
 
 
+def read(path: Path) -> str:
+    """A file's text, empty as long as there is none."""
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
 class Witness:
     """Remembers what the supervisor told."""
 
@@ -151,7 +156,7 @@ async def test_the_pace_starts_anew_after_the_child_was_ready_for_a_while(
     program = f"{count}import sys, time\nif n < 2: sys.exit(1)\ntime.sleep(600)"
     async with kept(child_of(role("core", program, is_ready=after_two), tmp_path, witness)) as child:
         await asyncio.wait_for(child.ready.wait(), BOUND_S)
-        await asyncio.sleep(0.2)  # ready for longer than STEADY_S
+        await eventually(lambda: child.deaths == 0, "it has been ready for a while")
         assert child.pid is not None
         os.kill(child.pid, signal.SIGKILL)
         await eventually(lambda: len(witness.ends) == 3, "its death")
@@ -236,6 +241,29 @@ async def test_a_child_that_cannot_begin_is_explained_and_the_others_end(
     ):
         await asyncio.wait_for(gateway.run(), BOUND_S)
     assert witness.announced == []
+
+
+async def test_a_signal_during_the_start_ends_what_was_started(tmp_path: Path, witness: Witness) -> None:
+    async def never() -> bool:
+        return False
+
+    gateway = gateway_of(tmp_path, witness, role("rest", LIVES), role("core", LIVES, is_ready=never))
+    running = asyncio.create_task(gateway.run())
+    await eventually((tmp_path / "logs" / "core.log").exists, "the core was started")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(running, BOUND_S)
+    assert witness.announced == []
+
+
+async def test_a_second_signal_ends_everything_at_once(tmp_path: Path, witness: Witness) -> None:
+    gateway = gateway_of(tmp_path, witness, role("core", DEAF, stop_s=600))
+    running = asyncio.create_task(gateway.run())
+    await eventually(lambda: "alive" in read(tmp_path / "logs" / "core.log"), "it ignores SIGTERM now")
+    await eventually(lambda: bool(witness.announced), "all are ready")
+    os.kill(os.getpid(), signal.SIGINT)
+    await eventually(lambda: "Stopping." in witness.sentences, "the first signal was noticed")
+    os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.wait_for(running, BOUND_S)
 
 
 async def test_children_die_with_a_killed_supervisor(tmp_path: Path) -> None:
