@@ -78,7 +78,8 @@ def mark_published(session: Session, event_ids: Sequence[str]) -> int:
 
     One relay at a time calls this. An event that has a position keeps it.
     """
-    last = session.execute(select(func.coalesce(func.max(_event.c.position), 0))).scalar_one()
+    highest = select(func.coalesce(func.max(_event.c.position), 0)).where(_event.c.position.is_not(None))
+    last = session.execute(highest).scalar_one()
     changes = [{"event_id": event_id, "new_position": last + n} for n, event_id in enumerate(event_ids, 1)]
     if changes:
         session.connection().execute(

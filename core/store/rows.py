@@ -33,8 +33,8 @@ def _one_of(column: str, words: tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
 
-def _pending(name: str, *columns: str, where: str, unique: bool = False) -> Index:
-    """A partial index over the few rows that still wait for something."""
+def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index over the rows of `where` only: mostly the few that still wait for something."""
     return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
@@ -148,10 +148,10 @@ class MessageRow(SQLModel, table=True):
         _one_of("direction", ("outbound", "inbound")),
         _one_of("channel", ("sms", "whatsapp")),
         Index("message_by_tenant", "tenant_id", "id"),
-        _pending("message_queued", "device_id", "id", where="state = 'queued'"),
-        _pending("message_sending", "driver_id", "id", where="state = 'sending'"),
-        _pending("message_held", "hold_until_ms", where="state = 'scheduled'"),
-        _pending("message_deadline", "not_after_ms", where="state IN ('queued', 'scheduled', 'sending')"),
+        _partial("message_queued", "device_id", "id", where="state = 'queued'"),
+        _partial("message_sending", "driver_id", "id", where="state = 'sending'"),
+        _partial("message_held", "hold_until_ms", where="state = 'scheduled'"),
+        _partial("message_deadline", "not_after_ms", where="state IN ('queued', 'scheduled', 'sending')"),
     )
     id: str = Field(primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id")
@@ -214,9 +214,10 @@ class EventRow(SQLModel, table=True):
 
     __tablename__ = "event"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
-        UniqueConstraint("position"),
+        # Over the published ones only: SQLite would look for the others in it too, and then has to sort them.
+        _partial("event_position", "position", where="position IS NOT NULL", unique=True),
         Index("event_feed", "tenant_id", "position"),
-        _pending("event_unpublished", "id", where="position IS NULL"),
+        _partial("event_unpublished", "id", where="position IS NULL"),
     )
     id: str = Field(primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id")
@@ -263,8 +264,8 @@ class DeliveryRow(SQLModel, table=True):
         _one_of("state", DELIVERY_STATES),
         Index("delivery_of_webhook", "webhook_id", "id"),
         Index("delivery_of_message", "message_id"),
-        _pending("delivery_due", "webhook_id", "again", "due_ms", "id", where="state = 'pending'"),
-        _pending("delivery_paused", "webhook_id", "id", where="state = 'paused'"),
+        _partial("delivery_due", "webhook_id", "again", "due_ms", "id", where="state = 'pending'"),
+        _partial("delivery_paused", "webhook_id", "id", where="state = 'paused'"),
     )
     id: str = Field(primary_key=True)
     tenant_id: str = Field(foreign_key="tenant.id")

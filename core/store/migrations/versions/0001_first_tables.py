@@ -170,9 +170,16 @@ def upgrade() -> None:
             ["tenant.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("position"),
     )
     op.create_index("event_feed", "event", ["tenant_id", "position"], unique=False)
+    op.create_index(
+        "event_position",
+        "event",
+        ["position"],
+        unique=True,
+        sqlite_where=sa.text("position IS NOT NULL"),
+        postgresql_where=sa.text("position IS NOT NULL"),
+    )
     op.create_index(
         "event_unpublished",
         "event",

@@ -1,0 +1,190 @@
+"""Hot statements find their rows by an index: none of them reads the whole of a table that only grows."""
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from core import events
+from core.deadlines import expire_due, give_up_on_abandoned, release_held
+from core.devices import OpenedSession
+from core.dispatch import Holdings, reconcile, settled_elsewhere
+from core.facts import Inbound
+from core.message_state import Evidence
+from core.messages import MessageFilter, accept, cancel, fail_waiting, get, list_messages
+from core.store.messages import devices_with_queued, timeline_of, webhook_attempts_of
+from tests.core_fixtures import (
+    NOW_MS,
+    NUMBER,
+    RECIPIENT,
+    TTL_MS,
+    accept_one,
+    apply,
+    claim_for,
+    claimed_command,
+    connect,
+    device_of,
+    new_message,
+    offered_device,
+    report,
+    settle,
+    without_numbers,
+)
+from tests.fakes.database import TENANT_A, memory_session
+
+GROWING = ("message", "timeline", "event", "delivery", "delivery_attempt", "rejected_fact")
+EXPLAINED = ("SELECT", "UPDATE", "DELETE", "WITH")
+
+
+@pytest.fixture
+def session() -> Generator[Session]:
+    with memory_session() as session:
+        yield session
+
+
+@pytest.fixture
+def opened(session: Session) -> OpenedSession:
+    """A database in which every state has some messages."""
+    opened = connect(session, offered_device(), without_numbers(offered_device("modem-2")))
+    for outcome in (Evidence.SUBMITTED, Evidence.DELIVERED, Evidence.FAILED, Evidence.UNKNOWN):
+        settle(session, opened, claimed_command(session, opened), outcome)
+    failed = claimed_command(session, opened)
+    apply(session, opened, report(5, failed.command_id, Evidence.FAILED, reason="no_service"))
+    claimed_command(session, opened)
+    accept_one(session)
+    return opened
+
+
+class Plans:
+    """What SQLite would do for each statement that ran since."""
+
+    def __init__(self, session: Session) -> None:
+        self._connection = session.connection()
+        self._statements: dict[str, Any] = {}
+        event.listen(self._connection, "before_cursor_execute", self._note)
+
+    def _note(self, *arguments: Any) -> None:
+        _, _, statement, parameters, _, executemany = arguments
+        if statement.lstrip().startswith(EXPLAINED):
+            self._statements[statement] = parameters[0] if executemany else parameters
+
+    def steps(self) -> list[str]:
+        """Every step, of every statement."""
+        event.remove(self._connection, "before_cursor_execute", self._note)
+        return [
+            row[3]
+            for statement, parameters in self._statements.items()
+            for row in self._connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+
+    def scans(self) -> list[str]:
+        """The steps that read a whole table that only grows."""
+        return [
+            step
+            for step in self.steps()
+            if step.startswith("SCAN") and step.split()[1] in GROWING and "USING" not in step
+        ]
+
+
+def an_inbound(sequence: int) -> Inbound:
+    return Inbound(sequence, "modem-1", "sms", RECIPIENT, NUMBER, "Hi", 1, "", None)
+
+
+USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
+    "accept": lambda session, _: accept(session, [new_message(external_id="x")] * 2, NOW_MS, TTL_MS),
+    "claim": claim_for,
+    "poll": lambda session, _: devices_with_queued(session),
+    "facts": lambda session, opened: apply(
+        session, opened, report(6, f"{'0' * 24}-1", Evidence.SUBMITTED), an_inbound(7)
+    ),
+    "open": lambda session, _: connect(
+        session, without_numbers(offered_device()), offered_device("modem-2"), last_sequence=5
+    ),
+    "open again": lambda session, opened: settled_elsewhere(session, opened.driver_id, [f"{'0' * 24}-1"]),
+    "reconcile": lambda session, opened: reconcile(
+        session,
+        Holdings(opened.driver_id, opened.epoch, set(), set(opened.keys), journal_lost=False),
+        NOW_MS,
+    ),
+    "release": lambda session, _: release_held(session, NOW_MS + 10**9),
+    "expire": lambda session, _: expire_due(session, NOW_MS + 10**9),
+    "give up": lambda session, _: give_up_on_abandoned(session, NOW_MS + 10**10),
+    "remove a device": lambda session, opened: fail_waiting(session, device_of(opened), NOW_MS),
+    "cancel": lambda session, _: cancel(session, TENANT_A, accept_one(session), NOW_MS),
+    "get": lambda session, _: get(session, TENANT_A, accept_one(session)),
+    "list": lambda session, _: list_messages(session, TENANT_A, MessageFilter(before_id="f" * 24), 100),
+    "timeline": lambda session, _: timeline_of(session, "0" * 24),
+    "attempts": lambda session, _: webhook_attempts_of(session, "0" * 24),
+    "outbox": lambda session, _: events.unpublished(session, 100),
+    "positions": lambda session, _: events.mark_published(
+        session, [event.id for event in events.unpublished(session, 100)]
+    ),
+}
+
+PARTIAL_INDEXES = {
+    "claim": "message_queued",
+    "poll": "message_queued",
+    "reconcile": "message_sending",
+    "release": "message_held",
+    "expire": "message_deadline",
+    "give up": "message_deadline",
+    "remove a device": "message_deadline",
+    "outbox": "event_unpublished",
+}
+
+
+@pytest.mark.parametrize("name", USE_CASES)
+def test_no_statement_reads_a_whole_table(session: Session, opened: OpenedSession, name: str) -> None:
+    plans = Plans(session)
+    USE_CASES[name](session, opened)
+    assert plans.scans() == []
+
+
+@pytest.mark.parametrize("name", PARTIAL_INDEXES)
+def test_work_is_found_by_the_index_of_those_that_wait(
+    session: Session, opened: OpenedSession, name: str
+) -> None:
+    plans = Plans(session)
+    USE_CASES[name](session, opened)
+    steps = plans.steps()
+    assert any(f"INDEX {PARTIAL_INDEXES[name]}" in step for step in steps), steps
+    assert not any("TEMP B-TREE" in step for step in steps), steps
+
+
+def test_messages_of_a_moved_number_are_found_by_the_index_of_those_that_wait(
+    session: Session, opened: OpenedSession
+) -> None:
+    accept_one(session)
+    plans = Plans(session)
+    again = connect(session, without_numbers(offered_device()), offered_device("modem-2"), last_sequence=5)
+    steps = plans.steps()
+    assert any("message_deadline" in step or "message_queued" in step for step in steps)
+    assert len(claim_for(session, again, free=100).commands) == 2
+
+
+def test_a_scan_would_be_noticed(session: Session, opened: OpenedSession) -> None:
+    plans = Plans(session)
+    list_messages(session, TENANT_A, MessageFilter(), 1)
+    session.connection().exec_driver_sql("SELECT id FROM message WHERE body = 'x'")
+    session.connection().exec_driver_sql("UPDATE event SET body = x'' WHERE type = 'x'")
+    assert plans.scans() == ["SCAN message", "SCAN event"]
+
+
+@pytest.mark.parametrize("count", [1, 50])
+def test_the_number_of_statements_does_not_grow_with_the_batch(
+    session: Session, opened: OpenedSession, count: int
+) -> None:
+    executed: list[str] = []
+    connection = session.connection()
+    event.listen(connection, "before_cursor_execute", lambda *arguments: executed.append(arguments[2]))
+    accept(session, [new_message(external_id=f"e{n}") for n in range(count)], NOW_MS, TTL_MS)
+    assert len(executed) == 3
+    executed.clear()
+    commands = claim_for(session, opened, free=100).commands
+    assert len(executed) <= 6
+    executed.clear()
+    reports = [report(6 + n, each.command_id, Evidence.SUBMITTED) for n, each in enumerate(commands)]
+    apply(session, opened, *reports, *(an_inbound(6 + len(reports) + n) for n in range(count)))
+    assert len(executed) <= 9
