@@ -1,7 +1,8 @@
 """Brings a database to the schema of this version.
 
 Owns where the migrations lie and that only one process runs them at a time: everything happens in one transaction
-that takes the database's lock first. There is no way back but a backup: migrations have no downgrade.
+that takes the database's lock first. There is no way back but a backup: migrations have no downgrade. Alembic is
+loaded only when there is something to do; that a database is current is seen without it.
 """
 
 import fcntl
@@ -10,15 +11,15 @@ import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy import Connection, event, inspect, make_url, text
 
 from core.errors import InfiniReachError
 from core.store.engine import make_engine
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -33,18 +34,23 @@ class SchemaTooNew(InfiniReachError):
     reason = "SCHEMA_TOO_NEW"
 
 
-def configuration(connection: Connection | None = None) -> Config:
-    """Alembic's configuration; there is no file for it."""
+def configuration(connection: Connection) -> "Config":
+    """Alembic's configuration for a migration on this connection; there is no file for it."""
+    from alembic.config import Config  # noqa: PLC0415 - see above
+
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     return config
 
 
+def revisions() -> list[str]:
+    """All revisions, oldest first; files are named `<revision>_<what>.py`."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
 def head() -> str:
     """The revision that this version works with."""
-    revision = ScriptDirectory.from_config(configuration()).get_current_head()
-    assert revision is not None, "the migrations are missing from this installation"
-    return revision
+    return revisions()[-1]
 
 
 def migrate(url: str) -> str:
@@ -58,7 +64,7 @@ def migrate(url: str) -> str:
         before = _revision(connection)
         _check_known(before)
         if before != head():
-            command.upgrade(configuration(connection), "head")
+            _upgrade(connection)
             _check_references(connection)
         return before
 
@@ -121,11 +127,18 @@ def _check_references(connection: Connection) -> None:
         assert not broken, f"the migration left references without a row: {broken[:5]}"
 
 
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # noqa: PLC0415 - see above
+
+    command.upgrade(configuration(connection), "head")
+
+
 def _revision(connection: Connection) -> str:
-    return MigrationContext.configure(connection).get_current_revision() or ""
+    if not inspect(connection).has_table("alembic_version"):
+        return ""
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
 
 
 def _check_known(revision: str) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
-    if revision and revision not in known:
+    if revision and revision not in revisions():
         raise SchemaTooNew
