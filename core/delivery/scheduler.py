@@ -185,8 +185,11 @@ class Scheduler:
             if deliveries:
                 self._put(mailbox, deliveries, asked_ms + START_WITHIN_MS)
             first = sum(one.is_first for one in deliveries)
+            again = len(deliveries) - first
+            if mailbox.ordered:  # its run counts as a whole, whatever it is made of
+                first = again = len(deliveries)
             mailbox.maybe_first |= 0 < want.first <= first
-            mailbox.maybe_again |= 0 < want.again <= len(deliveries) - first
+            mailbox.maybe_again |= 0 < want.again <= again
             if want.webhook_id in claimed.closed:
                 self._give_back(mailbox)
             elif not self._admits(mailbox, now_ms):

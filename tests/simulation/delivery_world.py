@@ -124,6 +124,8 @@ class World:
     ) -> tuple[int | None, int]:
         """An attempt reaches the receiver; answers the status, None for none, and the time that it takes."""
         webhook_id = delivery.endpoint.webhook_id
+        deadline_ms = self.wall_ms + delivery.endpoint.timeout_s * 1_000
+        assert deadline_ms < lease_until_ms, "an attempt may outlast its lease"
         self._check_alone(delivery)
         if self.receivers[webhook_id].ordered:
             self._check_order(delivery)

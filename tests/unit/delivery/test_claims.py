@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from core.delivery import claims
@@ -241,3 +242,17 @@ def test_what_is_asked_of_one_endpoint_seeks_and_never_scans(session: Session, s
     assert on_tables
     assert all(step.startswith("SEARCH") and "INDEX" in step for step in on_tables), plan
     assert not any("SEARCH sibling USING INDEX delivery_due" in step for step in plan), plan
+
+
+@pytest.mark.parametrize(
+    ("statement", "clause"),
+    [
+        ("_due_free", "FOR UPDATE OF delivery SKIP LOCKED"),
+        ("_lock_free_endpoints", "FOR UPDATE SKIP LOCKED"),
+        ("_lock_unwell_endpoints", "FOR UPDATE"),
+        ("_lock", "FOR UPDATE"),
+    ],
+)
+def test_rows_are_locked_where_several_may_write(statement: str, clause: str) -> None:
+    compiled = str(getattr(queries, statement).compile(dialect=postgresql.dialect()))
+    assert compiled.rstrip().endswith(clause)

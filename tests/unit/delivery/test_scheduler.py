@@ -104,6 +104,13 @@ def test_a_hint_during_a_claim_is_not_lost() -> None:
     assert [want.webhook_id for want in scheduler.wants(0)] == ["a"]
 
 
+def test_an_endpoint_that_is_not_known_yet_takes_one() -> None:
+    scheduler = Scheduler(LIMITS)
+    scheduler.wake("a", 0, first=True, again=True)
+    (want,) = scheduler.wants(0)
+    assert (want.first, want.again) == (1, 1)
+
+
 def test_a_claim_that_failed_is_wanted_again() -> None:
     scheduler = Scheduler(LIMITS)
     scheduler.wake("a", 0, first=True, again=False)
@@ -273,6 +280,21 @@ def test_an_ordered_endpoint_is_claimed_from_only_when_nothing_of_it_is_here() -
         scheduler.ended(flight, 0, success=True)
         assert scheduler.wants(0) == []
         scheduler.settled(flight.delivery, 0, due_ms=None, closed=False)
+    assert len(scheduler.wants(0)) == 1
+
+
+def test_a_full_run_of_an_ordered_endpoint_is_followed_by_another_whatever_it_is_made_of() -> None:
+    scheduler = Scheduler(LIMITS)
+    to = endpoint("a", ordered=True)
+    give(scheduler, [delivery(to)])
+    finish(scheduler, start_all(scheduler)[0])
+    scheduler.wake("a", 0, first=True, again=True)
+    (want,) = scheduler.wants(0)
+    run = [delivery(to, replay=n % 2) for n in range(max(want.first, want.again))]
+    scheduler.claimed([want], Claimed(run), 0, asked_ms=0)
+    for _ in run:
+        assert scheduler.wants(0) == []
+        finish(scheduler, start_all(scheduler)[0])
     assert len(scheduler.wants(0)) == 1
 
 
