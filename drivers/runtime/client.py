@@ -84,10 +84,12 @@ class Client:
         self._away_s = 0.0
         self._is_leaving = False
         self._left = asyncio.Event()
+        self.failed = asyncio.Event()
+        """Set when a stream has ended with an error."""
         self._welcomed = asyncio.Event()
         self._progress = asyncio.Event()
-        """Set when a frame came or a stream ended."""
-        engine.on_frames = self._frames.set
+        """Set when a frame came, a batch was written or the stream ended."""
+        engine.on_frames = self._wake_writer
         engine.on_drop = self._drop
         engine.on_reopen = self._reopen
 
@@ -232,6 +234,7 @@ class Client:
                 pass
 
     def _ended(self, error: aio.AioRpcError) -> _End:
+        self.failed.set()
         reason = _reason(error)
         code = error.code()
         if self._last_failure != (code.name, reason):
@@ -282,6 +285,10 @@ class Client:
         self._away_s = away_s
         if self._call is not None:
             self._call.cancel()
+
+    def _wake_writer(self) -> None:
+        self._frames.set()
+        self._progress.set()
 
     def _reopen(self) -> None:
         if self._call is not None:

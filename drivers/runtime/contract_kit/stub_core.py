@@ -58,12 +58,13 @@ class StubCore(CoreModel, DriverServiceServicer):
         self._stream: _Stream | None = None
         self._changed = asyncio.Condition()
 
-    async def start(self) -> str:
-        """Listen, at the same address as before if there was one; the address."""
+    async def start(self, credentials: grpc.ServerCredentials | None = None) -> str:
+        """Listen, with TLS if there are credentials, at the same address as before if there was one; the address."""
         server = aio.server(options=[("grpc.so_reuseport", 0)])
         add_DriverServiceServicer_to_server(self, server)
-        port = server.add_insecure_port(self.address or "127.0.0.1:0")
-        self.address = f"127.0.0.1:{port}"
+        wanted = self.address or "localhost:0"
+        port = server.add_insecure_port(wanted) if credentials is None else server.add_secure_port(wanted, credentials)
+        self.address = f"localhost:{port}"
         await server.start()
         self._server = server
         return self.address
@@ -151,7 +152,7 @@ class StubCore(CoreModel, DriverServiceServicer):
     def _end_if_faulty(self, stream: _Stream) -> None:
         fault = stream.session.fault
         if fault is not None:
-            stream.fail(FAULT_CODES[fault], fault)
+            stream.fail(FAULT_CODES[fault], fault.value)
 
     def _say(self, frame: ConnectResponse) -> None:
         super()._say(frame)

@@ -1,0 +1,415 @@
+"""What the runtime promises to a driver's author, over real gRPC and in one process."""
+
+import asyncio
+import datetime
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import grpc
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from drivers.runtime import Context, Driver, Failed, Outcome, Receipt, SegmentMark, SendAgain, Submitted
+from drivers.runtime.client import Client, CoreAddress, NotAdmitted, Superseded
+from drivers.runtime.clock import SystemClock
+from drivers.runtime.commands import SendingLimits
+from drivers.runtime.engine import Engine
+from drivers.runtime.journal import Journal
+from drivers.runtime.protocol import DriverProtocol
+from drivers.runtime.session import Identity
+from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
+from infinireach.driver.v1.fact_pb2 import DeviceChanged, InboundMessage
+from infinireach.driver.v1.session_pb2 import (
+    CAPABILITY_CANCEL,
+    CAPABILITY_IDEMPOTENT_SUBMIT,
+    Capability,
+    DeviceDescription,
+)
+from infinireach.v1.device_pb2 import DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
+from infinireach.v1.message_pb2 import FAILURE_REASON_NETWORK_REJECTED
+from tests.fakes.core_stub import TOKEN, StubCore
+
+Send = Callable[[SendCommand], Outcome]
+
+
+class ScriptedDriver(Driver):
+    """Does with each command what the test says."""
+
+    kind = "scripted"
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.answer: Send = lambda command: Submitted()
+        self.recovery: Callable[[SendCommand], Outcome | SendAgain | None] | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def start(self, context: Context) -> Sequence[DeviceDescription]:
+        self.context = context
+        return [DeviceDescription(key="phone", window=10, state=DEVICE_STATE_ONLINE)]
+
+    async def send(self, command: SendCommand) -> Outcome:
+        self.sent.append(command.command_id)
+        await self.gate.wait()
+        return self.answer(command)
+
+    async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
+        return await super().recover(command) if self.recovery is None else self.recovery(command)
+
+    async def stop(self, grace_s: float) -> None:
+        pass
+
+
+class IdempotentDriver(ScriptedDriver):
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({CAPABILITY_IDEMPOTENT_SUBMIT})
+
+
+class GroupDriver(ScriptedDriver):
+    """Takes many at once and answers for too few."""
+
+    group_commands_max = 10
+
+    async def send_group(self, commands: Sequence[SendCommand]) -> Sequence[Outcome]:
+        self.sent += [command.command_id for command in commands]
+        return [Submitted()] * (len(commands) - 1)
+
+
+class Running:
+    """A driver at work."""
+
+    def __init__(
+        self, driver: ScriptedDriver, engine: Engine, client: Client, stream: "asyncio.Task[None]"
+    ) -> None:
+        self.driver = driver
+        self.engine = engine
+        self.client = client
+        self.stream = stream
+        self.context = driver.context
+
+
+@pytest.fixture
+async def core() -> AsyncIterator[StubCore]:
+    core = StubCore()
+    await core.start()
+    yield core
+    await core.stop()
+
+
+@asynccontextmanager
+async def running(
+    core: StubCore,
+    folder: Path,
+    *,
+    driver: ScriptedDriver | None = None,
+    token: str = TOKEN,
+    ca_file: Path | None = None,
+) -> AsyncGenerator[Running]:
+    driver = driver or ScriptedDriver()
+    journal = Journal(folder / "journal.db", horizon_s=1e6, settled_commands_max=10**6)
+    protocol = DriverProtocol(
+        Identity("scripted", driver.kind, "1", "instance", tuple(driver.capabilities)),
+        journal.state(),
+        limits=SendingLimits(driver.groups_at_once, driver.group_commands_max),
+        clock=SystemClock(),
+    )
+    engine = Engine(driver, protocol, journal)
+    address = CoreAddress(core.address, token=lambda: token, is_tls=ca_file is not None, ca_file=ca_file)
+    client = Client(address, engine, chance=random.Random(1))
+    await engine.start(lambda host: Context(host, settings={}, var_folder=folder, clock=SystemClock()))
+    stream = asyncio.create_task(client.run())
+    try:
+        yield Running(driver, engine, client, stream)
+    finally:
+        await engine.drain(0.0, stop_s=1.0)
+        await client.leave("test", flush_s=0.5)
+        await asyncio.wait([stream])
+        await engine.close()
+
+
+def command(command_id: str) -> SendCommand:
+    return SendCommand(command_id=command_id, device_key="phone", text=TextContent(body="hello", segments=1))
+
+
+async def settled(core: StubCore) -> dict[str, str]:
+    await core.until(lambda: "" not in core.states().values())
+    return core.states()
+
+
+async def test_driver_that_raises_has_an_unknown_outcome_and_goes_on(core: StubCore, tmp_path: Path) -> None:
+    async with running(core, tmp_path) as it:
+
+        def answer(sent: SendCommand) -> Outcome:
+            if sent.command_id == "bad":
+                raise RuntimeError("secret +15551234567")
+            return Submitted()
+
+        it.driver.answer = answer
+        core.offer([command("bad"), command("good")])
+        assert await settled(core) == {"bad": "outcome_unknown", "good": "submitted"}
+        detail = core.commands["bad"].reports[0].outcome_unknown.detail
+        assert "RuntimeError" in detail
+        assert "secret" not in detail
+
+
+async def test_group_with_too_few_outcomes_is_unknown_as_a_whole(core: StubCore, tmp_path: Path) -> None:
+    async with running(core, tmp_path, driver=GroupDriver()):
+        core.offer([command("a"), command("b")])
+        assert set((await settled(core)).values()) == {"outcome_unknown"}
+
+
+async def test_failure_is_reported_with_the_networks_own_words(core: StubCore, tmp_path: Path) -> None:
+    async with running(core, tmp_path) as it:
+        it.driver.answer = lambda sent: Failed(FAILURE_REASON_NETWORK_REJECTED, "21", "Refused.")
+        core.offer([command("a")])
+        await settled(core)
+        failed = core.commands["a"].reports[0].failed
+        assert (failed.network_code, failed.detail) == ("21", "Refused.")
+
+
+async def leave_started(core: StubCore, folder: Path) -> None:
+    """A command that a process has started and not finished when it ends."""
+    async with running(core, folder) as it:
+        it.driver.gate.clear()
+        core.offer([command("a")])
+        await core.until(lambda: core.commands["a"].is_accepted)
+        assert it.driver.sent == ["a"]
+
+
+async def test_send_that_outlives_the_grace_is_unknown_to_the_next_process(
+    core: StubCore, tmp_path: Path
+) -> None:
+    await leave_started(core, tmp_path)
+    async with running(core, tmp_path) as it:
+        assert await settled(core) == {"a": "outcome_unknown"}
+        assert it.driver.sent == []
+
+
+async def test_driver_that_finds_out_what_became_of_a_command_is_believed(
+    core: StubCore, tmp_path: Path
+) -> None:
+    await leave_started(core, tmp_path)
+    driver = ScriptedDriver()
+    driver.recovery = lambda sent: Submitted(("7",))
+    async with running(core, tmp_path, driver=driver):
+        assert await settled(core) == {"a": "submitted"}
+
+
+async def test_driver_that_fails_to_find_out_has_an_unknown_outcome(core: StubCore, tmp_path: Path) -> None:
+    await leave_started(core, tmp_path)
+    driver = ScriptedDriver()
+
+    def recovery(sent: SendCommand) -> Outcome:
+        raise RuntimeError
+
+    driver.recovery = recovery
+    async with running(core, tmp_path, driver=driver):
+        assert await settled(core) == {"a": "outcome_unknown"}
+
+
+async def test_network_that_takes_our_id_is_given_the_command_again(core: StubCore, tmp_path: Path) -> None:
+    await leave_started(core, tmp_path)
+    async with running(core, tmp_path, driver=IdempotentDriver()) as it:
+        assert await settled(core) == {"a": "submitted"}
+        assert it.driver.sent == ["a"]
+
+
+async def test_segment_marks_tell_the_next_process_how_far_a_message_got(
+    core: StubCore, tmp_path: Path
+) -> None:
+    async with running(core, tmp_path) as it:
+        it.driver.gate.clear()
+        core.offer([command("a")])
+        await core.until(lambda: core.commands["a"].is_accepted)
+        await it.context.segment_started("a", 1)
+        await it.context.segment_taken("a", 1, reference="200")
+        await it.context.segment_started("a", 2)
+    driver = ScriptedDriver()
+    marks: list[SegmentMark] = []
+
+    class Asking(ScriptedDriver):
+        async def recover(self, command: SendCommand) -> None:
+            marks.extend(await self.context.segments(command.command_id))
+
+    driver = Asking()
+    async with running(core, tmp_path, driver=driver):
+        await settled(core)
+    assert marks == [SegmentMark("a", 1, taken=True, reference="200"), SegmentMark("a", 2)]
+
+
+async def test_receipt_is_acknowledged_only_when_the_core_has_the_message(
+    core: StubCore, tmp_path: Path
+) -> None:
+    core.acknowledges = False
+    async with running(core, tmp_path) as it:
+        receipt = await it.context.received(InboundMessage(device_key="phone", text="hi"), identity="sim:1")
+        waiting = asyncio.create_task(receipt.acknowledged())
+        await core.until(lambda: len(core.inbound) == 1)
+        assert not waiting.done()
+        core.acknowledges = True
+        core.acknowledge()
+        await waiting
+        again = await it.context.received(InboundMessage(device_key="phone", text="hi"), identity="sim:1")
+        assert again.sequence == receipt.sequence
+        await again.acknowledged()
+        assert len(core.inbound) == 1
+
+
+async def test_receipts_outlive_a_restart_by_their_identity(core: StubCore, tmp_path: Path) -> None:
+    async def hand_in(it: Running) -> Receipt:
+        return await it.context.received(InboundMessage(device_key="phone", text="hi"), identity="sim:1")
+
+    await core.stop()
+    async with running(core, tmp_path) as it:
+        first = await hand_in(it)
+    await core.start()
+    async with running(core, tmp_path) as it:
+        second = await hand_in(it)
+        await second.acknowledged()
+    assert first.sequence == second.sequence
+    assert len(core.inbound) == 1
+
+
+async def test_store_outlives_a_restart(core: StubCore, tmp_path: Path) -> None:
+    async with running(core, tmp_path) as it:
+        await it.context.store.write({"ref:1": b"a", "ref:2": b"b"})
+        await it.context.store.write({"ref:1": None})
+    async with running(core, tmp_path) as it:
+        assert await it.context.store.read("ref:") == {"ref:2": b"b"}
+
+
+async def test_changed_device_is_reported_and_described_so_in_the_next_hello(
+    core: StubCore, tmp_path: Path
+) -> None:
+    async with running(core, tmp_path) as it:
+        await core.until(lambda: core.is_connected)
+        change = DeviceChanged(device_key="phone", state=DEVICE_STATE_DEGRADED, reason="no_network", window=0)
+        await it.context.device_changed(change)
+        await core.until(lambda: any(fact.device_changed == change for fact in core.facts))
+        core.break_stream()
+        await core.until(lambda: len(core.hellos) == 2)
+        (device,) = core.hellos[1].devices
+        assert (device.state, device.window) == (DEVICE_STATE_DEGRADED, 0)
+
+
+async def test_new_devices_are_told_on_a_new_stream(core: StubCore, tmp_path: Path) -> None:
+    async with running(core, tmp_path) as it:
+        await core.until(lambda: core.is_connected)
+        it.context.replace_devices([
+            DeviceDescription(key="phone", window=10),
+            DeviceDescription(key="second"),
+        ])
+        await core.until(lambda: len(core.hellos) == 2)
+        assert [device.key for device in core.hellos[1].devices] == ["phone", "second"]
+        assert core.goodbyes[0].reconnect_expected
+
+
+async def test_stream_that_the_driver_drops_comes_back(core: StubCore, tmp_path: Path) -> None:
+    async with running(core, tmp_path) as it:
+        await core.until(lambda: core.is_connected)
+        it.context.drop_stream(away_s=0.0)
+        await core.until(lambda: len(core.hellos) == 2)
+        assert core.goodbyes == []
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "error"),
+    [
+        (grpc.StatusCode.ABORTED, "SESSION_SUPERSEDED", Superseded),
+        (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_REVOKED", NotAdmitted),
+        (grpc.StatusCode.PERMISSION_DENIED, "TENANT_CLOSED", NotAdmitted),
+    ],
+)
+async def test_core_that_sends_the_driver_away_is_obeyed(
+    core: StubCore, tmp_path: Path, code: grpc.StatusCode, reason: str, error: type[Exception]
+) -> None:
+    async with running(core, tmp_path) as it:
+        await core.until(lambda: core.is_connected)
+        core.break_stream(code, reason)
+        await asyncio.wait([it.stream])
+        assert isinstance(it.stream.exception(), error)
+
+
+async def test_other_instance_of_the_driver_supersedes_the_first(core: StubCore, tmp_path: Path) -> None:
+    (tmp_path / "first").mkdir()
+    (tmp_path / "second").mkdir()
+    async with running(core, tmp_path / "first") as first:
+        await core.until(lambda: core.is_connected)
+        async with running(core, tmp_path / "second") as second:
+            await asyncio.wait([first.stream])
+            assert isinstance(first.stream.exception(), Superseded)
+            core.offer([command("a")])
+            await settled(core)
+            assert second.driver.sent == ["a"]
+
+
+@pytest.mark.parametrize(
+    "code", [grpc.StatusCode.ABORTED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.CANCELLED]
+)
+async def test_any_other_end_of_the_stream_is_answered_with_a_new_one(
+    core: StubCore, tmp_path: Path, code: grpc.StatusCode
+) -> None:
+    async with running(core, tmp_path):
+        await core.until(lambda: core.is_connected)
+        core.break_stream(code)
+        await core.until(lambda: len(core.hellos) == 2)
+
+
+async def test_capabilities_of_the_driver_are_told(core: StubCore, tmp_path: Path) -> None:
+    async with running(core, tmp_path):
+        await core.until(lambda: core.is_connected)
+        assert list(core.hellos[0].capabilities) == [CAPABILITY_CANCEL]
+
+
+@dataclass
+class Certificate:
+    """A certificate for localhost that is its own authority."""
+
+    key: bytes
+    certificate: bytes
+
+
+def make_certificate() -> Certificate:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509
+        .CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    return Certificate(
+        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
+        certificate.public_bytes(encoding),
+    )
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+async def test_driver_comes_in_over_tls_only_if_it_trusts_the_core(tmp_path: Path, is_trusted: bool) -> None:
+    served, other = make_certificate(), make_certificate()
+    core = StubCore()
+    await core.start(grpc.ssl_server_credentials([(served.key, served.certificate)]))
+    ca_file = tmp_path / "ca.pem"
+    ca_file.write_bytes(served.certificate if is_trusted else other.certificate)
+    async with running(core, tmp_path, ca_file=ca_file) as it:
+        if is_trusted:
+            core.offer([command("a")])
+            assert await settled(core) == {"a": "submitted"}
+        else:
+            await it.client.failed.wait()
+            assert core.hellos == []
+    await core.stop()

@@ -1,0 +1,29 @@
+"""What a driver says fits the contract, however long its words are."""
+
+import pytest
+
+from drivers.runtime.outcomes import Cancelled, Delivered, Failed, Report, Submitted, Unknown, to_report
+from infinireach.v1.message_pb2 import FAILURE_REASON_NETWORK_REJECTED
+
+
+@pytest.mark.parametrize(
+    ("report", "outcome"),
+    [
+        (Submitted(), "submitted"),
+        (Delivered(), "delivered"),
+        (Failed(FAILURE_REASON_NETWORK_REJECTED), "failed"),
+        (Unknown(), "outcome_unknown"),
+        (Cancelled(), "cancelled"),
+    ],
+)
+def test_each_outcome_has_its_report(report: Report, outcome: str) -> None:
+    built = to_report("c1", report)
+    assert built.command_id == "c1"
+    assert built.WhichOneof("outcome") == outcome
+
+
+def test_texts_that_are_too_long_are_cut() -> None:
+    failed = to_report("c1", Failed(FAILURE_REASON_NETWORK_REJECTED, "x" * 1000, "y" * 1000)).failed
+    assert (len(failed.network_code), len(failed.detail)) == (64, 500)
+    assert len(to_report("c1", Unknown("z" * 1000)).outcome_unknown.detail) == 500
+    assert len(to_report("c1", Submitted(["1"] * 1000)).submitted.segment_references) == 255
