@@ -181,7 +181,7 @@ class World:
             fan_out(self.session, published, self.wall_ms)
 
     def _pending(self) -> bool:
-        return self.session.execute(_SOME_PENDING).first() is not None
+        return self.session.connection().execute(_SOME_PENDING).first() is not None
 
     def _enable_again(self) -> bool:
         """Somebody looks after the endpoints that were switched off; answers whether there was one."""
@@ -230,7 +230,7 @@ class Worker:
             first, again = (at_ms is not None and at_ms <= world.wall_ms for at_ms in (first_ms, again_ms))
             self._scheduler.wake(webhook_id, world.now_ms, first=first, again=again)
         self._scheduler.give_back_stale(world.now_ms)
-        pause_ms = POLL_MS if world.now_ms < 2 * FAULTS_UNTIL_MS else POLL_CALM_MS
+        pause_ms = POLL_MS if world.now_ms < FAULTS_UNTIL_MS else POLL_CALM_MS
         self._later(pause_ms, self.poll)
         self._step()
 

@@ -15,7 +15,7 @@ from tests.fakes.database import memory_session
 from tests.fakes.delivery_rows import attempts, deliveries
 from tests.simulation.delivery_world import World
 
-SEEDS = int(os.environ.get("INFINIREACH_TEST_SEEDS", "240"))
+SEEDS = int(os.environ.get("INFINIREACH_TEST_SEEDS", "200"))
 SEEDS_PER_TEST = 20
 FAILED_ONCE: tuple[int, ...] = ()
 
