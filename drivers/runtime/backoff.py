@@ -4,8 +4,8 @@ import random
 
 FIRST_DELAY_S = 0.1
 DELAY_MAX_S = 10.0
-GROWTH = 1.5
-"""Slow enough that a core which was away for three seconds is back within one more."""
+GROWTH = 1.4
+"""Slow enough that a core which was away for three seconds is found within two more."""
 JITTER = 0.5
 """Share of the delay that is left to chance, so that many drivers do not come back as one."""
 LONG_DELAY_S = 10.0

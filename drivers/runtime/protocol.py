@@ -14,24 +14,15 @@ from drivers.runtime.commands import CommandBook, Group, Phase, SendingLimits
 from drivers.runtime.fact_window import FactWindow
 from drivers.runtime.outcomes import Cancelled, Failed, Report, to_report
 from drivers.runtime.records import Batch, Committed, JournalState, PendingFact, SegmentMark, Waiter
-from drivers.runtime.session import Identity, Session
+from drivers.runtime.session import Identity, Session, build_hello
 from infinireach.driver.v1.command_pb2 import CommandsAccepted, SendCommand
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
 from infinireach.driver.v1.fact_pb2 import Fact, FactBatch
-from infinireach.driver.v1.session_pb2 import (
-    DeviceDescription,
-    Goodbye,
-    Heartbeat,
-    Hello,
-    OpenCommand,
-    Welcome,
-)
+from infinireach.driver.v1.session_pb2 import DeviceDescription, Goodbye, Heartbeat, Welcome
 from infinireach.v1.message_pb2 import FAILURE_REASON_EXPIRED
 
 FENCE_S = 20.0
 """Seconds without a word from the core after which nothing new is started (rule 8)."""
-FRAME_COMMANDS_MAX = 1000
-"""Command ids in one frame."""
 NANOSECONDS = 1_000_000_000
 
 
@@ -330,7 +321,10 @@ class DriverProtocol:
     def _build_frame(self, session: Session) -> ConnectRequest | None:
         if not session.hello_is_sent:
             session.hello_is_sent = True
-            return ConnectRequest(hello=self._hello())
+            hello = build_hello(
+                self._identity, self._journal_id, facts=self.facts, devices=self.devices, commands=self._book
+            )
+            return ConnectRequest(hello=hello)
         if self._goodbye is not None:
             session.goodbye_is_sent = True
             return ConnectRequest(goodbye=self._goodbye)
@@ -341,43 +335,12 @@ class DriverProtocol:
         )
         if facts:
             return ConnectRequest(facts=FactBatch(facts=facts))
-        accepted = self._take_accepted(session)
+        accepted = session.take_accepted(self._book)
         if accepted:
             return ConnectRequest(accepted=CommandsAccepted(command_ids=accepted))
         if self._clock.monotonic() - session.last_sent_at >= session.heartbeat_interval_s():
             return ConnectRequest(heartbeat=Heartbeat())
         return None
-
-    def _take_accepted(self, session: Session) -> list[str]:
-        """The next command ids to name. One whose result has gone up already need not be named any more."""
-        while session.accepted_is_due and session.accepted:
-            command_ids = session.accepted[:FRAME_COMMANDS_MAX]
-            del session.accepted[:FRAME_COMMANDS_MAX]
-            still_open = [command_id for command_id in command_ids if command_id in self._book]
-            if still_open:
-                return still_open
-        session.accepted_is_due = False
-        return []
-
-    def _hello(self) -> Hello:
-        return Hello(
-            driver_name=self._identity.driver_name,
-            driver_kind=self._identity.driver_kind,
-            driver_version=self._identity.driver_version,
-            instance_id=self._identity.instance_id,
-            journal_id=self._journal_id,
-            first_unacknowledged_sequence=self.facts.acknowledged + 1,
-            last_sequence=self.facts.last,
-            capabilities=self._identity.capabilities,
-            devices=self.devices,
-            open_commands=[
-                OpenCommand(
-                    command_id=command_id,
-                    phase=OpenCommand.PHASE_STARTED if started else OpenCommand.PHASE_HELD,
-                )
-                for command_id, started in self._book.journalled()
-            ],
-        )
 
     def say_goodbye(self, reason: str, *, reconnect_expected: bool) -> None:
         """Make a goodbye the next and last frame of this stream."""

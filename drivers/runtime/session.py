@@ -3,11 +3,14 @@
 Part of the protocol, so no I/O and no clock of its own. A new stream is a new session; nothing here outlives it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from google.protobuf.duration_pb2 import Duration
 
-from infinireach.driver.v1.session_pb2 import Capability, Welcome
+from drivers.runtime.commands import CommandBook
+from drivers.runtime.fact_window import FactWindow
+from infinireach.driver.v1.session_pb2 import Capability, DeviceDescription, Hello, OpenCommand, Welcome
 
 WELCOME_TIMEOUT_S = 10.0
 """How long the core may take to answer a hello."""
@@ -18,6 +21,8 @@ FRAME_BYTES_MAX = 256 * 1024
 """Largest frame until the core says otherwise."""
 FRAME_MARGIN_BYTES = 1024
 """What a frame holds beside its facts, at most."""
+FRAME_COMMANDS_MAX = 1000
+"""Command ids in one frame."""
 UNACKNOWLEDGED_FACTS_MAX = 1000
 """Facts in flight until the core says otherwise."""
 
@@ -49,6 +54,17 @@ class Session:
     """The core has asked to leave."""
     goodbye_is_sent: bool = False
 
+    def take_accepted(self, commands: CommandBook) -> list[str]:
+        """The next command ids to name, once they are due. One whose result has gone up already is left out."""
+        while self.accepted_is_due and self.accepted:
+            command_ids = self.accepted[:FRAME_COMMANDS_MAX]
+            del self.accepted[:FRAME_COMMANDS_MAX]
+            still_open = [command_id for command_id in command_ids if command_id in commands]
+            if still_open:
+                return still_open
+        self.accepted_is_due = False
+        return []
+
     def heartbeat_interval_s(self) -> float:
         """How long the driver may be silent."""
         return _told(self.welcome and self.welcome.heartbeat_interval, default=HEARTBEAT_INTERVAL_S)
@@ -68,6 +84,35 @@ class Session:
         """How many facts may be sent and not acknowledged."""
         told = self.welcome.unacknowledged_facts_max if self.welcome is not None else 0
         return told or UNACKNOWLEDGED_FACTS_MAX
+
+
+def build_hello(
+    identity: Identity,
+    journal_id: str,
+    *,
+    facts: FactWindow,
+    devices: Iterable[DeviceDescription],
+    commands: CommandBook,
+) -> Hello:
+    """The first frame of a stream: what the journal holds now."""
+    return Hello(
+        driver_name=identity.driver_name,
+        driver_kind=identity.driver_kind,
+        driver_version=identity.driver_version,
+        instance_id=identity.instance_id,
+        journal_id=journal_id,
+        first_unacknowledged_sequence=facts.acknowledged + 1,
+        last_sequence=facts.last,
+        capabilities=identity.capabilities,
+        devices=devices,
+        open_commands=[
+            OpenCommand(
+                command_id=command_id,
+                phase=OpenCommand.PHASE_STARTED if started else OpenCommand.PHASE_HELD,
+            )
+            for command_id, started in commands.journalled()
+        ],
+    )
 
 
 def _told(duration: Duration | None, *, default: float) -> float:

@@ -63,7 +63,11 @@ class StubCore(CoreModel, DriverServiceServicer):
         server = aio.server(options=[("grpc.so_reuseport", 0)])
         add_DriverServiceServicer_to_server(self, server)
         wanted = self.address or "localhost:0"
-        port = server.add_insecure_port(wanted) if credentials is None else server.add_secure_port(wanted, credentials)
+        port = (
+            server.add_insecure_port(wanted)
+            if credentials is None
+            else server.add_secure_port(wanted, credentials)
+        )
         self.address = f"localhost:{port}"
         await server.start()
         self._server = server

@@ -1,30 +1,16 @@
 """What the runtime promises to a driver's author, over real gRPC and in one process."""
 
 import asyncio
-import datetime
-import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import grpc
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from drivers.runtime import Context, Driver, Failed, Outcome, Receipt, SegmentMark, SendAgain, Submitted
-from drivers.runtime.client import Client, CoreAddress, NotAdmitted, Superseded
-from drivers.runtime.clock import SystemClock
-from drivers.runtime.commands import SendingLimits
-from drivers.runtime.engine import Engine
-from drivers.runtime.journal import Journal
-from drivers.runtime.protocol import DriverProtocol
-from drivers.runtime.session import Identity
-from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
+from drivers.runtime import Failed, Outcome, Receipt, SegmentMark, Submitted
+from drivers.runtime.client import NotAdmitted, Superseded
+from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.fact_pb2 import DeviceChanged, InboundMessage
 from infinireach.driver.v1.session_pb2 import (
     CAPABILITY_CANCEL,
@@ -32,39 +18,10 @@ from infinireach.driver.v1.session_pb2 import (
     Capability,
     DeviceDescription,
 )
-from infinireach.v1.device_pb2 import DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
+from infinireach.v1.device_pb2 import DEVICE_STATE_DEGRADED
 from infinireach.v1.message_pb2 import FAILURE_REASON_NETWORK_REJECTED
-from tests.fakes.core_stub import TOKEN, StubCore
-
-Send = Callable[[SendCommand], Outcome]
-
-
-class ScriptedDriver(Driver):
-    """Does with each command what the test says."""
-
-    kind = "scripted"
-
-    def __init__(self) -> None:
-        self.sent: list[str] = []
-        self.answer: Send = lambda command: Submitted()
-        self.recovery: Callable[[SendCommand], Outcome | SendAgain | None] | None = None
-        self.gate = asyncio.Event()
-        self.gate.set()
-
-    async def start(self, context: Context) -> Sequence[DeviceDescription]:
-        self.context = context
-        return [DeviceDescription(key="phone", window=10, state=DEVICE_STATE_ONLINE)]
-
-    async def send(self, command: SendCommand) -> Outcome:
-        self.sent.append(command.command_id)
-        await self.gate.wait()
-        return self.answer(command)
-
-    async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
-        return await super().recover(command) if self.recovery is None else self.recovery(command)
-
-    async def stop(self, grace_s: float) -> None:
-        pass
+from tests.contract.drivers.running import Running, ScriptedDriver, command, running, settled
+from tests.fakes.core_stub import StubCore
 
 
 class IdempotentDriver(ScriptedDriver):
@@ -79,67 +36,6 @@ class GroupDriver(ScriptedDriver):
     async def send_group(self, commands: Sequence[SendCommand]) -> Sequence[Outcome]:
         self.sent += [command.command_id for command in commands]
         return [Submitted()] * (len(commands) - 1)
-
-
-class Running:
-    """A driver at work."""
-
-    def __init__(
-        self, driver: ScriptedDriver, engine: Engine, client: Client, stream: "asyncio.Task[None]"
-    ) -> None:
-        self.driver = driver
-        self.engine = engine
-        self.client = client
-        self.stream = stream
-        self.context = driver.context
-
-
-@pytest.fixture
-async def core() -> AsyncIterator[StubCore]:
-    core = StubCore()
-    await core.start()
-    yield core
-    await core.stop()
-
-
-@asynccontextmanager
-async def running(
-    core: StubCore,
-    folder: Path,
-    *,
-    driver: ScriptedDriver | None = None,
-    token: str = TOKEN,
-    ca_file: Path | None = None,
-) -> AsyncGenerator[Running]:
-    driver = driver or ScriptedDriver()
-    journal = Journal(folder / "journal.db", horizon_s=1e6, settled_commands_max=10**6)
-    protocol = DriverProtocol(
-        Identity("scripted", driver.kind, "1", "instance", tuple(driver.capabilities)),
-        journal.state(),
-        limits=SendingLimits(driver.groups_at_once, driver.group_commands_max),
-        clock=SystemClock(),
-    )
-    engine = Engine(driver, protocol, journal)
-    address = CoreAddress(core.address, token=lambda: token, is_tls=ca_file is not None, ca_file=ca_file)
-    client = Client(address, engine, chance=random.Random(1))
-    await engine.start(lambda host: Context(host, settings={}, var_folder=folder, clock=SystemClock()))
-    stream = asyncio.create_task(client.run())
-    try:
-        yield Running(driver, engine, client, stream)
-    finally:
-        await engine.drain(0.0, stop_s=1.0)
-        await client.leave("test", flush_s=0.5)
-        await asyncio.wait([stream])
-        await engine.close()
-
-
-def command(command_id: str) -> SendCommand:
-    return SendCommand(command_id=command_id, device_key="phone", text=TextContent(body="hello", segments=1))
-
-
-async def settled(core: StubCore) -> dict[str, str]:
-    await core.until(lambda: "" not in core.states().values())
-    return core.states()
 
 
 async def test_driver_that_raises_has_an_unknown_outcome_and_goes_on(core: StubCore, tmp_path: Path) -> None:
@@ -365,51 +261,3 @@ async def test_capabilities_of_the_driver_are_told(core: StubCore, tmp_path: Pat
     async with running(core, tmp_path):
         await core.until(lambda: core.is_connected)
         assert list(core.hellos[0].capabilities) == [CAPABILITY_CANCEL]
-
-
-@dataclass
-class Certificate:
-    """A certificate for localhost that is its own authority."""
-
-    key: bytes
-    certificate: bytes
-
-
-def make_certificate() -> Certificate:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509
-        .CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    return Certificate(
-        key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
-        certificate.public_bytes(encoding),
-    )
-
-
-@pytest.mark.parametrize("is_trusted", [True, False])
-async def test_driver_comes_in_over_tls_only_if_it_trusts_the_core(tmp_path: Path, is_trusted: bool) -> None:
-    served, other = make_certificate(), make_certificate()
-    core = StubCore()
-    await core.start(grpc.ssl_server_credentials([(served.key, served.certificate)]))
-    ca_file = tmp_path / "ca.pem"
-    ca_file.write_bytes(served.certificate if is_trusted else other.certificate)
-    async with running(core, tmp_path, ca_file=ca_file) as it:
-        if is_trusted:
-            core.offer([command("a")])
-            assert await settled(core) == {"a": "submitted"}
-        else:
-            await it.client.failed.wait()
-            assert core.hellos == []
-    await core.stop()
