@@ -89,11 +89,10 @@ def _configure(app: Sanic[Any, Any]) -> None:
 
 
 def _register(app: Sanic[Any, Any], edge: Edge, route: Route) -> None:
-    methods = ["GET", "HEAD"] if route.method == "GET" else [route.method]
     app.add_route(
         edge.endpoint(route),
         re.sub(r"\{(\w+)\}", r"<\1:str>", route.path),
-        methods=methods,
+        methods=_served_methods(route),
         name=route.operation,
         ignore_body=True,  # the edge reads it, after it knows the caller
     )
@@ -144,5 +143,20 @@ def _as_api_error(request: Request, exception: Exception) -> ApiError:
     code = _CODES_BY_STATUS.get(
         exception.status_code, "bad_request" if exception.status_code < 500 else "internal"
     )
-    headers = exception.headers if isinstance(exception, MethodNotAllowed) else {}
-    return ApiError(code, headers=tuple((str(name), str(value)) for name, value in headers.items()))
+    headers = (
+        (("Allow", ", ".join(_methods_of(request.path))),) if isinstance(exception, MethodNotAllowed) else ()
+    )
+    return ApiError(code, headers=headers)
+
+
+def _served_methods(route: Route) -> list[str]:
+    return ["GET", "HEAD"] if route.method == "GET" else [route.method]
+
+
+def _methods_of(path: str) -> list[str]:
+    """The methods of a path by the table; Sanic does not always say."""
+    path = path.rstrip("/") or "/"
+    matching = [route for route in ROUTES if route.path == path] or [
+        route for route in ROUTES if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", route.path), path)
+    ]
+    return sorted({method for route in matching for method in _served_methods(route)})

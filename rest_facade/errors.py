@@ -71,6 +71,7 @@ _CODES = (
         "Resource not found.",
         "No such route, or no such resource in this account.",
     ),
+    Code("cursor_not_found", 404, "No earlier answer gave this cursor.", "Begin again without a cursor."),
     Code(
         "method_not_allowed", 405, "This method is not allowed here.", "The header `Allow` lists the methods."
     ),
@@ -127,6 +128,9 @@ _CODES = (
     ),
 )
 CODES: Mapping[str, Code] = {code.name: code for code in _CODES}
+
+CURSOR_FIELDS = ("page_token", "after")
+"""Proto fields that refer to an earlier answer: one that the core does not know is not found, not malformed."""
 
 RETRY_AFTER_S = 1
 """What 503 advises."""
@@ -204,6 +208,8 @@ def from_core(
     if code is None:
         return ApiError(STATUSES.get(status, "internal"))
     if code == "invalid_request" and violations:
+        if all(field in CURSOR_FIELDS for field, _ in violations):
+            return ApiError("cursor_not_found")
         return invalid_request([FieldFault(public_field(field), issue) for field, issue in violations])
     if code == "rate_limited":
         return ApiError(code, sentence, headers=(("Retry-After", "60"),))

@@ -27,6 +27,8 @@ EVENT_TYPES = (
     "device.attention",
     "webhook.disabled",
 )
+INBOUND_NAMES = ("message.inbound", "message.received")
+"""Two names of one event; an endpoint chooses one."""
 BATCH_MESSAGES_MAX = 1_000
 
 _CHANNEL = shapes.one_of(tuple(CHANNELS))
@@ -75,10 +77,27 @@ DEVICE_FIELDS = (
     Field("enabled", shapes.FLAG, "false: messages wait in the device's queue.", example=True),
 )
 DRIVER_TOKEN_FIELDS = (Field("name", shapes.NAME, "Name for people.", required=True, example="Office modem"),)
+_TYPES = shapes.list_of(shapes.one_of(EVENT_TYPES), maximum=len(EVENT_TYPES))
+
+
+def _check_events(value: object) -> list[str]:
+    names: list[str] = _TYPES.check(value)
+    if all(name in names for name in INBOUND_NAMES):
+        raise ShapeFault("must not name one event by both its names, " + " and ".join(INBOUND_NAMES))
+    return names
+
+
+_EVENTS = Shape(
+    _check_events,
+    {
+        **_TYPES.schema,
+        "not": {"type": "array", "allOf": [{"contains": {"const": name}} for name in INBOUND_NAMES]},
+    },
+)
 _WEBHOOK_OPTIONS = (
     Field(
         "events",
-        shapes.list_of(shapes.one_of(EVENT_TYPES), maximum=len(EVENT_TYPES)),
+        _EVENTS,
         "Types that the endpoint wants; empty: all. Of `message.inbound` and `message.received`, two names of one "
         "event, at most one.",
         example=["message.inbound", "message.delivered", "message.failed"],
@@ -87,7 +106,10 @@ _WEBHOOK_OPTIONS = (
     Field("ordered", shapes.FLAG, "true: strictly one event after the other; the first that fails blocks."),
     Field("description", shapes.printable(0, shapes.DESCRIPTION_CHARACTERS_MAX), "Name for people."),
 )
-_WEBHOOK_URL = "Where events are posted. In production https only, and no internal addresses."
+_WEBHOOK_URL = (
+    "Where events are posted, at most 2048 characters. In production https only; internal addresses and unusual ports "
+    "are refused unless the operator has allowed them."
+)
 NEW_WEBHOOK_FIELDS = (
     Field("url", shapes.URL, _WEBHOOK_URL, required=True, example="https://example.com/hooks/infini-reach"),
     *_WEBHOOK_OPTIONS,
@@ -117,6 +139,10 @@ def _integer(text: str) -> int:
     if not re.fullmatch(r"-?[0-9]{1,9}", text):
         raise ShapeFault("must be a whole number")
     return int(text)
+
+
+def _comma_separated(text: str) -> list[str]:
+    return text.split(",") if text else []
 
 
 def _check_party(text: str) -> str:
@@ -156,11 +182,12 @@ LIST_DELIVERIES_FIELDS = (
     CURSOR_FIELD,
     Field("status", shapes.one_of(tuple(DELIVERY_STATUSES)), "Only this status."),
 )
-_TYPES = shapes.list_of(shapes.one_of(EVENT_TYPES), maximum=len(EVENT_TYPES))
 LIST_EVENTS_FIELDS = (
     Field("after", _CURSOR, "`nextCursor` of an earlier answer; if it is absent, from the oldest event."),
     Field(
-        "types", _from_text(_TYPES, lambda text: text.split(",")), "Only these types, separated by commas."
+        "types",
+        _from_text(_TYPES, _comma_separated),
+        "Only these types, separated by commas.",
     ),
     Field("limit", _limit(1_000), "Events of a page; 100 if it is absent.", example=100),
 )

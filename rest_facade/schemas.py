@@ -56,7 +56,7 @@ def list_of(schema: Schema) -> Schema:
 
 
 def body_of(fields: Sequence[Field], *, least: int = 0) -> Schema:
-    """The schema of a body that a field table checks; null counts as absent, which is no use to anybody."""
+    """The schema of a body that a field table checks; null counts as absent. `least`: fields that must be given."""
     schema: Schema = {
         "type": "object",
         "properties": {field.name: _property(field) for field in fields},
@@ -64,12 +64,17 @@ def body_of(fields: Sequence[Field], *, least: int = 0) -> Schema:
     if required := [field.name for field in fields if field.required]:
         schema["required"] = required
     if least:
-        schema["anyOf"] = [{"required": [field.name]} for field in fields]
+        given: Schema = {"not": {"type": "null"}}
+        schema["anyOf"] = [{"required": [field.name], "properties": {field.name: given}} for field in fields]
     return schema
 
 
 def _property(field: Field) -> Schema:
     schema = {**field.shape.schema, "description": field.help}
+    if not field.required:
+        schema["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
     if field.example is not None:
         schema["examples"] = [field.example]
     return schema

@@ -37,6 +37,9 @@ ROUTES = (
         scope="messages:read",
         query=LIST_EVENTS_FIELDS,
         success={200: Success("A page; `nextCursor` is set even if there was nothing new.", "EventPage")},
-        errors=("invalid_request",),
+        errors=(
+            "invalid_request",
+            "cursor_not_found",
+        ),
     ),
 )

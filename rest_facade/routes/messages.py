@@ -201,7 +201,10 @@ ROUTES = (
         scope="messages:read",
         query=LIST_MESSAGES_FIELDS,
         success={200: Success("A page.", "MessagePage")},
-        errors=("invalid_request",),
+        errors=(
+            "invalid_request",
+            "cursor_not_found",
+        ),
     ),
     Route(
         method="POST",

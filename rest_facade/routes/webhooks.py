@@ -199,6 +199,6 @@ ROUTES = (
         scope="webhooks",
         query=LIST_DELIVERIES_FIELDS,
         success={200: Success("A page.", "DeliveryPage")},
-        errors=("invalid_request", "not_found"),
+        errors=("invalid_request", "cursor_not_found", "not_found"),
     ),
 )
