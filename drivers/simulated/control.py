@@ -93,7 +93,7 @@ class ControlSocket:
         if not isinstance(fields, dict):
             raise RequestRefused("invalid_request", 'The request must be {"inbound": {…}}.')
         channel = fields.get("channel", "sms")
-        if channel not in CHANNELS:
+        if not isinstance(channel, str) or channel not in CHANNELS:
             raise RequestRefused("invalid_channel", f"channel must be one of {', '.join(CHANNELS)}.")
         source, destination, text = fields.get("from"), fields.get("to"), fields.get("body")
         if not isinstance(source, str) or not SOURCE_PATTERN.fullmatch(source):

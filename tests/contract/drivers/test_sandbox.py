@@ -1,0 +1,102 @@
+"""The sandbox numbers do what docs/sandbox.md says, seen from the core."""
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from drivers.runtime.contract_kit.subject import Rig, Subject
+from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
+from infinireach.v1.message_pb2 import (
+    CHANNEL_SMS,
+    FAILURE_REASON_DESTINATION_INVALID,
+    FAILURE_REASON_DESTINATION_UNREACHABLE,
+    FAILURE_REASON_NETWORK_REJECTED,
+    FailureReason,
+)
+
+NUMBER = "+15559876543"
+SANDBOX = "+1500555000"
+
+
+@pytest.fixture
+def subject(tmp_path: Path) -> Subject:
+    def taken() -> list[str]:
+        lines = (tmp_path / "simulated-radio.log").read_text().splitlines()
+        return [json.loads(line)["command_id"] for line in lines]
+
+    return Subject(
+        argv=[sys.executable, "-m", "drivers.simulated"],
+        device_key="phone",
+        channel=CHANNEL_SMS,
+        source=NUMBER,
+        destination="+15551230000",
+        taken=taken,
+        environment={
+            "INFINIREACH_SIMULATED_SOCKET": "simulated.sock",
+            "INFINIREACH_SIMULATED_DELAY_S": "0.02",
+        },
+    )
+
+
+def command(destination: str, *, segments: int = 1, wants_report: bool = True) -> SendCommand:
+    return SendCommand(
+        command_id=destination[-4:],
+        message_id=destination,
+        device_key="phone",
+        channel=CHANNEL_SMS,
+        source=NUMBER,
+        destination=destination,
+        text=TextContent(body="hello", segments=segments),
+        delivery_report_wanted=wants_report,
+    )
+
+
+def outcomes(rig: Rig, command_id: str) -> list[str]:
+    reports = rig.core.commands[command_id].reports
+    return [report.WhichOneof("outcome") or "" for report in reports]
+
+
+def failure(rig: Rig, command_id: str) -> FailureReason:
+    return rig.core.commands[command_id].reports[-1].failed.reason
+
+
+async def test_each_number_does_to_a_message_what_is_written(
+    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+    async with Rig(subject, tmp_path) as rig:
+        await rig.start()
+        rig.core.offer(command(f"{SANDBOX}{last}", segments=1 + last % 2) for last in range(10))
+        rig.core.offer([command("+15551239999", segments=3), command("+15551238888", wants_report=False)])
+        expected = {
+            "0000": "delivered",
+            "0001": "failed",
+            "0002": "failed",
+            "0003": "failed",
+            "0004": "submitted",
+            "0005": "delivered",
+            "0006": "outcome_unknown",
+            "0007": "delivered",
+            "0008": "failed",
+            "0009": "delivered",
+            "9999": "delivered",
+            "8888": "submitted",
+        }
+        await rig.core.until(lambda: rig.core.states() == expected)
+        await rig.core.until(lambda: len(outcomes(rig, "0009")) == 10)
+
+        assert failure(rig, "0001") == FAILURE_REASON_DESTINATION_INVALID
+        assert failure(rig, "0002") == FAILURE_REASON_DESTINATION_UNREACHABLE
+        assert failure(rig, "0003") == FAILURE_REASON_NETWORK_REJECTED
+        assert outcomes(rig, "0008") == ["submitted", "failed"]
+        assert outcomes(rig, "0009")[:5] == ["delivered"] * 4 + ["submitted"]
+        assert Counter(outcomes(rig, "0009")) == {"delivered": 8, "submitted": 2}
+        assert outcomes(rig, "9999") == ["submitted", "delivered", "delivered", "delivered"]
+        segments = [list(report.delivered.segments) for report in rig.core.commands["9999"].reports[1:]]
+        assert segments == [[1], [2], [3]]
+        # 0007 broke the stream once; what was refused never reached the network; nothing went out twice.
+        assert len(rig.core.hellos) == 2
+        assert Counter(subject.taken()) == {i: 1 for i in expected if i not in {"0001", "0002", "0003"}}
