@@ -345,7 +345,7 @@ class _Application:
 
 
 def device_event_type(before: str, after: str) -> str | None:
-    """The event that a change of a device's state gives, if any; a degraded device works."""
+    """The event that a change of a device's state gives, if any; a degraded device is there, with troubles."""
     if after == before:
         return None
     if after in ("attention", "offline"):

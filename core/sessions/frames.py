@@ -29,6 +29,7 @@ WINDOW_MAX = 1000
 SEGMENTS_MAX = 255
 TEXT_MAX = 20_000
 SOURCE_MAX = 64
+KEY_MAX = 100
 
 SECONDS_END = 253_402_300_800
 """10000-01-01, the first moment that the protocol's times cannot say."""
@@ -56,7 +57,7 @@ def read_hello(hello: session_pb2.Hello, *, tenant_id: str, token_id: str) -> He
     _require(_NAME.fullmatch(hello.driver_name), "hello.driver_name", "1 to 64 characters of a-z 0-9 . _ -")
     _require(_NAME.fullmatch(hello.driver_kind), "hello.driver_kind", "1 to 64 characters of a-z 0-9 . _ -")
     for name in ("driver_version", "instance_id", "journal_id"):
-        _require(len(getattr(hello, name)) <= 64, f"hello.{name}", "at most 64 characters")
+        _require(_is_text(getattr(hello, name), 64), f"hello.{name}", "at most 64 characters without NUL")
     _require(hello.journal_id, "hello.journal_id", "required")
     _require(hello.last_sequence < SEQUENCE_MAX, "hello.last_sequence", f"below {SEQUENCE_MAX}")
     _require(1 <= len(hello.devices) <= DEVICES_MAX, "hello.devices", f"1 to {DEVICES_MAX} devices")
@@ -86,8 +87,9 @@ def read_hello(hello: session_pb2.Hello, *, tenant_id: str, token_id: str) -> He
 
 
 def _read_device(device: session_pb2.DeviceDescription) -> OfferedDevice:
-    _require(1 <= len(device.key) <= 100, "hello.devices.key", "1 to 100 characters")
-    _require(len(device.name) <= 100, "hello.devices.name", "at most 100 characters")
+    rule = f"1 to {KEY_MAX} characters without NUL"
+    _require(device.key and _is_text(device.key, KEY_MAX), "hello.devices.key", rule)
+    _require(_is_text(device.name, 100), "hello.devices.name", "at most 100 characters without NUL")
     _require(0 <= device.window <= WINDOW_MAX, "hello.devices.window", f"0 to {WINDOW_MAX}")
     addresses = []
     for address in device.addresses:
@@ -147,6 +149,8 @@ def _read_report(sequence: int, report: fact_pb2.CommandReport) -> Fact:
 
 
 def _read_inbound(sequence: int, inbound: fact_pb2.InboundMessage) -> Fact:
+    if not _is_text(inbound.device_key, KEY_MAX):
+        return Unreadable(sequence, "an inbound message with a device key that no device can have")
     if inbound.channel not in CHANNELS:
         return Unreadable(sequence, "an inbound message without a channel")
     source = inbound.source.replace("\x00", "")
@@ -170,6 +174,8 @@ def _read_inbound(sequence: int, inbound: fact_pb2.InboundMessage) -> Fact:
 
 
 def _read_change(sequence: int, change: fact_pb2.DeviceChanged) -> Fact:
+    if not _is_text(change.device_key, KEY_MAX):
+        return Unreadable(sequence, "a change with a device key that no device can have")
     if not 0 <= change.window <= WINDOW_MAX:
         return Unreadable(sequence, f"a window outside 0 to {WINDOW_MAX}")
     return DeviceChange(
@@ -183,6 +189,10 @@ def _read_change(sequence: int, change: fact_pb2.DeviceChanged) -> Fact:
         battery_percent=change.battery_percent,
         pairing_payload=_text(change.pairing_payload, 4096),
     )
+
+
+def _is_text(text: str, length_max: int) -> bool:
+    return len(text) <= length_max and "\x00" not in text
 
 
 def _text(text: str, length_max: int) -> str:
