@@ -3,6 +3,7 @@
 Owns the list of commands and that a fault ends in one sentence and a status, not in a traceback.
 """
 
+import gc
 import sys
 from typing import Any
 
@@ -35,6 +36,7 @@ class Application(typer.Typer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command of `args`, or of the process; ends with SystemExit."""
+        gc.freeze()  # modules live as long as the process; nobody need wait at its end until they are taken apart
         try:
             return super().__call__(*args, **kwargs)
         except (CommandFailed, InfiniReachError) as failed:

@@ -5,6 +5,7 @@ is in core.app. Packages of ours that the core must not import are named, never 
 """
 
 import asyncio
+import gc
 import importlib.util
 import os
 import sys
@@ -59,6 +60,7 @@ async def _run(role: Role, settings: Settings) -> int:
     """Serve; the exit status. What an operator can mend is told in a sentence, all else with its traceback."""
     from core import app  # noqa: PLC0415 - brings gRPC and all adapters, which no other command needs
 
+    gc.freeze()  # modules live as long as the process: no collection walks them, nor does the one at its end
     log = structlog.get_logger()
     try:
         await {"core": app.serve_core, "relay": app.serve_relay, "deliver": app.serve_deliver}[role](settings)
