@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from core import events
-from core.dispatch import settled_elsewhere
+from core.dispatch import lose_journal, settled_elsewhere
 from core.errors import ProtocolViolation
 from core.facts import device_event, device_event_type
 from core.ids import new_uuid
@@ -123,11 +123,14 @@ def open_session(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> 
     driver.connected, driver.seen_ms, driver.lease_until_ms = True, now_ms, now_ms + lease_ms
     session.add(driver)
     session.flush()
+    journal_lost = known_journal is not None and known_journal != hello.journal_id
+    if journal_lost:
+        lose_journal(session, driver.id, now_ms)
     opened = OpenedSession(
         driver_id=driver.id,
         epoch=driver.epoch,
         resume_after=driver.applied_sequence,
-        journal_lost=known_journal is not None and known_journal != hello.journal_id,
+        journal_lost=journal_lost,
         facts_missing=facts_missing,
         keys={},
         windows={},

@@ -125,23 +125,20 @@ class Holdings:
     epoch: int
     open_commands: Collection[str]
     device_ids: Collection[str]
-    journal_lost: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """`offer`: commands to send again, same ids. `held`: commands the driver has, by device. `lost`: now unknown."""
+    """`offer`: commands to send again, same ids. `held`: commands the driver has, by device."""
 
     offer: list[Command]
     held: dict[str, list[str]]
-    lost: int
 
 
 def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
     """Compare what is open here with what the driver holds, after its facts were applied.
 
     Open here and not held there never reached the network: offered again, or queued again if its device is gone.
-    A lost journal takes that proof away: every open command becomes unknown and none is offered.
     Raises SessionSuperseded: what a newer session was given is none of an older one's business.
     """
     driver_id = holdings.driver_id
@@ -150,16 +147,10 @@ def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
     where = (_message.c.driver_id == driver_id, queries.SENDING)
     rows = session.execute(select(_message).where(*where).order_by(_message.c.id).with_for_update())
     changes = MessageChanges(now_ms)
-    result = Reconciled([], {}, 0)
-    lost = 0
+    result = Reconciled([], {})
     for message in map(queries.as_record, rows.mappings()):
         command = _command(message, driver_id)
-        if holdings.journal_lost:
-            detail = "The driver's journal was lost; nobody can tell whether the message went out."
-            changes.move(message, Evidence.UNKNOWN, reason=REASON_UNKNOWN, detail=detail)
-            changes.note(message, "unknown", attempt=message.attempt, cause="journal lost")
-            lost += 1
-        elif command.command_id in holdings.open_commands:
+        if command.command_id in holdings.open_commands:
             result.held.setdefault(message.device_id, []).append(command.command_id)
         elif message.device_id in holdings.device_ids:
             result.offer.append(command)
@@ -170,7 +161,25 @@ def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
         else:
             hold(changes, message, "device_away")
     changes.save(session)
-    return Reconciled(result.offer, result.held, lost)
+    return result
+
+
+def lose_journal(session: Session, driver_id: str, now_ms: int) -> int:
+    """Settle every open command of a driver as unknown: its journal was the proof of what never reached the network.
+
+    In the transaction that opens the session, so that no later one can take these for commands that the driver never
+    had, and offer them again. Answers how many.
+    """
+    where = (_message.c.driver_id == driver_id, queries.SENDING)
+    rows = session.execute(select(_message).where(*where).order_by(_message.c.id).with_for_update())
+    changes = MessageChanges(now_ms)
+    messages = [queries.as_record(row) for row in rows.mappings()]
+    for message in messages:
+        detail = "The driver's journal was lost; nobody can tell whether the message went out."
+        changes.move(message, Evidence.UNKNOWN, reason=REASON_UNKNOWN, detail=detail)
+        changes.note(message, "unknown", attempt=message.attempt, cause="journal lost")
+    changes.save(session)
+    return len(messages)
 
 
 def settled_elsewhere(session: Session, driver_id: str, open_commands: Iterable[str]) -> list[str]:

@@ -81,7 +81,6 @@ class SessionProtocol:
         self.driver_id = ""
         self.epoch = 0
         self.acknowledged = 0
-        self.journal_lost = False
         self.open_commands: tuple[str, ...] = ()
         self.unknown_frames = 0
         self._capabilities: list[session_pb2.Capability] = []
@@ -140,7 +139,6 @@ class SessionProtocol:
         self.driver_id, self.epoch = opened.driver_id, opened.epoch
         self.acknowledged = opened.resume_after
         self._next_sequence = opened.resume_after + 1
-        self.journal_lost = opened.journal_lost
         self._keys = dict(opened.keys)
         self._device_ids = {key: device_id for device_id, key in opened.keys.items()}
         self._windows = dict(opened.windows)

@@ -226,7 +226,6 @@ class DriverSession:
             epoch=protocol.epoch,
             open_commands=set(protocol.open_commands),
             device_ids=set(protocol.device_ids),
-            journal_lost=protocol.journal_lost,
         )
         result = await shared.store.run(reconcile, holdings, shared.clock.now_ms())
         if protocol.phase is Phase.RECONCILING:

@@ -51,15 +51,12 @@ def change_device(session: Session, opened: OpenedSession, **changes: object) ->
     session.flush()
 
 
-def reconciled(
-    session: Session, opened: OpenedSession, *open_commands: str, journal_lost: bool = False
-) -> Reconciled:
+def reconciled(session: Session, opened: OpenedSession, *open_commands: str) -> Reconciled:
     holdings = Holdings(
         driver_id=opened.driver_id,
         epoch=opened.epoch,
         open_commands=set(open_commands),
         device_ids=set(opened.keys),
-        journal_lost=journal_lost,
     )
     return reconcile(session, holdings, NOW_MS)
 
@@ -246,9 +243,7 @@ def test_a_lost_journal_makes_every_open_command_unknown(session: Session, opene
     ids = [accept_one(session) for _ in range(3)]
     waiting = [accept_one(session) for _ in range(2)]
     claim_for(session, opened, free=3)
-    again = connect(session, journal_id="journal-2")
-    assert again.journal_lost
-    assert reconciled(session, again, f"{ids[0]}-1", journal_lost=True) == Reconciled([], {}, 3)
+    assert connect(session, journal_id="journal-2").journal_lost
     for message_id in ids:
         message = message_of(session, message_id)
         assert (message.state, message.failure_reason) == ("unknown", "outcome_unknown")
@@ -256,12 +251,23 @@ def test_a_lost_journal_makes_every_open_command_unknown(session: Session, opene
     assert [state_of(session, message_id) for message_id in waiting] == ["queued", "queued"]
 
 
+def test_what_a_lost_journal_took_is_not_offered_by_the_session_after_the_next_either(
+    session: Session, opened: OpenedSession
+) -> None:
+    command = claimed_command(session, opened)
+    connect(session, journal_id="journal-2")  # and its stream breaks before it comes to reconcile
+    again = connect(session, journal_id="journal-2")
+    assert not again.journal_lost
+    assert reconciled(session, again) == Reconciled([], {})
+    assert state_of(session, command.message_id) == "unknown"
+
+
 def test_what_a_device_that_left_never_got_waits_for_it(session: Session) -> None:
     opened = connect(session, offered_device(), offered_device("modem-2", OTHER_NUMBER))
     message_id = accept_one(session)
     claim_for(session, opened)
     again = connect(session, offered_device("modem-2", OTHER_NUMBER))
-    assert reconciled(session, again) == Reconciled([], {}, 0)
+    assert reconciled(session, again) == Reconciled([], {})
     message = message_of(session, message_id)
     until_ms = NOW_MS + retry_delay_s(1) * 1000
     assert (message.state, message.hold_reason, message.hold_until_ms) == (
@@ -291,19 +297,24 @@ def test_what_a_driver_holds_for_a_device_that_left_stays_with_it(session: Sessi
 def test_another_drivers_commands_are_left_alone(session: Session, opened: OpenedSession) -> None:
     command = claimed_command(session, opened)
     other = connect(session, offered_device("modem-2", OTHER_NUMBER), driver_name="driver-2")
-    assert reconciled(session, other, journal_lost=True) == Reconciled([], {}, 0)
+    assert reconciled(session, other) == Reconciled([], {})
     assert state_of(session, command.message_id) == "sending"
 
 
-@pytest.mark.parametrize("journal_lost", [False, True])
-def test_a_session_that_was_superseded_reconciles_nothing(
-    session: Session, opened: OpenedSession, *, journal_lost: bool
-) -> None:
+def test_a_lost_journal_leaves_another_drivers_commands_alone(session: Session, opened: OpenedSession) -> None:
+    command = claimed_command(session, opened)
+    other = offered_device("modem-2", OTHER_NUMBER)
+    connect(session, other, driver_name="driver-2")
+    assert connect(session, other, driver_name="driver-2", journal_id="journal-2").journal_lost
+    assert state_of(session, command.message_id) == "sending"
+
+
+def test_a_session_that_was_superseded_reconciles_nothing(session: Session, opened: OpenedSession) -> None:
     newer = connect(session)
     accept_one(session)
     (command,) = claim_for(session, newer).commands
     steps = steps_of(session, command.message_id)
     with pytest.raises(SessionSuperseded):
-        reconciled(session, opened, journal_lost=journal_lost)
+        reconciled(session, opened)
     assert state_of(session, command.message_id) == "sending"
     assert steps_of(session, command.message_id) == steps

@@ -103,9 +103,10 @@ USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
         session, without_numbers(offered_device()), offered_device("modem-2"), last_sequence=5
     ),
     "open again": lambda session, opened: settled_elsewhere(session, opened.driver_id, [f"{'0' * 24}-1"]),
+    "open with a new journal": lambda session, _: connect(session, journal_id="journal-2"),
     "reconcile": lambda session, opened: reconcile(
         session,
-        Holdings(opened.driver_id, opened.epoch, set(), set(opened.keys), journal_lost=False),
+        Holdings(opened.driver_id, opened.epoch, set(), set(opened.keys)),
         NOW_MS,
     ),
     "release": lambda session, _: release_held(session, NOW_MS + 10**9),

@@ -169,7 +169,7 @@ def test_a_session_is_reconciled_once() -> None:
     opened(protocol, last_sequence=1)
     assert apply(protocol, inbound_fact(1)).reconcile
     assert apply(protocol, inbound_fact(2)).reconcile is False
-    protocol.reconciled(Reconciled([], {}, 0))
+    protocol.reconciled(Reconciled([], {}))
     assert apply(protocol, inbound_fact(3)).reconcile is False
 
 
@@ -190,7 +190,7 @@ def test_reconciled_offers_again_in_order_and_opens_the_windows() -> None:
     assert protocol.ready("device-1") is None
     offer = [command(1), command(2)]
     held = {"device-1": [command_id(1), command_id(2)], "device-2": [command_id(3)]}
-    effects = protocol.reconciled(Reconciled(offer, held, 0))
+    effects = protocol.reconciled(Reconciled(offer, held))
     assert command_ids(effects.frames) == [command_id(1), command_id(2)]
     assert protocol.phase is Phase.LIVE
     assert (protocol.free("device-1"), protocol.free("device-2")) == (1, 0)
