@@ -78,7 +78,7 @@ def live_protocol(**held: list[str]) -> SessionProtocol:
     """A session in which commands flow; `held`: what the driver has, by device."""
     protocol = new_protocol()
     assert opened(protocol).reconcile
-    protocol.reconciled(Reconciled([], {key.replace("_", "-"): ids for key, ids in held.items()}, 0))
+    protocol.reconciled(Reconciled([], {key.replace("_", "-"): ids for key, ids in held.items()}))
     return protocol
 
 

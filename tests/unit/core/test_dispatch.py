@@ -191,7 +191,7 @@ def test_what_the_driver_does_not_hold_is_offered_again_under_the_same_id(
     command = claimed_command(session, opened)
     again = connect(session)
     result = reconciled(session, again)
-    assert result == Reconciled([command], {command.device_id: [command.command_id]}, 0)
+    assert result == Reconciled([command], {command.device_id: [command.command_id]})
     assert state_of(session, command.message_id) == "sending"
     assert steps_of(session, command.message_id)[-1][1]["offered"] == "again"
 
@@ -207,7 +207,7 @@ def test_what_the_driver_holds_is_left_with_it(session: Session, opened: OpenedS
     again = connect(session, open_commands=[command.command_id])
     assert again.drop_commands == []
     result = reconciled(session, again, command.command_id)
-    assert result == Reconciled([], {command.device_id: [command.command_id]}, 0)
+    assert result == Reconciled([], {command.device_id: [command.command_id]})
     assert state_of(session, command.message_id) == "sending"
 
 
@@ -216,7 +216,7 @@ def test_what_is_settled_here_is_dropped_there(session: Session, opened: OpenedS
     settle(session, opened, command, Evidence.SUBMITTED)
     again = connect(session, open_commands=[command.command_id], last_sequence=1)
     assert again.drop_commands == [command.command_id]
-    assert reconciled(session, again, command.command_id) == Reconciled([], {}, 0)
+    assert reconciled(session, again, command.command_id) == Reconciled([], {})
 
 
 def test_only_what_is_open_here_may_stay_there(session: Session, opened: OpenedSession) -> None:
