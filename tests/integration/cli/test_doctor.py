@@ -88,81 +88,97 @@ def test_a_damaged_database_is_a_fault(var: Path) -> None:
     assert states("database") == ["fault"]
 
 
-def rows(session: Session) -> None:
+NOW_MS = SystemClock().now_ms()
+
+
+def a_device(tenant: str, driver: str) -> DeviceRow:
+    """A device in trouble."""
+    return DeviceRow(
+        id=new_uuid(),
+        tenant_id=tenant,
+        driver_id=driver,
+        key="k",
+        name="Office modem",
+        state="attention",
+        state_reason="PIN needed",
+        remedy="Enter the PIN.",
+        window=1,
+        seen_ms=NOW_MS,
+        created_ms=NOW_MS,
+    )
+
+
+def a_driver(tenant: str, driver: str) -> DriverRow:
+    """Its driver."""
+    return DriverRow(
+        id=driver,
+        tenant_id=tenant,
+        name="d",
+        kind="modem",
+        version="1",
+        token_id="t",
+        instance_id="i",
+        journal_id="j",
+        epoch=1,
+        applied_sequence=0,
+        connected=True,
+        lease_until_ms=NOW_MS,
+        seen_ms=NOW_MS,
+        created_ms=NOW_MS,
+    )
+
+
+def a_webhook(tenant: str) -> WebhookRow:
+    """An endpoint that fails."""
+    return WebhookRow(
+        id=new_id(NOW_MS),
+        tenant_id=tenant,
+        url="http://h/",
+        events="message.failed",
+        secret=b"s",
+        timeout_s=10,
+        ordered=False,
+        created_ms=NOW_MS,
+        updated_ms=NOW_MS,
+        failures=3,
+    )
+
+
+def a_message(tenant: str, created_ms: int) -> MessageRow:
+    """A message that was accepted at some time."""
+    return MessageRow(
+        id=new_id(NOW_MS),
+        tenant_id=tenant,
+        direction="outbound",
+        channel="sms",
+        device_id="d",
+        source="+1",
+        destination="+2",
+        body="b",
+        state="queued",
+        encoding="gsm7",
+        segments=1,
+        not_after_ms=NOW_MS,
+        created_ms=created_ms,
+    )
+
+
+def troubles(session: Session) -> None:
     """A tenant with a device in trouble, a failing webhook and a message from the future."""
-    now = SystemClock().now_ms()
-    tenant, driver = new_id(now), new_uuid()
-    session.add(TenantRow(id=tenant, name="acme", per_minute=1, created_ms=now))
-    session.flush()
-    session.add(
-        DriverRow(
-            id=driver,
-            tenant_id=tenant,
-            name="d",
-            kind="modem",
-            version="1",
-            token_id="t",
-            instance_id="i",
-            journal_id="j",
-            epoch=1,
-            applied_sequence=0,
-            connected=True,
-            lease_until_ms=now,
-            seen_ms=now,
-            created_ms=now,
-        )
-    )
-    session.flush()
-    session.add(
-        DeviceRow(
-            id=new_uuid(),
-            tenant_id=tenant,
-            driver_id=driver,
-            key="k",
-            name="Office modem",
-            state="attention",
-            state_reason="PIN needed",
-            remedy="Enter the PIN.",
-            window=1,
-            seen_ms=now,
-            created_ms=now,
-        )
-    )
-    session.add(
-        WebhookRow(
-            id=new_id(now),
-            tenant_id=tenant,
-            url="http://h/",
-            events="message.failed",
-            secret=b"s",
-            timeout_s=10,
-            ordered=False,
-            created_ms=now,
-            updated_ms=now,
-            failures=3,
-        )
-    )
-    session.add(
-        MessageRow(
-            id=new_id(now),
-            tenant_id=tenant,
-            direction="outbound",
-            channel="sms",
-            device_id="d",
-            source="+1",
-            destination="+2",
-            body="b",
-            state="queued",
-            encoding="gsm7",
-            segments=1,
-            not_after_ms=now,
-            created_ms=now + 3_600_000,
-        )
-    )
+    tenant, driver = new_id(NOW_MS), new_uuid()
+    for row in (
+        TenantRow(id=tenant, name="acme", per_minute=1, created_ms=NOW_MS),
+        a_driver(tenant, driver),
+        a_device(tenant, driver),
+        a_webhook(tenant),
+        a_message(tenant, NOW_MS + 3_600_000),
+    ):
+        session.add(row)
+        session.flush()
 
 
 def test_devices_webhooks_and_the_clock_are_looked_at() -> None:
-    transact(load(), rows)
+    transact(load(), troubles)
     found = findings()
     assert found["device"][0]["detail"] == "Office modem is attention PIN needed"
     assert found["device"][0]["remedy"] == "Enter the PIN."
