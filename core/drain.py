@@ -16,16 +16,23 @@ Result = TypeVar("Result")
 
 
 class Drain(Generic[Item, Result]):
-    """Runs `work(items) -> results` over all that waits, up to `batch_max` items at a time, in the order given.
+    """Runs `work(items) -> results` over all that waits, in the order given. A batch weighs at most `batch_max`, or is
+    a single item; an item weighs 1 if nothing else is said.
 
     If a batch fails, its items are tried one by one, so that one bad item harms nobody else. If its error is
     retriable no item is at fault: all of them get it, at once.
     """
 
     def __init__(
-        self, work: Callable[[list[Item]], Awaitable[Sequence[Result]]], *, batch_max: int, waiting_max: int
+        self,
+        work: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        *,
+        batch_max: int,
+        waiting_max: int,
+        weight: Callable[[Item], int] = lambda _: 1,
     ) -> None:
         self._work = work
+        self._weight = weight
         self._batch_max = batch_max
         self._waiting_max = waiting_max
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
@@ -46,8 +53,15 @@ class Drain(Generic[Item, Result]):
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                count = min(len(self._waiting), self._batch_max)
-                await self._drain([self._waiting.popleft() for _ in range(count)])
+                await self._drain(self._take())
+
+    def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
+        batch = [self._waiting.popleft()]
+        room = self._batch_max - self._weight(batch[0][0])
+        while self._waiting and (weight := self._weight(self._waiting[0][0])) <= room:
+            room -= weight
+            batch.append(self._waiting.popleft())
+        return batch
 
     async def _drain(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:

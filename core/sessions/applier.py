@@ -11,8 +11,8 @@ from core.drain import Drain
 from core.facts import Applied, DriverFacts, apply_facts
 from core.store.engine import Store
 
-FRAMES_PER_TRANSACTION_MAX = 200
-"""Frames of facts in one transaction; keeps it short for the accepts that wait behind it."""
+FACTS_PER_TRANSACTION_MAX = 2000
+"""Facts in one transaction; keeps it short for the accepts that wait behind it."""
 
 FRAMES_WAITING_MAX = 20_000
 """Frames waiting over all sessions; each session waits for its own before that."""
@@ -26,7 +26,10 @@ class FactApplier:
         self._clock = clock
         self._on_applied = on_applied
         self._drain: Drain[DriverFacts, Applied] = Drain(
-            self._apply, batch_max=FRAMES_PER_TRANSACTION_MAX, waiting_max=FRAMES_WAITING_MAX
+            self._apply,
+            batch_max=FACTS_PER_TRANSACTION_MAX,
+            waiting_max=FRAMES_WAITING_MAX,
+            weight=lambda frame: len(frame.facts),
         )
 
     def submit(self, facts: DriverFacts) -> asyncio.Future[Applied]:

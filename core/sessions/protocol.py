@@ -37,6 +37,10 @@ OWN_CAPABILITIES = (
 """What the core can do; agreed are those of them that the driver has too."""
 
 
+HELLO_BYTES_MAX = 4 * 1024 * 1024
+"""Largest hello: it comes before Welcome says a limit, and lists every device and every open command."""
+
+
 class Phase(StrEnum):
     """How far a session is."""
 
@@ -102,10 +106,9 @@ class SessionProtocol:
         """A frame came in."""
         self._heard_s = now_s
         size = frame.ByteSize()
-        if size > self._limits.frame_bytes_max:
-            raise ProtocolViolation(
-                f"A frame of {size} bytes; at most {self._limits.frame_bytes_max} are allowed."
-            )
+        size_max = HELLO_BYTES_MAX if self.phase is Phase.EXPECTING_HELLO else self._limits.frame_bytes_max
+        if size > size_max:
+            raise ProtocolViolation(f"A frame of {size} bytes; at most {size_max} are allowed.")
         kind = frame.WhichOneof("frame")
         if self.phase is Phase.EXPECTING_HELLO:
             return self._receive_hello(frame, kind)

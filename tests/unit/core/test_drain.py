@@ -40,9 +40,9 @@ class Work:
 
 @contextlib.asynccontextmanager
 async def draining(
-    work: Work, *, batch_max: int = 100, waiting_max: int = 1000
+    work: Work, *, batch_max: int = 100, waiting_max: int = 1000, weight: Callable[[int], int] = lambda _: 1
 ) -> AsyncGenerator[Drain[int, str]]:
-    drain: Drain[int, str] = Drain(work, batch_max=batch_max, waiting_max=waiting_max)
+    drain: Drain[int, str] = Drain(work, batch_max=batch_max, waiting_max=waiting_max, weight=weight)
     task = asyncio.create_task(drain.run())
     try:
         yield drain
@@ -87,6 +87,16 @@ async def test_a_batch_is_bounded_and_the_rest_follows() -> None:
         await asyncio.gather(first, *futures)
     assert [len(batch) for batch in work.batches] == [1, 20, 20, 10]
     assert work.items == list(range(51))
+
+
+async def test_a_batch_is_bounded_by_the_weight_of_its_items() -> None:
+    work = Work()
+    async with draining(work, batch_max=10, weight=lambda item: item) as drain:
+        first = await busy(drain, work)
+        futures = [drain.submit(n) for n in (4, 6, 1, 100, 5, 5, 1)]
+        work.may_run.set()
+        await asyncio.gather(first, *futures)
+    assert work.batches == [[0], [4, 6], [1], [100], [5, 5], [1]]
 
 
 async def test_an_item_that_comes_while_the_last_batch_ends_is_not_forgotten() -> None:
