@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
 
+import structlog
+
 from rest_facade.errors import ApiError
+
+log = structlog.get_logger("rest_facade")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,7 +62,8 @@ class Batcher(Generic[Item, Result]):
         self._limits = limits
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self._drains: set[asyncio.Task[None]] = set()
-        self._starting = False
+        self._starting = False  # a drain was begun and has not taken anything yet
+        self._draining = 0  # drains that will look at the queue again
 
     @property
     def waiting(self) -> int:
@@ -83,15 +88,16 @@ class Batcher(Generic[Item, Result]):
         self._queue.append(_Waiting(item, future, idempotent, loop.time()))
         if not self._starting and self._may_begin():
             self._starting = True
+            self._draining += 1
             drain = loop.create_task(self._drain(), name="batch drain")
             self._drains.add(drain)
             drain.add_done_callback(self._drains.discard)
         return future
 
     def _may_begin(self) -> bool:
-        running = len(self._drains)
-        return not running or (
-            running < self._limits.in_flight_max and len(self._queue) >= self._limits.parallel_items_min
+        return not self._draining or (
+            self._draining < self._limits.in_flight_max
+            and len(self._queue) >= self._limits.parallel_items_min
         )
 
     async def finish(self) -> None:
@@ -103,6 +109,7 @@ class Batcher(Generic[Item, Result]):
         self._starting = False
         while batch := self._take():
             await self._deliver(batch)
+        self._draining -= 1  # in one step with the last look: nothing can be queued in between
 
     def _take(self) -> list[_Waiting[Item, Result]]:
         queue = self._queue
@@ -124,24 +131,39 @@ class Batcher(Generic[Item, Result]):
             elif not waiting.future.done():
                 live.append(waiting)
         unknown = await self._send_all(live)
-        retried = await self._send_all([waiting for waiting in unknown if waiting.idempotent])
-        for waiting in (*retried, *(waiting for waiting in unknown if not waiting.idempotent)):
-            _fail(waiting, ApiError("outcome_unknown"))
+        if unknown:
+            await self._settle_unknown(unknown)
 
-    async def _send_all(self, batch: list[_Waiting[Item, Result]]) -> list[_Waiting[Item, Result]]:
-        """Send and settle a batch; answers those whose outcome is unknown."""
+    async def _settle_unknown(self, unknown: list[_Waiting[Item, Result]]) -> None:
+        """Send what is idempotent once more; whatever comes of that, the first time may have been applied."""
+        again = [waiting for waiting in unknown if waiting.idempotent]
+        for waiting in unknown:
+            if not waiting.idempotent:
+                _fail(waiting, ApiError("outcome_unknown"))
+        await self._send_all(again, is_retry=True)
+
+    async def _send_all(
+        self, batch: list[_Waiting[Item, Result]], *, is_retry: bool = False
+    ) -> list[_Waiting[Item, Result]]:
+        """Send and settle a batch; answers those whose outcome is unknown, after a retry none."""
         if not batch:
             return []
         try:
             results = await self._send([waiting.item for waiting in batch])
+            if len(results) != len(batch):
+                raise ApiError("outcome_unknown")
         except ApiError as failure:
-            if failure.code.name == "outcome_unknown":
+            if not is_retry and failure.code.name == "outcome_unknown":
                 return batch
+            reason = ApiError("outcome_unknown") if is_retry else failure
             for waiting in batch:
-                _fail(waiting, failure)
+                _fail(waiting, reason)
             return []
-        if len(results) != len(batch):
-            return batch
+        except Exception as error:  # noqa: BLE001 - whatever it was, the items must not wait for ever
+            log.error("batch_failed", error=type(error).__qualname__, items=len(batch))
+            for waiting in batch:
+                _fail(waiting, ApiError("outcome_unknown"))
+            return []
         for waiting, result in zip(batch, results, strict=True):
             if not waiting.future.done():
                 waiting.future.set_result(result)

@@ -58,6 +58,11 @@ class Windows:
             window[0] += cost
         return _verdict(allowed, limit, count=window[0], left_s=window[1] - now, now=now)
 
+    @property
+    def size(self) -> int:
+        """How many windows are kept."""
+        return len(self._windows)
+
     def count(self, name: str) -> int:
         """What was counted in the window that runs."""
         window = self._windows.get(name)
