@@ -16,7 +16,7 @@ PAGE_SIZE_DEFAULT = 50
 PAGE_SIZE_MAX = 200
 TOKEN_CHARACTERS_MAX = 128
 
-_VERSION = b"1:"
+_VERSION = "1:"
 _TOKEN = re.compile(rf"[0-9A-Za-z_-]{{1,{TOKEN_CHARACTERS_MAX}}}")
 _POSITION = re.compile("0|[1-9][0-9]{0,17}")
 
@@ -32,7 +32,7 @@ def page_size(requested: int) -> int:
 
 def encode(position: str) -> str:
     """The token for the page after `position`."""
-    return base64.urlsafe_b64encode(_VERSION + position.encode()).decode("ascii").rstrip("=")
+    return base64.urlsafe_b64encode((_VERSION + position).encode()).decode("ascii").rstrip("=")
 
 
 def decode(token: str, *, field: str = "page_token", is_valid: Callable[[str], bool] = is_id) -> str:
@@ -66,8 +66,6 @@ def _position(token: str) -> str | None:
         plain = base64.urlsafe_b64decode(padded).decode("ascii")
     except (binascii.Error, UnicodeDecodeError):
         return None
-    version = _VERSION.decode("ascii")
-    # Only the one spelling that encode gives: base64 has several for the same bytes.
-    if not plain.startswith(version) or encode(plain.removeprefix(version)) != token:
-        return None
-    return plain.removeprefix(version)
+    position = plain.removeprefix(_VERSION)
+    # Only what encode gives: of the spellings that base64 has for the same bytes, that is one.
+    return position if encode(position) == token else None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy.orm import Session
+from structlog.testing import capture_logs
 
 from core import events
 from core.accounts import NewApiKey, create_api_key, create_driver_token
@@ -239,3 +240,14 @@ async def test_every_method_needs_its_scope(apis: CoreApis) -> None:
         caller = await apis.key(TENANT_A, *others)
         refused = await refusal(apis.call(method, request(method, **fields), caller))
         assert (refused.code, refused.metadata) == ("PERMISSION_DENIED", {"scope": scope}), method
+
+
+async def test_what_is_logged_of_a_call_holds_no_number_name_or_address(apis: CoreApis) -> None:
+    a = await apis.store.run(fill, TENANT_A)
+    with capture_logs() as logged:
+        await shown_to_a(apis, a)
+        for method in sorted(BY_ID, key=lambda method: ".Delete" in method):
+            await apis.call(method, request(method, **BY_ID[method](a)), apis.service(TENANT_A))
+    assert len(logged) == len(LISTS) + 4 + len(BY_ID)
+    assert {event["status"] for event in logged} == {"OK"}
+    assert not any(text in str(logged) for text in (CANARY, "5559876543", "stolen"))

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from core import events
+from core.store.rows import DeliveryRow
 from infinireach.v1 import webhook_pb2
 from infinireach.v1 import webhooks_service_pb2 as pb
 from tests.fakes.core_apis import CoreApis, core_apis
@@ -80,6 +81,22 @@ async def test_a_delivery_is_shown_with_its_attempts(apis: CoreApis) -> None:
             number=1, time={"seconds": START_MS // 1000}, status=500, duration_ms=3, response="Oops"
         )
     ]
+
+
+def wait_for_retry(session: Session, delivery_id: str) -> None:
+    """As an ordered endpoint waits: behind a lease that nobody has."""
+    row = session.get_one(DeliveryRow, delivery_id)
+    row.due_ms, row.lease_until_ms = START_MS, START_MS + 30_000
+    session.add(row)
+
+
+async def test_the_next_attempt_is_shown_where_there_is_one(apis: CoreApis) -> None:
+    webhook_id = (await create(apis)).webhook.id
+    ids = await apis.store.run(add_deliveries, webhook_id, ["pending", "dead"])
+    await apis.store.run(wait_for_retry, ids[0])
+    dead, pending = (await deliveries(apis, webhook_id)).deliveries
+    assert pending.next_attempt_time.ToMilliseconds() == START_MS + 30_000
+    assert not dead.HasField("next_attempt_time")
 
 
 async def test_a_delivery_can_be_made_again(apis: CoreApis) -> None:

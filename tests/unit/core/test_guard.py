@@ -174,6 +174,7 @@ async def test_an_api_key_acts_for_its_own_tenant_whatever_tenant_it_names(
         [NAMES_A],
         [("authorization", "Bearer wrong"), NAMES_A],
         [("authorization", f"Basic {SERVICE_CREDENTIAL}"), NAMES_A],
+        [("authorization", f"Custom {SERVICE_CREDENTIAL}"), NAMES_A],
         [("authorization", SERVICE_CREDENTIAL), NAMES_A],
         [("authorization", "Bearer "), NAMES_A],
         [("authorization", ""), NAMES_A],
@@ -199,9 +200,22 @@ async def test_a_service_that_names_no_tenant_is_told_so(
     assert (refused.code, refused.fields) == ("INVALID_ARGUMENT", ["x-tenant-id"])
 
 
-async def test_a_tenantless_call_needs_no_tenant(client: Client, service: Guarded) -> None:
+async def test_a_tenantless_call_needs_no_tenant_but_takes_one(client: Client, service: Guarded) -> None:
     await client.call("Resolve", BEARER)
-    assert service.callers[0].tenant_id == ""
+    await client.call("Resolve", BEARER, NAMES_A)
+    assert [caller.tenant_id for caller in service.callers] == ["", TENANT_A]
+    refused = await refusal(client.call("Resolve", BEARER, ("x-tenant-id", "' OR 1=1")))
+    assert refused.fields == ["x-tenant-id"]
+
+
+async def test_a_key_id_of_another_form_is_as_good_as_none(client: Client, service: Guarded) -> None:
+    await client.call("Send", BEARER, NAMES_A, ("x-api-key-id", "+4915112345678 canary"))
+    assert service.callers[0].key_id == ""
+
+
+def test_an_empty_service_credential_is_refused_at_the_start() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        Identity([SERVICE_CREDENTIAL, ""], KnownKeys())
 
 
 async def test_an_api_key_is_refused_where_only_services_may_call(client: Client) -> None:

@@ -196,6 +196,7 @@ def test_switching_an_endpoint_on_gives_it_a_clean_record(session: Session) -> N
     webhook = make(session)
     webhook.enabled, webhook.disabled_reason = False, "failing"
     webhook.failures, webhook.failing_since_ms, webhook.warned_ms = 50, NOW_MS, NOW_MS
+    session.flush()
     row = webhooks.enable_webhook(session, TENANT_A, webhook.id, LATER_MS)
     assert (row.enabled, row.disabled_reason, row.failures) == (True, "", 0)
     assert (row.failing_since_ms, row.warned_ms) == (None, None)
