@@ -119,12 +119,14 @@ class Rejection:
 @dataclass(slots=True)
 class Applied:
     """`acknowledged`: every fact up to it is committed. `superseded`: nothing of this session counts any more.
-    `gap`: facts are missing before the next one, which was left alone with all that follow it."""
+    `gap`: facts are missing before the next one, which was left alone with all that follow it.
+    `unsettled`: commands that were reported on and have no result yet, since a part was delivered first."""
 
     acknowledged: int = 0
     superseded: bool = False
     gap: bool = False
     rejected: list[Rejection] = field(default_factory=list)
+    unsettled: set[str] = field(default_factory=set)
 
 
 class _Rejected(Exception):
@@ -175,7 +177,14 @@ class _Application:
                 self._keep_aside(driver, fact, rejected.reason)
             result.acknowledged = fact.sequence
         driver.applied_sequence = result.acknowledged
+        reported = (fact.command_id for fact in facts if isinstance(fact, Report))
+        result.unsettled = {command_id for command_id in reported if self._is_unsettled(command_id)}
         return result
+
+    def _is_unsettled(self, command_id: str) -> bool:
+        message_id, attempt = parse_command_id(command_id) or ("", 0)
+        message = self.messages.get(message_id)
+        return message is not None and message.state == State.SENDING and message.attempt == attempt
 
     def save(self, drivers: Collection[DriverRow]) -> None:
         queries.insert_all(self.session, self.inbound)

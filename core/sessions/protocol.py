@@ -184,7 +184,7 @@ class SessionProtocol:
     def applied(self, facts: Sequence[Fact], applied: Applied) -> Effects:
         """Facts are committed. Raises FactNotApplicable after one was kept aside; its frames come first."""
         for fact in facts:
-            if isinstance(fact, Report):
+            if isinstance(fact, Report) and fact.command_id not in applied.unsettled:
                 self._close_command(fact.command_id)
             elif isinstance(fact, DeviceChange) and fact.device_key in self._device_ids:
                 self._windows[self._device_ids[fact.device_key]] = fact.window

@@ -313,6 +313,15 @@ def test_segments_that_the_message_does_not_have_are_nothing(
     assert (message.state, message.segments_delivered) == ("sending", 1)
 
 
+def test_a_command_is_unsettled_until_it_has_a_result_though_a_part_was_delivered(
+    session: Session, opened: OpenedSession, long_command: Command
+) -> None:
+    command_id = long_command.command_id
+    assert apply(session, opened, delivered(1, long_command, 2)).unsettled == {command_id}
+    assert apply(session, opened, report(2, command_id, Evidence.SUBMITTED)).unsettled == set()
+    assert apply(session, opened, delivered(3, long_command, 1)).unsettled == set()
+
+
 def test_a_delivered_segment_does_not_save_a_message_that_failed(
     session: Session, opened: OpenedSession, long_command: Command
 ) -> None:

@@ -68,6 +68,16 @@ def test_every_outcome_gives_its_place_back_once(outcome: str) -> None:
     assert protocol.free("device-1") == 2
 
 
+def test_a_report_without_a_result_gives_no_place_back() -> None:
+    protocol = live_protocol()
+    protocol.offer([command(1)])
+    first = report_fact(1, command_id(1), delivered=fact_pb2.Delivered(segments=[2]))
+    apply(protocol, first, unsettled={command_id(1)})
+    assert protocol.free("device-1") == 2
+    apply(protocol, report_fact(2, command_id(1)))
+    assert protocol.free("device-1") == 3
+
+
 def test_a_report_gives_its_place_back_also_if_it_was_kept_aside() -> None:
     protocol = live_protocol()
     protocol.offer([command(1)])
