@@ -110,10 +110,10 @@ class DriverSession:
     async def run(self) -> None:
         """Serve the stream. Raises the error that it ends with, or returns if the driver left."""
         tasks = [
-            asyncio.create_task(self._guarded(self._read_loop()), name="session-read"),
-            asyncio.create_task(self._guarded(self._tick_loop()), name="session-tick"),
+            asyncio.create_task(self._guarded(self._read_loop), name="session-read"),
+            asyncio.create_task(self._guarded(self._tick_loop), name="session-tick"),
         ]
-        writer = asyncio.create_task(self._guarded(self._write_loop()), name="session-write")
+        writer = asyncio.create_task(self._guarded(self._write_loop), name="session-write")
         started_s = self._shared.clock.monotonic_s()
         try:
             await self._ended.wait()
@@ -127,9 +127,9 @@ class DriverSession:
         if self._error is not None:
             raise self._error
 
-    async def _guarded(self, loop: Awaitable[None]) -> None:
+    async def _guarded(self, loop: Callable[[], Awaitable[None]]) -> None:
         try:
-            await loop
+            await loop()
         except InfiniReachError as error:
             self.close(error)
         except asyncio.CancelledError:
@@ -216,7 +216,7 @@ class DriverSession:
             self.close(verdict)
         if effects.reconcile:
             self._reconciling = asyncio.create_task(
-                self._guarded(self._reconcile()), name="session-reconcile"
+                self._guarded(self._reconcile), name="session-reconcile"
             )
 
     async def _reconcile(self) -> None:
