@@ -64,8 +64,8 @@ def read(var: Path) -> dict[str, Any]:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Replace a file as a whole, readable by its owner only from its first moment."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    """Replace a file as a whole, readable by its owner only from its first moment. One writer at a time."""
+    fresh = path.with_name(f".{path.name}.new")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)

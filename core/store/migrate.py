@@ -90,7 +90,10 @@ def _file(url: str) -> Path | None:
 
 @contextmanager
 def _alone(url: str) -> Generator[None]:
-    """Hold SQLite's folder: the very first connection turns a file to WAL, and others must not wait in it then."""
+    """Hold SQLite's folder: the very first connection turns a file to WAL, and others must not wait in it then.
+
+    A new file is its owner's only, as it will hold messages; SQLite gives the files beside it the same mode.
+    """
     file = _file(url)
     if file is None:
         yield
@@ -99,6 +102,7 @@ def _alone(url: str) -> Generator[None]:
     folder = os.open(file.parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
+        os.close(os.open(file, os.O_RDONLY | os.O_CREAT, 0o600))
         yield
     finally:
         os.close(folder)

@@ -12,10 +12,12 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from hatchling.builders.wheel import WheelBuilder
 
 from core.store import migrate
 from core.store.engine import make_engine
 from core.store.rows import SCHEMA
+from tests import repository
 
 
 @pytest.fixture
@@ -101,6 +103,24 @@ def test_a_database_that_does_not_exist_has_no_revision_and_is_not_made(url: str
     assert migrate.current(url) == ""
     assert not migrate.is_current(url)
     assert not path_of(url).exists()
+
+
+def test_a_new_database_is_its_owners_only(url: str) -> None:
+    migrate.migrate(url)
+    with closing(sqlite3.connect(path_of(url))) as connection:
+        connection.execute("INSERT INTO tenant VALUES ('t', 'acme', 1, 1)")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in path_of(url).parent.glob("reach.db*")}
+    assert modes == {"reach.db": 0o600, "reach.db-shm": 0o600, "reach.db-wal": 0o600}
+
+
+def test_the_wheel_brings_the_migrations_along() -> None:
+    builder = WheelBuilder(str(repository.ROOT))
+    packed = {Path(file.distribution_path) for file in builder.recurse_included_files()}
+    migrations = Path("core/store/migrations")
+    wanted = {migrations / "env.py", migrations / "script.py.mako"}
+    wanted |= {migrations / "versions" / path.name for path in (migrate.MIGRATIONS / "versions").glob("*.py")}
+    assert len(wanted) > 2
+    assert wanted <= packed
 
 
 def test_migrating_again_changes_nothing(url: str) -> None:
