@@ -215,9 +215,7 @@ class DriverSession:
         except InfiniReachError as verdict:
             self.close(verdict)
         if effects.reconcile:
-            self._reconciling = asyncio.create_task(
-                self._guarded(self._reconcile), name="session-reconcile"
-            )
+            self._reconciling = asyncio.create_task(self._guarded(self._reconcile), name="session-reconcile")
 
     async def _reconcile(self) -> None:
         protocol, shared = self._protocol, self._shared
