@@ -16,7 +16,7 @@ from typing import Protocol
 
 from core.cli.supervisor.log_file import LogFile
 
-RESTART_DELAYS_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+RESTART_DELAYS_S = (0.0, 0.25, 0.5, 1.0, 2.0)
 """Waits before a restart, by how often in a row the process died before it had been ready for a while."""
 
 STEADY_S = 1.0

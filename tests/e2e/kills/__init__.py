@@ -1,0 +1,1 @@
+"""The kill test: processes die at any moment under load, and every message is accounted for afterwards."""

@@ -1,0 +1,103 @@
+"""A gateway whose processes are killed.
+
+Owns its start and end, the process ids, and a read-only look into its database.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+READY_S_MAX = 60.0
+STOP_S_MAX = 15.0
+ROLES = ("core", "rest", "driver")
+
+
+@dataclass(slots=True)
+class Gateway:
+    """`infinireach up` in `var`."""
+
+    var: Path
+    ports: dict[str, int] = field(default_factory=dict[str, int])
+    process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        """Start it and wait until it says that everything is ready."""
+        for name in ("REST", "GRPC", "METRICS"):
+            self.ports.setdefault(name, _free_port())
+        environment = {
+            **os.environ,
+            "INFINIREACH_VAR": str(self.var),
+            **{f"INFINIREACH_{name}_PORT": str(port) for name, port in self.ports.items()},
+        }
+        command = (sys.executable, "-m", "core.cli.main", "up", "--quiet")
+        self.process = await asyncio.create_subprocess_exec(
+            *command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        async with asyncio.timeout(READY_S_MAX):
+            while not set(ROLES) <= set(self.run().get("pids", {})):
+                assert self.process.returncode is None, f"up ended with status {self.process.returncode}"
+                await asyncio.sleep(0.1)
+
+    async def stop(self) -> None:
+        """End it in order."""
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(STOP_S_MAX):
+                await self.process.wait()
+
+    async def kill_supervisor(self) -> None:
+        """End `up` itself at once; its children must not outlive it. Then start it again."""
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+        (self.var / "run.json").unlink(missing_ok=True)
+        await self.start()
+
+    def run(self) -> dict[str, Any]:
+        """What run.json says; empty while it is not there."""
+        with contextlib.suppress(OSError, ValueError):
+            return json.loads((self.var / "run.json").read_text(encoding="utf-8"))
+        return {}
+
+    def signal(self, role: str, number: signal.Signals) -> int:
+        """Send a signal to the process that has the role now; answers its id, 0 if there is none at the moment."""
+        pid = self.run().get("pids", {}).get(role, 0)
+        with contextlib.suppress(ProcessLookupError):
+            if pid and _is_ours(pid, role):
+                os.kill(pid, number)
+                return pid
+        return 0
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the gateway's database."""
+        uri = f"file:{self.var / 'infinireach.db'}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def radio(self) -> list[dict[str, Any]]:
+        """What the simulated network took, one entry for each handing over."""
+        lines = (self.var / "simulated-radio.log").read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines]
+
+
+def _is_ours(pid: int, role: str) -> bool:
+    """Whether the process is what run.json said when it was written: ids are used again."""
+    module = {"core": b"core", "rest": b"rest_facade", "driver": b"drivers.simulated"}[role]
+    with contextlib.suppress(OSError):
+        return module in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    return False
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]

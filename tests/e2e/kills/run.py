@@ -1,0 +1,139 @@
+"""One run: start, load, kills, healing, accounting. Seeded: the same seed makes the same choices.
+
+python -m tests.e2e.kills --kills 1000 --seed 7
+"""
+
+import asyncio
+import contextlib
+import json
+import random
+import signal
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.e2e.kills.accounting import Accounts, account
+from tests.e2e.kills.gateway import ROLES, Gateway
+from tests.e2e.kills.load import Load, MoodyReceiver
+from tests.fakes.webhook_receiver import WebhookReceiver
+
+PAUSE_S = (0.2, 2.0)
+"""Between two kills."""
+
+FREEZE_S = (0.5, 3.0)
+"""How long a process that is stopped instead stays so."""
+
+QUIET_S_MAX = 150.0
+"""After the last kill everything must have settled: late reports, retried webhooks."""
+
+EVENTS = ["message.inbound", "message.sent", "message.delivered", "message.failed"]
+
+LEFT = """
+SELECT (SELECT count(*) FROM message WHERE state IN ('queued', 'scheduled', 'sending')),
+       (SELECT count(*) FROM event WHERE position IS NULL),
+       (SELECT count(*) FROM delivery WHERE state = 'pending'),
+       (SELECT count(*) FROM event)
+"""
+
+
+@dataclass(slots=True)
+class Run:
+    """A finished run."""
+
+    seed: int
+    kills: dict[str, int] = field(default_factory=dict[str, int])
+    recovery_s: list[float] = field(default_factory=list[float])
+    accounts: Accounts = field(default_factory=Accounts)
+
+    def __str__(self) -> str:
+        recovery = "none"
+        if self.recovery_s:
+            recovery = (
+                f"median {statistics.median(self.recovery_s):.2f} s, longest {max(self.recovery_s):.2f} s"
+            )
+        return f"seed {self.seed}; {self.kills}; from a kill to the next 2xx: {recovery}\n{self.accounts}"
+
+
+async def run(var: Path, *, kills: int, seed: int) -> Run:
+    """Kill `kills` times and account."""
+    rng = random.Random(seed)
+    result = Run(seed)
+    gateway = Gateway(var)
+    await gateway.start()
+    moods = MoodyReceiver(random.Random(seed + 1))
+    async with WebhookReceiver() as receiver:
+        receiver.respond_with(moods)
+        described = gateway.run()
+        secret = await _create_webhook(described, receiver.url)
+        load = Load(described["rest"], described["apiKey"], var / "simulated.sock", rng)
+        traffic = asyncio.create_task(load.run())
+        watch = asyncio.create_task(_watch_recovery(load, result))
+        while sum(result.kills.values()) < kills:
+            await asyncio.sleep(rng.uniform(*PAUSE_S))
+            await _harm(gateway, rng, result)
+        watch.cancel()
+        load.stopping = moods.well = True
+        await traffic
+        await _wait_until_quiet(gateway)
+        await gateway.stop()
+        result.accounts = account(gateway, load, receiver.requests, secret)
+    return result
+
+
+async def _harm(gateway: Gateway, rng: random.Random, result: Run) -> None:
+    """One kill: of one process mostly, of two, of the supervisor, or a process stands still for a while."""
+    kind = rng.choices(("one", "two", "up", "freeze"), (85, 8, 2, 5))[0]
+    if kind == "up":
+        await gateway.kill_supervisor()
+        names = ["up"]
+    elif kind == "freeze":
+        role = rng.choice(ROLES)
+        names = []
+        if gateway.signal(role, signal.SIGSTOP):
+            await asyncio.sleep(rng.uniform(*FREEZE_S))
+            gateway.signal(role, signal.SIGCONT)
+            names = [f"{role} frozen"]
+    else:
+        names = rng.sample(ROLES, 2 if kind == "two" else 1)
+        names = [role for role in names if gateway.signal(role, signal.SIGKILL)]
+    for name in names:
+        result.kills[name] = result.kills.get(name, 0) + 1
+
+
+async def _watch_recovery(load: Load, result: Run) -> None:
+    """How long clients were without a 2xx, each time they were."""
+    answered, since = 0, time.monotonic()
+    while True:
+        await asyncio.sleep(0.02)
+        now = sum(bool(post.ids) for post in load.posts)
+        if now > answered:
+            if time.monotonic() - since > 0.25:
+                result.recovery_s.append(time.monotonic() - since)
+            answered, since = now, time.monotonic()
+
+
+async def _create_webhook(described: dict[str, Any], url: str) -> str:
+    headers = {"X-API-Key": described["apiKey"]}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(f"{described['rest']}/api/v1/webhooks", json={"url": url, "events": EVENTS}) as answer,
+    ):
+        document = json.loads(await answer.text())
+        assert answer.status == 201, document
+        return document["webhook"]["secret"]
+
+
+async def _wait_until_quiet(gateway: Gateway) -> None:
+    """Until nothing waits and, for a while, nothing has moved; returns at the bound too: the accounts tell then."""
+    seen, unchanged = None, 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(QUIET_S_MAX):
+            while unchanged < 16 or any(seen[:3] if seen else (1,)):
+                await asyncio.sleep(0.5)
+                now = gateway.query(LEFT)[0]
+                unchanged = unchanged + 1 if now == seen else 0
+                seen = now
