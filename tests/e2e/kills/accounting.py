@@ -127,7 +127,7 @@ def _account_radio(accounts: Accounts, gateway: Gateway, messages: dict[str, Any
 
 def _account_inbound(accounts: Accounts, gateway: Gateway, load: Load) -> None:
     rows = gateway.query("SELECT body, count(*) FROM message WHERE direction = 'inbound' GROUP BY body")
-    counts = {body: count for body, count in rows}
+    counts = dict(rows)
     for body, taken in load.inbound.items():
         accounts.check(counts.get(body, 0) <= 1, "an inbound message arrives once", body)
         accounts.check(
