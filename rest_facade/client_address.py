@@ -13,11 +13,15 @@ IPV6_PREFIX_BITS = 64
 
 def client_address(request: Request, proxies: int) -> str:
     """The peer, or the address that the outermost of `proxies` trusted proxies saw."""
-    peer = str(request.ip)
+    return address_in(request.headers.get("x-forwarded-for", ""), peer=str(request.ip), proxies=proxies)
+
+
+def address_in(forwarded: str, *, peer: str, proxies: int) -> str:
+    """The same, from the value of X-Forwarded-For."""
     if proxies:
-        named = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",")]
-        if len(named) >= proxies:
-            return network_of(named[-proxies]) or peer
+        named = [part.strip() for part in forwarded.split(",")]
+        if len(named) >= proxies and (network := network_of(named[-proxies])):
+            return network
     return network_of(peer) or peer
 
 
