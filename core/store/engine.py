@@ -76,7 +76,10 @@ def make_engine(url: str | URL, *, immediate: bool) -> Engine:
         raise ValueError(f"database {parsed.get_backend_name()!r} is not supported; use sqlite:///path")
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
+    # A parameter may be a number or a text, which no log line may hold: errors do not quote them.
+    engine = create_engine(
+        parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+    )
     event.listen(engine, "connect", _tune_sqlite)
     begin = "BEGIN IMMEDIATE" if immediate else "BEGIN"
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))

@@ -64,7 +64,8 @@ def account(gateway: Gateway, load: Load, received: Sequence[ReceivedRequest], s
     messages = {
         row[0]: row
         for row in gateway.query(
-            "SELECT id, state, destination, external_id, attempt, failure_reason FROM message WHERE direction='outbound'"
+            "SELECT id, state, destination, external_id, attempt, failure_reason FROM message"
+            " WHERE direction = 'outbound'"
         )
     }
     _account_posts(accounts, load.posts, messages)
