@@ -5,10 +5,12 @@ Owns the loops around the sessions and both ends of an in-memory stream. The sto
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.dispatch import Command, ReadyDevice
@@ -20,6 +22,7 @@ from core.sessions.protocol import Frame, SessionLimits
 from core.sessions.registry import Registry
 from core.sessions.session import DriverSession, SessionDependencies
 from core.store.engine import Store
+from core.store.rows import DriverRow, MessageRow
 from infinireach.driver.v1 import driver_service_pb2
 from tests.core_fixtures import LEASE_MS, TTL_MS, new_message
 from tests.driver_frames import hello_frame
@@ -176,12 +179,47 @@ class SessionCore:
             self.dispatcher.hint({each.device_id for each in accepted})
         return [each.message_id for each in accepted]
 
+    async def the_driver(self) -> DriverRow:
+        """The only driver's row."""
+        return await self.store.read(lambda session: session.execute(select(DriverRow)).scalar_one())
+
+    async def states(self) -> list[str]:
+        """The states of all messages, oldest first."""
+        table = MessageRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+        query = select(table.c.state).order_by(table.c.id)
+        return await self.store.read(lambda session: list(session.execute(query).scalars()))
+
+    async def wait_for_states(self, *wanted: str) -> None:
+        """Return when the messages are in these states."""
+        async with asyncio.timeout(WAIT_S_MAX):
+            while await self.states() != list(wanted):
+                pass
+
 
 def _accept_all(session: Session, items: list[NewMessage], now_ms: int) -> list[Accepted]:
     results = accept(session, items, now_ms, TTL_MS)
     accepted = [result for result in results if isinstance(result, Accepted)]
     assert len(accepted) == len(items), results
     return accepted
+
+
+class HeldWriter:
+    """A transaction that lasts until it is told to end; what comes meanwhile waits behind it."""
+
+    def __init__(self, core: "SessionCore") -> None:
+        self._running, self._release = threading.Event(), threading.Event()
+        self._task = asyncio.create_task(core.store.run(self._hold))
+
+    def _hold(self, _: Session) -> None:
+        self._running.set()
+        assert self._release.wait(30)
+
+    async def __aenter__(self) -> None:
+        await asyncio.to_thread(self._running.wait, 30)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._release.set()
+        await self._task
 
 
 @contextlib.asynccontextmanager
