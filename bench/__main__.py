@@ -24,6 +24,7 @@ PACKAGES = ("grpcio", "protobuf", "sanic", "sqlalchemy", "aiohttp")
 
 MEASUREMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "accepts": accepts.measure,
+    "accepts-while-sending": lambda: accepts.measure(paused=False),
     "endtoend": endtoend.measure,
     "endtoend-both-events": lambda: endtoend.measure(events=("message.sent", "message.delivered")),
     "latency": latency.measure,

@@ -5,11 +5,9 @@ the whole path sustains and not the depth of a queue.
 """
 
 import asyncio
-import json
 import subprocess
 import sys
 import time
-import urllib.request
 from typing import Any
 
 import aiohttp
@@ -38,7 +36,7 @@ async def _measure(gateway: Gateway, duration_s: float, events: tuple[str, ...])
     assert sink.stdin is not None
     assert sink.stdout is not None
     port = int(await sink.stdout.readline())
-    _create_webhook(gateway, f"http://127.0.0.1:{port}/hook", events)
+    gateway.call("POST", "/api/v1/webhooks", {"url": f"http://127.0.0.1:{port}/hook", "events": list(events)})
 
     async def arrived() -> int:
         sink.stdin.write(b"\n")  # pyright: ignore[reportOptionalMemberAccess]
@@ -84,14 +82,3 @@ async def _post(session: aiohttp.ClientSession) -> None:
         body = await answer.json()
         if answer.status >= 300 or not body["success"]:
             raise RuntimeError(f"{answer.status}: {body}")
-
-
-def _create_webhook(gateway: Gateway, url: str, events: tuple[str, ...]) -> None:
-    request = urllib.request.Request(  # noqa: S310 - our own loopback address
-        f"{gateway.rest}/api/v1/webhooks",
-        data=json.dumps({"url": url, "events": list(events)}).encode(),
-        headers={"X-API-Key": gateway.key, "Content-Type": "application/json"},
-        method="POST",
-    )
-    with urllib.request.urlopen(request) as answer:  # noqa: S310
-        assert answer.status == 201

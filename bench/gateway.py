@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,22 @@ class Gateway:
         uri = f"file:{self.var / 'infinireach.db'}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as connection:
             return connection.execute(sql).fetchall()
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One request to the API with the benchmark's key."""
+        request = urllib.request.Request(  # noqa: S310 - our own loopback address
+            self.rest + path,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"X-API-Key": self.key, "Content-Type": "application/json"},
+            method=method,
+        )
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            return json.loads(answer.read())
+
+    def pause_devices(self) -> None:
+        """Have messages wait in their queue."""
+        for device in self.call("GET", "/api/v1/devices")["devices"]:
+            self.call("PATCH", f"/api/v1/devices/{device['id']}", {"enabled": False})
 
     def cpu_s(self) -> dict[str, float]:
         """Processor time of each process so far."""
