@@ -248,6 +248,9 @@ class Client:
                 raise NotAdmitted(f"The core does not admit this driver: {error.details()}")
             case grpc.StatusCode.RESOURCE_EXHAUSTED | grpc.StatusCode.FAILED_PRECONDITION:
                 return _End.AGAIN_LATER
+            case grpc.StatusCode.INVALID_ARGUMENT if reason == "FACT_NOT_APPLICABLE":
+                # The fact was put aside and acknowledged: it does not come again.
+                return _End.AGAIN_SOON
             case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.DATA_LOSS | grpc.StatusCode.UNIMPLEMENTED:
                 return _End.AGAIN_LATER
             case _:

@@ -16,6 +16,7 @@ from drivers.runtime.commands import Group
 from drivers.runtime.context import ContextFactory, Receipt
 from drivers.runtime.crash_points import CrashPoint, reached
 from drivers.runtime.driver import Driver
+from drivers.runtime.failures import describe
 from drivers.runtime.journal import Journal, JournalUnwritable
 from drivers.runtime.outcomes import Outcome, Report, SendAgain, Unknown
 from drivers.runtime.pace import Pace
@@ -100,13 +101,16 @@ class Engine:
         """
         self.protocol.stop_starting()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace_s)
-        for task in self._tasks:
-            task.cancel()
+            _, late = await asyncio.wait(self._tasks, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            if late:
+                log.warning("driver.sends_cut_off", count=len(late))
+                await asyncio.wait(late, timeout=stop_s)
         try:
             await asyncio.wait_for(self._driver.stop(stop_s), stop_s)
         except Exception as error:  # noqa: BLE001 - the driver's own fault must not keep results from the journal
-            log.error("driver.stop_failed", error=type(error).__name__)
+            log.error("driver.stop_failed", **describe(error))
 
     async def close(self) -> None:
         """Write what is left and give the journal free."""
@@ -205,16 +209,16 @@ class Engine:
             if len(outcomes) == len(commands):
                 return outcomes
             error = f"send_group gave {len(outcomes)} outcomes for {len(commands)} commands"
-        except Exception as exception:
-            log.exception("driver.send_failed")
+        except Exception as exception:  # noqa: BLE001 - whatever it is, the message may be out
+            log.error("driver.send_failed", **describe(exception))
             error = type(exception).__name__
         return [Unknown(f"The driver failed while it was sending: {error}.")] * len(commands)
 
     async def _recover(self, command: SendCommand) -> None:
         try:
             answer = await self._driver.recover(command)
-        except Exception:
-            log.exception("driver.recover_failed", command_id=command.command_id)
+        except Exception as exception:  # noqa: BLE001 - it cannot tell, so nobody can
+            log.error("driver.recover_failed", **describe(exception))
             answer = None
         if isinstance(answer, SendAgain):
             answer = (await self._outcomes([command]))[0]

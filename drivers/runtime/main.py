@@ -20,7 +20,7 @@ from drivers.runtime import settings as read
 from drivers.runtime.client import Client, CoreAddress, NotAdmitted, Superseded
 from drivers.runtime.clock import SystemClock
 from drivers.runtime.commands import SendingLimits
-from drivers.runtime.context import Context
+from drivers.runtime.context import Context, ContextFactory
 from drivers.runtime.driver import Driver
 from drivers.runtime.engine import Engine
 from drivers.runtime.journal import Journal, JournalError
@@ -163,11 +163,18 @@ async def serve(driver_class: type[Driver], settings: Mapping[str, Any]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        await engine.start(
-            lambda host: Context(host, settings=settings, var_folder=settings["INFINIREACH_VAR"], clock=clock)
+        is_started = await start(
+            engine,
+            stop,
+            lambda host: Context(
+                host, settings=settings, var_folder=settings["INFINIREACH_VAR"], clock=clock
+            ),
         )
-        log.info("driver.started", kind=driver.kind, devices=len(protocol.devices))
-        status = await work(client, engine, stop, grace_s=settings["INFINIREACH_DRIVER_GRACE_S"])
+        if is_started:
+            log.info("driver.started", kind=driver.kind, devices=len(protocol.devices))
+            status = await work(client, engine, stop, grace_s=settings["INFINIREACH_DRIVER_GRACE_S"])
+        else:
+            status = EXIT_CLEAN
     except Exception:
         log.exception("driver.failed")
         status = EXIT_FAILED
@@ -175,6 +182,20 @@ async def serve(driver_class: type[Driver], settings: Mapping[str, Any]) -> int:
         await engine.close()
     log.info("driver.stopped", status=status)
     return status
+
+
+async def start(engine: Engine, stop: asyncio.Event, context: ContextFactory) -> bool:
+    """Start the driver; False if a signal came before it was ready."""
+    starting = asyncio.create_task(engine.start(context), name="start")
+    stopped = asyncio.create_task(stop.wait(), name="signal")
+    await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if starting.done():
+        await starting
+        return True
+    starting.cancel()
+    await asyncio.wait({starting}, timeout=STOP_S)
+    return False
 
 
 async def work(client: Client, engine: Engine, stop: asyncio.Event, *, grace_s: float) -> int:

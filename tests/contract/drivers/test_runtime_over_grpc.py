@@ -1,6 +1,7 @@
 """What the runtime promises to a driver's author, over real gRPC and in one process."""
 
 import asyncio
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -261,3 +262,28 @@ async def test_capabilities_of_the_driver_are_told(core: StubCore, tmp_path: Pat
     async with running(core, tmp_path):
         await core.until(lambda: core.is_connected)
         assert list(core.hellos[0].capabilities) == [CAPABILITY_CANCEL]
+
+
+async def test_older_copy_of_the_journal_makes_open_commands_unknown_and_is_used_no_more(
+    core: StubCore, tmp_path: Path
+) -> None:
+    path, copy = tmp_path / "journal.db", tmp_path / "copy.db"
+    await leave_started(core, tmp_path)
+    shutil.copy(path, copy)
+    async with running(core, tmp_path):
+        core.offer([command("b")])
+        await settled(core)
+    shutil.copy(copy, path)
+    async with running(core, tmp_path) as it:
+        await core.until(lambda: len({hello.journal_id for hello in core.hellos}) == 2)
+        core.offer([command("c")])
+        states = await settled(core)
+        assert states == {"a": "outcome_unknown", "b": "submitted", "c": "submitted"}
+        assert it.driver.sent == ["c"]
+
+
+async def test_core_that_puts_a_fact_aside_is_found_again_at_once(core: StubCore, tmp_path: Path) -> None:
+    async with running(core, tmp_path):
+        await core.until(lambda: core.is_connected)
+        core.break_stream(grpc.StatusCode.INVALID_ARGUMENT, "FACT_NOT_APPLICABLE")
+        await core.until(lambda: len(core.hellos) == 2)
