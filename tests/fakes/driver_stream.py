@@ -86,6 +86,11 @@ class PlayedDriver:
         await eventually(lambda: len(self.of_kind(kind)) >= count, f"{count} frames {kind}")
         return self.of_kind(kind)[count - 1]
 
+    async def wait_until_live(self) -> None:
+        """Return when commands may flow: the session is reconciled and reads on."""
+        session = self.session
+        await eventually(lambda: any(map(session.ready, session.device_ids)), "a live session")
+
     async def wait_for_commands(self, count: int) -> list[str]:
         """The ids of the first commands, as soon as there are `count`."""
         await eventually(lambda: len(self.command_ids) >= count, f"{count} commands")

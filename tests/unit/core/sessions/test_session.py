@@ -73,6 +73,7 @@ async def test_an_open_session_is_registered_and_holds_a_lease(store: Store) -> 
 async def test_an_acknowledgement_comes_after_the_commit(store: Store) -> None:
     async with session_core(store) as core:
         driver = await core.connect()
+        await driver.wait_until_live()
         async with HeldWriter(core):
             driver.send(facts_frame(inbound_fact(1)), heartbeat_frame())
             await eventually(lambda: driver.unread == 0)
@@ -147,7 +148,7 @@ async def test_a_session_that_ends_gets_no_more_commands(store: Store) -> None:
         driver = await core.connect()
         driver.may_read.clear()  # so that it takes a while to go
         (device_id,) = driver.session.device_ids
-        await eventually(lambda: driver.session.ready(device_id))
+        await driver.wait_until_live()
         driver.session.close(None)
         assert driver.session.ready(device_id) is None
 
@@ -194,6 +195,7 @@ async def test_facts_whose_transaction_failed_are_applied_after_a_replay_and_non
 ) -> None:
     async with session_core(store) as core:
         driver = await core.connect()
+        await driver.wait_until_live()
         bad = {2}
         apply_one = facts._Application._inbound  # pyright: ignore[reportPrivateUsage]
 

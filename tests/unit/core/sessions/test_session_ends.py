@@ -176,6 +176,7 @@ async def test_a_session_with_too_many_unapplied_frames_stops_reading(
     monkeypatch.setattr(session_module, "FRAMES_UNAPPLIED_MAX", 4)
     async with session_core(store) as core:
         driver = await core.connect()
+        await driver.wait_until_live()
         async with HeldWriter(core):
             driver.send(*(facts_frame(inbound_fact(n)) for n in range(1, 21)))
             await eventually(lambda: driver.unread <= 15)
