@@ -190,9 +190,9 @@ class DriverSession:
     def _applied(self, facts: DriverFacts, done: asyncio.Future[Applied]) -> None:
         if done in self._unapplied:
             self._unapplied.remove(done)
+        error = None if done.cancelled() else done.exception()
         if self._ended.is_set() or done.cancelled():
             return
-        error = done.exception()
         if error is not None:
             self.close(error if isinstance(error, InfiniReachError) else InfiniReachError())
             if not isinstance(error, InfiniReachError):
