@@ -60,6 +60,11 @@ class CoreAddress:
     ca_file: Path | None
     """Certificates to trust in place of the system's."""
 
+    def is_on_this_machine(self) -> bool:
+        """True if nobody else can listen in on the way there."""
+        host = self.target.rpartition(":")[0].strip("[]")
+        return host == "localhost" or host.startswith("127.") or host == "::1"
+
 
 class _End(Enum):
     """What to do after a stream has ended."""
@@ -182,6 +187,8 @@ class Client:
         options = [
             ("grpc.max_receive_message_length", RECEIVED_BYTES_MAX),
             ("grpc.use_local_subchannel_pool", 1),
+            # A proxy of the environment is for the way out, not for this machine.
+            ("grpc.enable_http_proxy", 0 if self._core.is_on_this_machine() else 1),
         ]
         if not self._core.is_tls:
             return aio.insecure_channel(self._core.target, options=options)

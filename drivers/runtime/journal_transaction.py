@@ -64,6 +64,8 @@ class Transaction:
         self._now_s = now_s
         self._known: dict[str, KnownCommand] = {}
         self._new_numbers: dict[str, int] = {}
+        self._identities = 0
+        """How many identities of inbound messages are new."""
         self._settled: list[str] = []
         self._settlements: list[tuple[int, bytes, int, int, int]] = []
 
@@ -86,6 +88,8 @@ class Transaction:
                     (last_sequence, acknowledged),
                 )
             oldest = self._prune(acknowledged) if batch.hold else self._position.oldest_number
+            if self._identities:
+                self._prune_inbound(acknowledged)
             connection.execute("COMMIT")
         except BaseException:
             roll_back(connection)
@@ -173,6 +177,7 @@ class Transaction:
             (pending.identity, sequence, self._now_s),
         )
         if cursor.rowcount == 1:
+            self._identities += 1
             return 0
         query = "SELECT sequence FROM inbound WHERE identity = ?"
         return self._connection.execute(query, (pending.identity,)).fetchone()[0]
@@ -243,12 +248,20 @@ class Transaction:
         )
         if cursor.rowcount == 0:
             return oldest
-        self._connection.execute(
-            "DELETE FROM inbound WHERE number IN (SELECT number FROM inbound ORDER BY number LIMIT 10) AND seen_s < ?",
-            (horizon_s,),
-        )
         row = self._connection.execute("SELECT min(number) FROM commands").fetchone()
         return row[0] or next_number
+
+    def _prune_inbound(self, acknowledged: int) -> None:
+        """Forget a few identities that are older than the horizon; as with commands, twice as many as came."""
+        self._connection.execute(
+            "DELETE FROM inbound WHERE number IN (SELECT number FROM inbound ORDER BY number LIMIT ?)"
+            " AND seen_s < ? AND sequence <= ?",
+            (
+                2 * self._identities,
+                self._now_s - self._retention.horizon_s,
+                max(acknowledged, self._position.acknowledged_sequence),
+            ),
+        )
 
     def _remember(self, last_sequence: int, acknowledged: int, oldest_number: int) -> None:
         position = self._position

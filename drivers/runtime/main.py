@@ -158,7 +158,10 @@ async def serve(driver_class: type[Driver], settings: Mapping[str, Any]) -> int:
         clock=clock,
     )
     engine = Engine(driver, protocol, journal)
-    client = Client(core_address(settings), engine, chance=random.Random())  # noqa: S311 - jitter, no secret
+    core = core_address(settings)
+    if not core.is_tls and not core.is_on_this_machine():
+        log.warning("stream.not_encrypted", remedy="set INFINIREACH_DRIVER_TLS=yes")
+    client = Client(core, engine, chance=random.Random())  # noqa: S311 - jitter, no secret
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -34,6 +34,10 @@ class RequestRefused(Exception):
         self.code = code
 
 
+class PathTooLong(Exception):
+    """The kernel does not take the path for a socket."""
+
+
 class ControlSocket:
     """Listens on the socket and hands inbound messages to the runtime."""
 
@@ -124,7 +128,7 @@ class ControlSocket:
 
 def _bind(path: Path) -> socket.socket:
     if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
-        raise ValueError(f"the path of the socket is longer than {SOCKET_PATH_BYTES_MAX} bytes: {path}")
+        raise PathTooLong(f"the path of the socket is longer than {SOCKET_PATH_BYTES_MAX} bytes: {path}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_socket():
         # Its owner is gone: the journal's lock admits one process at a time.

@@ -6,11 +6,12 @@ Owns what happens when. What the network remembers is in `radio`, what it does t
 import asyncio
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from drivers.runtime import Context, Delivered, Driver, Failed, Outcome, Report, Setting, Submitted
 from drivers.runtime import settings as read
-from drivers.simulated.control import ControlSocket
+from drivers.simulated.control import ControlSocket, PathTooLong
 from drivers.simulated.devices import DEFAULT_DEVICES, read_devices
 from drivers.simulated.due_reports import DueReports
 from drivers.simulated.radio import Radio, TakenMessage
@@ -79,8 +80,19 @@ class SimulatedDriver(Driver):
             self._due.add([message], delay_s=max(0.0, delay_s))
         self._reporting = asyncio.create_task(self._report_when_due(), name="simulated network")
         self._control = ControlSocket(context, devices)
-        await self._control.open(context.settings[SOCKET.name] or context.var_folder / "simulated.sock")
+        await self._open_control(context)
         return devices
+
+    async def _open_control(self, context: Context) -> None:
+        path: Path | None = context.settings[SOCKET.name]
+        if path is not None:
+            await self._control.open(path)
+            return
+        try:
+            await self._control.open(context.var_folder / "simulated.sock")
+        except PathTooLong as error:
+            # Sending works all the same, so a folder that lies deep is no reason to fail.
+            context.log.error("control.not_open", error=str(error), remedy=f"set {SOCKET.name}")
 
     async def stop(self, grace_s: float) -> None:
         """Close everything. Reports that are owed come after the next start."""

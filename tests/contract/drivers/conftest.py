@@ -1,6 +1,8 @@
 """The contract suite is a library, so pytest has to be told to explain its assertions too."""
 
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +17,10 @@ async def core() -> AsyncIterator[StubCore]:
     await core.start()
     yield core
     await core.stop()
+
+
+@pytest.fixture
+def socket_path() -> Iterator[Path]:
+    """Where the simulated driver may listen. A socket's path is short, and pytest's own folders may be deep."""
+    with tempfile.TemporaryDirectory(prefix="ir") as folder:
+        yield Path(folder) / "simulated.sock"

@@ -22,7 +22,7 @@ SANDBOX = "+1500555000"
 
 
 @pytest.fixture
-def subject(tmp_path: Path) -> Subject:
+def subject(tmp_path: Path, socket_path: Path) -> Subject:
     def taken() -> list[str]:
         lines = (tmp_path / "simulated-radio.log").read_text().splitlines()
         return [json.loads(line)["command_id"] for line in lines]
@@ -35,7 +35,7 @@ def subject(tmp_path: Path) -> Subject:
         destination="+15551230000",
         taken=taken,
         environment={
-            "INFINIREACH_SIMULATED_SOCKET": "simulated.sock",
+            "INFINIREACH_SIMULATED_SOCKET": str(socket_path),
             "INFINIREACH_SIMULATED_DELAY_S": "0.02",
         },
     )
@@ -63,10 +63,7 @@ def failure(rig: Rig, command_id: str) -> FailureReason:
     return rig.core.commands[command_id].reports[-1].failed.reason
 
 
-async def test_each_number_does_to_a_message_what_is_written(
-    subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path.cwd()))
+async def test_each_number_does_to_a_message_what_is_written(subject: Subject, tmp_path: Path) -> None:
     async with Rig(subject, tmp_path) as rig:
         await rig.start()
         rig.core.offer(command(f"{SANDBOX}{last}", segments=1 + last % 2) for last in range(10))

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -18,13 +16,6 @@ NUMBER = "+15559876543"
 
 
 class TestSimulatedDriver(InboundContract, DeliveryReportContract, DriverContract):
-    @pytest.fixture
-    def socket_path(self) -> Iterator[Path]:
-        # The path of a socket is short; pytest's folders may be too deep for it.
-        folder = tempfile.mkdtemp(prefix="ir")
-        yield Path(folder) / "simulated.sock"
-        shutil.rmtree(folder)
-
     @pytest.fixture
     def subject(self, tmp_path: Path, socket_path: Path) -> Subject:
         radio_log = tmp_path / "simulated-radio.log"

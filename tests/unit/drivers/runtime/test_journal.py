@@ -153,6 +153,18 @@ def test_inbound_message_with_a_known_identity_is_not_written_again(path: Path) 
     again.close()
 
 
+def test_identity_is_forgotten_after_the_horizon_but_not_before_the_core_has_the_message(path: Path) -> None:
+    journal = opened(path, horizon_s=DAY_S)
+    journal.commit(Batch(facts=[inbound("x", "sim:1"), inbound("y", "sim:2")]), now_s=0)
+    journal.commit(Batch(facts=[inbound("z", "sim:3")]), now_s=2 * DAY_S)
+    assert journal.commit(Batch(facts=[inbound("x", "sim:1")]), now_s=2 * DAY_S).sequences == [1]
+    journal.commit(Batch(acknowledged=1))
+    journal.commit(Batch(facts=[inbound("z", "sim:4")]), now_s=2 * DAY_S)
+    assert journal.commit(Batch(facts=[inbound("y", "sim:2")]), now_s=2 * DAY_S).sequences == [2]
+    assert journal.commit(Batch(facts=[inbound("x", "sim:1")]), now_s=2 * DAY_S).sequences == [5]
+    journal.close()
+
+
 def test_facts_are_read_in_pages(path: Path) -> None:
     journal = opened(path)
     journal.commit(Batch(facts=[inbound(str(number)) for number in range(10)]))

@@ -83,6 +83,21 @@ def test_own_certificates_ask_for_tls(tmp_path: Path) -> None:
     assert core_address(settings_of({**TOKEN, "INFINIREACH_DRIVER_TLS": "yes"})).is_tls
 
 
+@pytest.mark.parametrize(
+    ("address", "is_here"),
+    [
+        ("127.0.0.1:1", True),
+        ("localhost:1", True),
+        ("[::1]:1", True),
+        ("10.0.0.1:1", False),
+        ("core:1", False),
+    ],
+)
+def test_core_on_this_machine_is_known_as_such(address: str, is_here: bool) -> None:
+    core = core_address(settings_of({**TOKEN, "INFINIREACH_DRIVER_CORE": address}))
+    assert core.is_on_this_machine() is is_here
+
+
 def test_description_names_every_setting_with_its_default() -> None:
     setting = Setting("NAME", read.name, "What it is.", "abc")
     assert describe_settings([setting]) == "  NAME\n      What it is. Default: abc."

@@ -14,7 +14,7 @@ import pytest
 
 from drivers.runtime import Context, JournalUnwritable, Receipt
 from drivers.runtime.clock import SystemClock
-from drivers.simulated.control import ControlSocket
+from drivers.simulated.control import ControlSocket, PathTooLong
 from drivers.simulated.devices import DEFAULT_DEVICES, read_devices
 from infinireach.driver.v1.fact_pb2 import InboundMessage
 from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP
@@ -161,5 +161,5 @@ async def test_socket_of_a_dead_process_is_replaced(runtime: FakeRuntime, path: 
 
 async def test_path_that_is_too_long_for_a_socket_is_named(runtime: FakeRuntime, tmp_path: Path) -> None:
     control = ControlSocket(runtime, read_devices(DEFAULT_DEVICES))
-    with pytest.raises(ValueError, match="longer than 107 bytes"):
+    with pytest.raises(PathTooLong, match="longer than 107 bytes"):
         await control.open(tmp_path / ("x" * 120))
