@@ -1,6 +1,7 @@
 """Webhook delivery, measured: throughput and its cost, latency from commit to first byte, isolation.
 
-Prints numbers and asserts none. Everything runs on this machine: the receiver is a process of its own.
+Prints numbers and asserts none. Everything runs on this machine: the receiver is a process of its own. The figures
+are of the delivery alone: database, relay, fan-out and deliverer in one process, no gateway around them.
 
     python -m bench.delivery throughput --deliveries 20000
     python -m bench.delivery latency
@@ -146,13 +147,17 @@ def _quantile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _row(name: str, values: list[float]) -> None:
-    shares = (0.5, 0.9, 0.99, 0.999)
-    cells = "  ".join(f"p{share * 100:g} {_quantile(values, share):7.1f}" for share in shares)
-    print(f"{name:34} n {len(values):6}  {cells}  max {max(values):7.1f} ms")
+def _spread(values: list[float]) -> dict[str, float]:
+    """Quantiles in milliseconds."""
+    shares = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
+    return {
+        "n": len(values),
+        **{name: round(_quantile(values, share), 1) for name, share in shares.items()},
+        "max": round(max(values), 1),
+    }
 
 
-async def throughput(options: argparse.Namespace) -> None:
+async def throughput(options: argparse.Namespace) -> dict[str, Any]:
     """Drain a backlog as fast as it goes."""
     count, endpoints = options.deliveries, options.endpoints
     async with staged(endpoints=endpoints, tenants=endpoints, slots=options.slots) as stage:
@@ -161,23 +166,27 @@ async def throughput(options: argparse.Namespace) -> None:
             await stage.store.run(append, rows)
         began_s, began_cpu_s = time.monotonic(), time.process_time()
         await stage.store.run(_publish_all)
-        seconds, cpu_s = time.monotonic() - began_s, time.process_time() - began_cpu_s
-        print(f"fan-out     {count / seconds:7.0f}/s   {cpu_s / count * 1e6:6.0f} µs CPU each")
+        fan_out_s, fan_out_cpu_s = time.monotonic() - began_s, time.process_time() - began_cpu_s
+        began_s, began_cpu_s, began_writer_s = time.monotonic(), time.process_time(), _writer_cpu_s()
         with _profiled(options.profile):
-            began_s, began_cpu_s = time.monotonic(), time.process_time()
-            began_writer_s = _writer_cpu_s()
             run = asyncio.create_task(stage.deliverer.run())
             while await stage.store.read(_pending):  # noqa: ASYNC110 - looked at from outside
                 await asyncio.sleep(0.1)
-            seconds, cpu_s = time.monotonic() - began_s, time.process_time() - began_cpu_s
-            writer_s = _writer_cpu_s() - began_writer_s
-            await stage.deliverer.stop(1.0)
-            await run
-        print(f"deliveries  {count / seconds:7.0f}/s   {cpu_s / count * 1e6:6.0f} µs CPU each, of which "
-              f"{writer_s / count * 1e6:.0f} µs in the database's writer thread")  # fmt: skip
-        print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB resident at most")
+        seconds, cpu_s = time.monotonic() - began_s, time.process_time() - began_cpu_s
+        writer_s = _writer_cpu_s() - began_writer_s
+        await stage.deliverer.stop(1.0)
+        await run
         received = stage.received()
-        print(f"received {len(received)}, distinct {len({event_id for _, _, event_id in received})}")
+    return {
+        "fanned out per second": round(count / fan_out_s),
+        "CPU for each, µs": round(fan_out_cpu_s / count * 1e6),
+        "delivered per second": round(count / seconds),
+        "CPU for each delivery, µs": round(cpu_s / count * 1e6),
+        "of which in the database's thread, µs": round(writer_s / count * 1e6),
+        "memory at most, MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        "requests received": len(received),
+        "distinct events received": len({event_id for _, _, event_id in received}),
+    }
 
 
 def _pending(session: Session) -> bool:
@@ -202,22 +211,24 @@ def _profiled(wanted: bool) -> Generator[None]:
         pstats.Stats(profile).sort_stats("tottime").print_stats(45)
 
 
-async def latency(options: argparse.Namespace) -> None:
+async def latency(options: argparse.Namespace) -> dict[str, Any]:
     """Events at a steady rate; from the return of their commit to the first byte at the receiver."""
     async with staged(endpoints=options.endpoints, tenants=options.endpoints) as stage:
         rates = [options.rate / options.endpoints] * options.endpoints
-        _row("commit to first byte", [ms for _, ms in await _load(stage, rates, options.seconds)])
+        samples = await _load(stage, rates, options.seconds)
+    return {"commit to first byte, ms": _spread([ms for _, ms in samples])}
 
 
-async def isolation(options: argparse.Namespace) -> None:
-    """The same load twice: alone, and with one endpoint more that hangs and gets ten times the traffic of another."""
+async def isolation(options: argparse.Namespace) -> dict[str, Any]:
+    """The same load with and without an endpoint that hangs and gets ten times the traffic of any other, in turns."""
     rate, count = options.rate / options.endpoints, options.endpoints
-    for hanging in (0, 1):
+    healthy: dict[int, list[float]] = {0: [], 1: []}
+    for hanging in (0, 1) * options.rounds:
         async with staged(endpoints=count, tenants=count, hanging=hanging) as stage:
             rates = [rate * 10 * hanging if number == 0 else rate for number in range(count)]
             samples = await _load(stage, rates, options.seconds)
-            healthy = [ms for path, ms in samples if path.startswith("/hook/")]
-            _row("one of them hangs" if hanging else "all healthy", healthy)
+        healthy[hanging] += [ms for path, ms in samples if path.startswith("/hook/") and path != "/hook/0"]
+    return {"all healthy, ms": _spread(healthy[0]), "one hangs, the others, ms": _spread(healthy[1])}
 
 
 async def _load(stage: Stage, rates: list[float], seconds: float) -> list[tuple[str, float]]:
@@ -262,17 +273,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=("throughput", "latency", "isolation"))
+    parser.add_argument("what", choices=MEASUREMENTS)
     parser.add_argument("--deliveries", type=int, default=20_000)
     parser.add_argument("--endpoints", type=int, default=50)
     parser.add_argument("--slots", type=int, default=64)
     parser.add_argument("--rate", type=float, default=100.0, help="events per second over all endpoints")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--profile", action="store_true")
     options = parser.parse_args()
     configure("bench", level="warning", form="console")
-    asyncio.run({"throughput": throughput, "latency": latency, "isolation": isolation}[options.what](options))
+    for name, value in asyncio.run(MEASUREMENTS[options.what](options)).items():
+        print(f"{name:40} {value}")
 
+
+MEASUREMENTS = {"throughput": throughput, "latency": latency, "isolation": isolation}
 
 if __name__ == "__main__":
     main()
