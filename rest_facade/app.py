@@ -4,6 +4,7 @@ Owns how the parts are put together. Must not know any single route.
 """
 
 import re
+import secrets
 import time
 from typing import Any
 
@@ -26,6 +27,7 @@ from rest_facade.metrics import Metrics
 from rest_facade.route import Route
 from rest_facade.route_table import ROUTES
 from rest_facade.site import Site
+from rest_facade.tolerant_request import BROKEN_METHOD, TolerantRequest
 from rest_facade.wire import LINGER_BYTES_MAX, Answer, WireResponse
 
 APP_NAME = "infinireach_rest"
@@ -66,8 +68,9 @@ def create_app(settings: Settings, *, metrics: Metrics, log: RequestLog) -> Sani
         log=log,
     )
     app: Sanic[Any, Any] = Sanic(
-        APP_NAME,
+        f"{APP_NAME}_{secrets.token_hex(4)}",  # Sanic keeps a register of names
         configure_logging=False,
+        request_class=TolerantRequest,
         error_handler=JsonErrors(metrics, cors),
         env_prefix="INFINIREACH_SANIC_UNUSED_",
     )
@@ -85,6 +88,8 @@ def _configure(app: Sanic[Any, Any]) -> None:
     app.config.MOTD = False
     app.config.REQUEST_MAX_SIZE = LINGER_BYTES_MAX  # the limit on bodies that are read is the edge's
     app.config.KEEP_ALIVE_TIMEOUT = IDLE_S
+    # Sanic compiles its hooks for signals, which nobody uses here, out of its own methods: once in a process.
+    app.config.TOUCHUP = not getattr(Sanic, "__touched__", False)
     app.config.REQUEST_TIMEOUT = REQUEST_HEAD_S
 
 
@@ -136,7 +141,7 @@ class JsonErrors(ErrorHandler):
 
 
 def _as_api_error(request: Request, exception: Exception) -> ApiError:
-    if isinstance(exception, PayloadTooLarge) and request.method == "NONE":
+    if isinstance(exception, PayloadTooLarge) and request.method == BROKEN_METHOD:
         return ApiError("headers_too_large")  # Sanic's name for a head that does not fit
     if not isinstance(exception, SanicException):
         return ApiError("internal")

@@ -192,7 +192,7 @@ class ApiError(Exception):
 
 def invalid_request(faults: Sequence[FieldFault]) -> ApiError:
     """400 with every faulty field; the sentence names them too, for those who read nothing else."""
-    named = "; ".join(f"{fault.field}: {fault.issue}" for fault in faults)
+    named = "; ".join(f"{fault.field}: {fault.issue.removesuffix('.')}" for fault in faults)
     return ApiError("invalid_request", f"Invalid request. {named}.", details=faults)
 
 

@@ -7,6 +7,7 @@ import asyncio
 from typing import Any
 
 from sanic.compat import Header
+from sanic.exceptions import SanicException
 from sanic.request import Request
 
 from rest_facade.errors import ApiError
@@ -15,23 +16,27 @@ JSON_TYPE = "application/json"
 
 
 async def read_json_body(request: Request, *, bytes_max: int, timeout_s: float) -> bytes:
-    """The whole body. Raises ApiError 413, 415 or 408, for a body that is too large as soon as that is known."""
-    headers = request.headers
-    _check_type(headers)
+    """The whole body; empty if there is none, whatever its type.
+
+    Raises ApiError 413, 415, 408 or 400; for a body that is too large as soon as that is known.
+    """
     http: Any = request.stream
-    if http is None or not http.request_body:
+    if http is None or not http.request_body or (http.request_body is True and not http.request_bytes_left):
         return b""
-    if (http.request_bytes_left or 0) > bytes_max:
+    _check_type(request.headers)
+    if http.request_bytes_left > bytes_max:
         raise _too_large(bytes_max)
-    if http.request_body is True and len(http.recv_buffer) >= (http.request_bytes_left or 0):
-        return await _read_buffered(http)
     try:
+        if http.request_body is True and len(http.recv_buffer) >= http.request_bytes_left:
+            return await _read_buffered(http)
         async with asyncio.timeout(timeout_s):
             return await _read_slowly(http, bytes_max)
     except TimeoutError:
-        http.keep_alive = False
-        http.request_body = None
+        _give_up(http)
         raise ApiError("request_timeout") from None
+    except SanicException:
+        _give_up(http)
+        raise ApiError("bad_request", "The body is not well-formed HTTP.") from None
 
 
 async def discard_body(request: Request, *, bytes_max: int, timeout_s: float) -> None:
@@ -40,13 +45,18 @@ async def discard_body(request: Request, *, bytes_max: int, timeout_s: float) ->
     if http is None or not http.request_body:
         return
     try:
-        if http.expecting_continue or (http.request_bytes_left or 0) > bytes_max:
+        if http.request_bytes_left > bytes_max:
             raise _too_large(bytes_max)
         async with asyncio.timeout(timeout_s):
             await _read_slowly(http, bytes_max)
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, nobody reads it
-        http.keep_alive = False
-        http.request_body = None
+    except (ApiError, SanicException, TimeoutError):
+        _give_up(http)
+
+
+def _give_up(http: Any) -> None:
+    """Read no more of this connection: where the next request begins is not known."""
+    http.keep_alive = False
+    http.request_body = None
 
 
 async def _read_buffered(http: Any) -> bytes:

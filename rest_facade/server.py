@@ -43,11 +43,19 @@ class Facade:
         settings = self._settings
         listener = _bind(settings.host, settings.port)
         self.port = listener.getsockname()[1]
+        try:
+            await self._serve(listener)
+        except BaseException:
+            listener.close()
+            raise
+        log.info("rest.ready", rest=f"{settings.host}:{self.port}", core=settings.core_target)
+
+    async def _serve(self, listener: socket.socket) -> None:
+        settings = self._settings
         if settings.metrics_port:
             try:
                 self._metrics_server = self._metrics.serve(settings.host, settings.metrics_port)
             except OSError as error:
-                listener.close()
                 raise _cannot_listen(settings.host, settings.metrics_port, error) from None
         self._app = create_app(settings, metrics=self._metrics, log=self._log)
         server: Any = await self._app.create_server(
@@ -62,12 +70,12 @@ class Facade:
         await server.before_start()
         await server.start_serving()
         await server.after_start()
-        log.info("rest.ready", rest=f"{settings.host}:{self.port}", core=settings.core_target)
 
     async def stop(self) -> None:
         """Take no more connections, let requests in flight finish within the drain time, then disconnect."""
         server = self._server
-        if server is None:
+        app = self._app
+        if server is None or app is None:
             return
         await server.before_stop()
         server.server.close()
@@ -79,6 +87,7 @@ class Facade:
         for connection in list(server.connections):
             connection.abort()
         await server.after_stop()
+        Sanic.unregister_app(app)
         if self._metrics_server is not None:
             await asyncio.to_thread(self._metrics_server.shutdown)
             self._metrics_server.server_close()

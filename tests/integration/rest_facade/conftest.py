@@ -1,5 +1,8 @@
 """A facade on a free port in front of a stub core, both real servers in the test's own event loop."""
 
+import asyncio
+import io
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -30,14 +33,16 @@ class Answer:
 
     status: int
     headers: Any
-    text: str
+    body: bytes
     json: Any
 
 
 class Api:
     """A client of the facade under test."""
 
-    def __init__(self, session: aiohttp.ClientSession, world: World, *, port: int, log: LoggedRequests) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, world: World, *, port: int, log: LoggedRequests
+    ) -> None:
         self.session = session
         self.world = world
         self.port = port
@@ -49,14 +54,27 @@ class Api:
         headers.update(options.pop("headers", {}))
         url = f"http://127.0.0.1:{self.port}{path}"
         async with self.session.request(method, url, headers=headers, **options) as response:
-            text = await response.text()
-            is_json = "json" in response.headers.get("content-type", "")
-            return Answer(response.status, response.headers, text, await response.json(content_type=None) if is_json else None)
+            body = await response.read()
+            is_json = body and "json" in response.headers.get("content-type", "")
+            return Answer(response.status, response.headers, body, json.loads(body) if is_json else None)
 
-    async def post_raw(self, body: bytes, path: str = "/api/v1/messages", **options: Any) -> Answer:
+    async def post_raw(
+        self, body: bytes | io.BytesIO, path: str = "/api/v1/messages", **options: Any
+    ) -> Answer:
         """Post bytes as JSON."""
         headers = {"Content-Type": "application/json", **options.pop("headers", {})}
         return await self.call("POST", path, data=body, headers=headers, **options)
+
+    async def exchange(self, *parts: bytes) -> bytes:
+        """Write bytes to a connection of their own and read until the facade closes it."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        for part in parts:
+            writer.write(part)
+            await writer.drain()
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return answer
 
     async def send(self, **changes: Any) -> Answer:
         """Send the usual message, changed."""
