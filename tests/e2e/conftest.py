@@ -1,0 +1,80 @@
+"""One gateway for all of these tests, and callers of it."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+
+import pytest
+
+from infinireach.v1.accounts_service_pb2 import CreateApiKeyRequest, CreateApiKeyResponse
+from tests.e2e.estate import Estate, make_estate
+from tests.e2e.gateway import Client, Gateway, Tenant
+from tests.e2e.rpcs import rpcs
+
+SETTINGS = {"INFINIREACH_REST_FAILED_AUTH_PER_MINUTE": "1000000"}
+"""Tests present many keys that do not work, all from one address."""
+SCOPES = ("messages:send", "messages:read", "devices", "webhooks")
+"""What a key may hold, besides admin, which is all of them."""
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
+    """The gateway that the tests share; its demo tenant owns the simulated devices."""
+    gateway = Gateway(tmp_path_factory.mktemp("running") / "var", SETTINGS)
+    try:
+        gateway.start()
+        yield gateway
+    finally:
+        gateway.stop()
+
+
+@pytest.fixture
+async def owner(running: Gateway) -> AsyncGenerator[Client]:
+    """A caller with a key of the demo tenant."""
+    async with running.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def other_tenant(running: Gateway) -> Tenant:
+    """Another tenant."""
+    return running.new_tenant("other")
+
+
+@pytest.fixture
+async def other(running: Gateway, other_tenant: Tenant) -> AsyncGenerator[Client]:
+    """A caller with a key of the other tenant."""
+    async with running.client(other_tenant.key) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def estate(running: Gateway) -> Estate:
+    """One of everything of the demo tenant."""
+
+    async def make() -> Estate:
+        async with running.client() as client:
+            return await make_estate(running, client)
+
+    with asyncio.Runner() as runner:
+        return runner.run(make())
+
+
+@pytest.fixture(scope="session")
+def scoped_keys(running: Gateway, other_tenant: Tenant) -> dict[str, str]:
+    """Keys of the other tenant: by scope, one that has it alone, and one that has all but it."""
+    sets = {scope: [scope] for scope in SCOPES} | {
+        f"not {scope}": [other for other in SCOPES if other != scope] for scope in SCOPES
+    }
+
+    async def make() -> dict[str, str]:
+        made: dict[str, str] = {}
+        async with rpcs(running.run["grpc"], other_tenant.key) as admin:
+            for name, scopes in sets.items():
+                request = CreateApiKeyRequest(name=name, scopes=scopes, per_minute=1_000_000)
+                answer = (await admin.call("CreateApiKey", request)).answer
+                assert isinstance(answer, CreateApiKeyResponse)
+                made[name] = answer.key
+        return made
+
+    with asyncio.Runner() as runner:
+        return runner.run(make())
