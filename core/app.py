@@ -48,7 +48,7 @@ from core.sessions.registry import Registry
 from core.sessions.session import SessionDependencies
 from core.store.engine import Store
 from core.store.migrate import migrate
-from core.sweeper import Sweeper
+from core.sessions.sweeper import Sweeper
 from core.vault import Vault
 from core.webhooks import open_secret
 from infinireach.driver.v1 import driver_service_pb2, driver_service_pb2_grpc

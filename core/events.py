@@ -22,6 +22,14 @@ EVENT_TYPES = (
 
 _event = EventRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 
+_insert = insert(_event)
+_publish = (
+    update(_event)
+    .where(_event.c.id == bindparam("event_id"), _event.c.position.is_(None))
+    .values(position=bindparam("new_position"))
+)
+_last_position = select(func.coalesce(func.max(_event.c.position), 0)).where(_event.c.position.is_not(None))
+
 
 def new_event(
     event_type: str,
@@ -49,7 +57,7 @@ def new_event(
 def append(session: Session, events: Sequence[dict[str, Any]]) -> None:
     """Record events; they are as durable as the change that they tell of."""
     if events:
-        session.execute(insert(_event), list(events))
+        session.execute(_insert, list(events))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +86,8 @@ def mark_published(session: Session, event_ids: Sequence[str]) -> int:
 
     One relay at a time calls this. An event that has a position keeps it.
     """
-    highest = select(func.coalesce(func.max(_event.c.position), 0)).where(_event.c.position.is_not(None))
-    last = session.execute(highest).scalar_one()
+    last = session.execute(_last_position).scalar_one()
     changes = [{"event_id": event_id, "new_position": last + n} for n, event_id in enumerate(event_ids, 1)]
     if changes:
-        session.connection().execute(
-            update(_event)
-            .where(_event.c.id == bindparam("event_id"), _event.c.position.is_(None))
-            .values(position=bindparam("new_position")),
-            changes,
-        )
+        session.connection().execute(_publish, changes)
     return last + len(changes)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from core.clock import Clock
-from core.drain import Drain
+from core.sessions.drain import Drain
 from core.facts import Applied, DriverFacts, apply_facts
 from core.store.engine import Store
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 import pytest
 
-from core.drain import Drain
+from core.sessions.drain import Drain
 from core.errors import InfiniReachError, NotFound, Unavailable
 
 BAD = -1
