@@ -46,9 +46,9 @@ from core.sessions.dispatcher import Dispatcher
 from core.sessions.protocol import SessionLimits
 from core.sessions.registry import Registry
 from core.sessions.session import SessionDependencies
+from core.sessions.sweeper import Sweeper
 from core.store.engine import Store
 from core.store.migrate import migrate
-from core.sessions.sweeper import Sweeper
 from core.vault import Vault
 from core.webhooks import open_secret
 from infinireach.driver.v1 import driver_service_pb2, driver_service_pb2_grpc

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from core.clock import Clock
-from core.sessions.drain import Drain
 from core.facts import Applied, DriverFacts, apply_facts
+from core.sessions.drain import Drain
 from core.store.engine import Store
 
 FACTS_PER_TRANSACTION_MAX = 2000
