@@ -54,7 +54,7 @@ class Rpcs:
         method = RPCS[name]
         invoke: Any = self._channel.unary_unary(
             f"/{method.containing_service.full_name}/{name}",
-            request_serializer=Message.SerializeToString,
+            request_serializer=_serialize,
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )
         metadata = (("x-api-key", self._key),) if self._key else ()
@@ -70,6 +70,10 @@ async def rpcs(target: str, key: str) -> AsyncGenerator[Rpcs]:
     """The services at an address, with a key; an empty one presents none."""
     async with grpc.aio.insecure_channel(target) as channel:
         yield Rpcs(channel, key)
+
+
+def _serialize(request: Message) -> bytes:
+    return request.SerializeToString()
 
 
 def _refused(error: grpc.aio.AioRpcError) -> Outcome:

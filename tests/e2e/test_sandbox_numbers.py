@@ -23,6 +23,8 @@ FATES: dict[str, tuple[str, str | None, list[str], int]] = {
 """Number: final status, reason, events in their order, lines of the radio log."""
 STEPS = {SENT: "submitted", DELIVERED: "delivered", FAILED: "failed"}
 """What an event is in the timeline."""
+SPECIAL_STEPS = {"+15005550006": ["unknown"], "+15005550009": ["delivered", "late_report"]}
+"""Where the timeline, which shows what came in the order in which it came, differs from the events."""
 
 
 async def test_each_sandbox_number_has_its_fate_in_status_webhooks_timeline_and_radio(
@@ -57,14 +59,12 @@ async def _check(running: Gateway, owner: Client, receiving: Hook, number: str, 
     timeline = (await owner.get(f"/api/v1/messages/{message_id}/timeline"))["timeline"]
     times = [entry["time"] for entry in timeline]
     assert times == sorted(times)
-    _check_steps(number, status, timeline, events)
+    _check_steps(number, timeline, events)
 
 
-def _check_steps(number: str, status: str, timeline: list[dict[str, Any]], events: list[str]) -> None:
+def _check_steps(number: str, timeline: list[dict[str, Any]], events: list[str]) -> None:
     steps = [entry["step"] for entry in timeline]
-    expected = [STEPS[event] for event in events]
-    if status == "unknown":
-        expected = ["unknown"]
+    expected = SPECIAL_STEPS.get(number) or [STEPS[event] for event in events]
     own = [step for step in dict.fromkeys(steps) if step != "webhook_attempt"]
     assert (number, own) == (number, ["accepted", "claimed", *expected])
     assert steps.count("webhook_attempt") == len(events), (number, json.dumps(timeline))
