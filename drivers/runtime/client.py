@@ -231,7 +231,10 @@ class Client:
                 self._welcomed.set()
                 log.info("stream.opened", epoch=frame.welcome.epoch)
                 for refusal in frame.welcome.refused_devices:
-                    log.error("device.refused", device_key=refusal.device_key, detail=refusal.detail)
+                    detail = (
+                        refusal.detail.replace(refusal.number, "***") if refusal.number else refusal.detail
+                    )
+                    log.error("device.refused", device_key=refusal.device_key, detail=detail)
             case "fact_rejected":
                 rejected = frame.fact_rejected
                 log.warning("fact.rejected", sequence=rejected.sequence, reason=rejected.reason)
@@ -257,6 +260,10 @@ class Client:
                 return _End.AGAIN_LATER
             case grpc.StatusCode.INVALID_ARGUMENT if reason == "FACT_NOT_APPLICABLE":
                 # The fact was put aside and acknowledged: it does not come again.
+                return _End.AGAIN_SOON
+            case grpc.StatusCode.DATA_LOSS if reason == "JOURNAL_ROLLED_BACK":
+                # An older copy of the journal was put back: the next stream begins with a new identity.
+                self._protocol.journal_is_stale = True
                 return _End.AGAIN_SOON
             case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.DATA_LOSS | grpc.StatusCode.UNIMPLEMENTED:
                 return _End.AGAIN_LATER

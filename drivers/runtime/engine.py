@@ -197,7 +197,7 @@ class Engine:
         outcomes = await self._outcomes(group.commands)
         reached(CrashPoint.AFTER_SENT)
         for command, outcome in zip(group.commands, outcomes, strict=True):
-            self.protocol.settle(command.command_id, outcome)
+            self._settle(command, outcome)
         self.protocol.finish_group(group.device_key)
         self._work.set()
 
@@ -224,8 +224,17 @@ class Engine:
             answer = (await self._outcomes([command]))[0]
         if answer is None:
             answer = Unknown("The driver was cut off between handing the message over and the answer.")
-        self.protocol.settle(command.command_id, answer)
+        self._settle(command, answer)
         self._work.set()
+
+    def _settle(self, command: SendCommand, outcome: Outcome) -> None:
+        """Settle a command. What cannot be reported says nothing of the message, and must not block the device."""
+        try:
+            self.protocol.settle(command.command_id, outcome)
+        except (TypeError, ValueError) as error:
+            log.error("driver.outcome_unusable", **describe(error))
+            detail = "The driver gave an outcome that cannot be reported."
+            self.protocol.settle(command.command_id, Unknown(detail))
 
     def _spawn(self, coroutine: Coroutine[Any, Any, None], *, name: str) -> None:
         task = asyncio.create_task(coroutine, name=name)

@@ -68,7 +68,10 @@ Report = Submitted | Failed | Unknown | Delivered | Cancelled
 
 
 def to_report(command_id: str, report: Report) -> CommandReport:
-    """The report as it travels; over-long texts are cut, never refused."""
+    """The report as it travels; over-long texts are cut, never refused.
+
+    Raises TypeError or ValueError if it is none, or holds what a frame cannot (a lone surrogate).
+    """
     match report:
         case Submitted(references):
             submitted = fact_pb2.Submitted(segment_references=references[:SEGMENTS_MAX])
@@ -88,3 +91,5 @@ def to_report(command_id: str, report: Report) -> CommandReport:
             return CommandReport(command_id=command_id, outcome_unknown=unknown)
         case Cancelled():
             return CommandReport(command_id=command_id, cancelled=fact_pb2.Cancelled())
+        case _:
+            raise TypeError(f"{type(report).__name__} is no report")

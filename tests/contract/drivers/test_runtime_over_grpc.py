@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import grpc
 import pytest
@@ -53,6 +53,24 @@ async def test_driver_that_raises_has_an_unknown_outcome_and_goes_on(core: StubC
         detail = core.commands["bad"].reports[0].outcome_unknown.detail
         assert "RuntimeError" in detail
         assert "secret" not in detail
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Failed(FAILURE_REASON_NETWORK_REJECTED, detail="\udcff"),
+        Submitted(cast("tuple[str]", (7,))),
+        cast("Outcome", None),
+    ],
+    ids=["lone surrogate", "wrong type", "nothing"],
+)
+async def test_outcome_that_cannot_be_reported_is_unknown_and_the_device_goes_on(
+    core: StubCore, tmp_path: Path, outcome: Outcome
+) -> None:
+    async with running(core, tmp_path) as it:
+        it.driver.answer = lambda sent: outcome if sent.command_id == "bad" else Submitted()
+        core.offer([command("bad"), command("good")])
+        assert await settled(core) == {"bad": "outcome_unknown", "good": "submitted"}
 
 
 async def test_group_with_too_few_outcomes_is_unknown_as_a_whole(core: StubCore, tmp_path: Path) -> None:
@@ -244,6 +262,19 @@ async def test_other_instance_of_the_driver_supersedes_the_first(core: StubCore,
             core.offer([command("a")])
             await settled(core)
             assert second.driver.sent == ["a"]
+
+
+async def test_journal_that_the_core_calls_rolled_back_gets_a_new_identity(
+    core: StubCore, tmp_path: Path
+) -> None:
+    async with running(core, tmp_path):
+        core.offer([command("a")])
+        await settled(core)
+        core.break_stream(grpc.StatusCode.DATA_LOSS, "JOURNAL_ROLLED_BACK")
+        await core.until(lambda: len(core.hellos) == 2)
+        assert core.hellos[1].journal_id != core.hellos[0].journal_id
+        core.offer([command("b")])
+        assert await settled(core) == {"a": "submitted", "b": "submitted"}
 
 
 @pytest.mark.parametrize(
