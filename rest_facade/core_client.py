@@ -43,6 +43,7 @@ HEALTH = Rpc(
 )
 PARALLEL_MESSAGES_MIN = 64
 """Messages that must wait before a second call to the core is begun beside the first."""
+READY_WAIT_S = 0.5
 DETAILS_KEY = "grpc-status-details-bin"
 NEVER_SENT = "failed to connect to all addresses"
 """How gRPC's sentence begins for a call that found no connection."""
@@ -172,8 +173,13 @@ class CoreClient:
         return answer.api_key
 
     async def is_ready(self) -> bool:
-        """Whether there is a credential and the core says that it serves."""
-        if not self._ready.is_set() or not self._credential.value:
+        """Whether there is a credential and the core says that it serves; a new connection gets a moment."""
+        if not self._credential.value:
+            return False
+        try:
+            async with asyncio.timeout(READY_WAIT_S):
+                await self._ready.wait()
+        except TimeoutError:
             return False
         try:
             answer = await self._attempt(HEALTH, health_pb2.HealthCheckRequest(), ())

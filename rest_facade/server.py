@@ -77,6 +77,7 @@ class Facade:
         app = self._app
         if server is None or app is None:
             return
+        log.info("rest.stopping", connections=len(server.connections))
         await server.before_stop()
         server.server.close()
         deadline = asyncio.get_running_loop().time() + self._settings.drain_s

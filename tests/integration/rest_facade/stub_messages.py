@@ -41,6 +41,7 @@ class Messages(Guarded, messages_service_pb2_grpc.MessagesServiceServicer):
     ) -> messages_service_pb2.BatchCreateMessagesResponse:
         await self.enter(context)
         self.world.batches.append(len(request.items))
+        self.world.batch_arrived.set()
         await self.world.gate.wait()
         return messages_service_pb2.BatchCreateMessagesResponse(results=map(self._accept, request.items))
 

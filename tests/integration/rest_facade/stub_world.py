@@ -92,6 +92,7 @@ class World:
     """What the next calls fail with, one each: status, sentence and reason (empty: without ErrorInfo)."""
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     """While it is not set, BatchCreateMessages waits."""
+    batch_arrived: asyncio.Event = field(default_factory=asyncio.Event)
     serves: bool = True
     ids: Iterable[int] = field(default_factory=lambda: itertools.count(1))
 
