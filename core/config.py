@@ -114,7 +114,7 @@ class Settings(BaseModel):
         "time without its driver after which a device is reported offline", 10.0, unit="s", ge=0, le=3_600
     )
     frame_bytes_max: int = _setting(
-        "largest frame of a driver stream", 262_144, unit="bytes", ge=16_384, le=4_194_304
+        "largest frame of a driver stream", 262_144, unit="bytes", ge=131_072, le=4_194_304
     )
     unacknowledged_facts_max: int = _setting(
         "facts that a driver may send ahead of the acknowledgement",
@@ -133,7 +133,11 @@ class Settings(BaseModel):
         "deliveries in flight to one endpoint", 4, unit="deliveries", ge=1, le=64
     )
     delivery_poll_s: float = _setting(
-        "how often the database is asked for due deliveries of which no wake-up told", 1.0, unit="s", ge=0.1, le=60
+        "how often the database is asked for due deliveries of which no wake-up told",
+        1.0,
+        unit="s",
+        ge=0.1,
+        le=60,
     )
     delivery_timeout_default_s: int = _setting(
         "time that an endpoint has to answer unless it was given its own", 10, unit="s", ge=1, le=30

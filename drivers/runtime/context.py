@@ -105,6 +105,7 @@ class Context:
 
         `identity` is the network's own: the same one again, even after a restart, is not reported twice.
         Raises JournalUnwritable if it is not on disk: do not acknowledge it to the network, try again later.
+        Raises ValueError if it is larger than the stream allows: fact.proto has the limits.
         """
         return await self._host.receive(inbound, identity)
 

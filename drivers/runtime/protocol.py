@@ -23,6 +23,9 @@ from infinireach.v1.message_pb2 import FAILURE_REASON_EXPIRED
 
 FENCE_S = 20.0
 """Seconds without a word from the core after which nothing new is started (rule 8)."""
+FACT_BYTES_MAX = 100 * 1024
+"""Largest fact: 20 000 code points of text fit, and it fits the smallest frame limit that a core may set. One that
+the core cannot take would be sent again for ever, with every later one behind it."""
 NANOSECONDS = 1_000_000_000
 
 
@@ -71,7 +74,7 @@ class DriverProtocol:
     def add_fact(
         self, fact: Fact, *, waiter: Waiter | None = None, identity: str = "", refusable: bool = False
     ) -> None:
-        """Journal a fact and report it. It gets its time here."""
+        """Journal a fact and report it. It gets its time here. Raises ValueError past FACT_BYTES_MAX."""
         self._stamp(fact)
         self._pending.facts.append(PendingFact(fact, identity=identity, waiter=waiter, refusable=refusable))
 
@@ -106,6 +109,8 @@ class DriverProtocol:
 
     def _stamp(self, fact: Fact) -> None:
         fact.event_time.seconds, fact.event_time.nanos = divmod(self._clock.wall_ns(), NANOSECONDS)
+        if fact.ByteSize() > FACT_BYTES_MAX:
+            raise ValueError(f"A fact of {fact.ByteSize()} bytes; at most {FACT_BYTES_MAX} can be reported.")
 
     # The journal.
 

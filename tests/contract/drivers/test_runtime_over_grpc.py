@@ -233,6 +233,18 @@ async def test_stream_that_the_driver_drops_comes_back(core: StubCore, tmp_path:
         assert core.goodbyes == []
 
 
+async def test_fact_that_no_frame_could_carry_is_refused_and_holds_up_nothing(
+    core: StubCore, tmp_path: Path
+) -> None:
+    async with running(core, tmp_path) as it:
+        largest = InboundMessage(device_key="phone", text="\U0001f600" * 20_000)
+        with pytest.raises(ValueError, match="bytes"):
+            await it.context.received(InboundMessage(device_key="phone", text="\U0001f600" * 65_536))
+        receipt = await it.context.received(largest)
+        await receipt.acknowledged()
+        assert receipt.sequence == 1
+
+
 @pytest.mark.parametrize(
     ("code", "reason", "error"),
     [
