@@ -1,0 +1,71 @@
+"""A driver that a test plays frame by frame over a real gRPC stream.
+
+Owns the stream and how it ended. What is said on it is the test's.
+"""
+
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+
+from infinireach.driver.v1 import driver_service_pb2_grpc
+from tests.driver_frames import Request, Response
+from tests.e2e.gateway import WAIT_S_MAX
+from tests.fakes.rpc_outcome import Refusal
+
+
+class PlayedDriver:
+    """The driver's end of one stream."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.frames: list[Response] = []
+
+    async def send(self, *frames: Request) -> None:
+        """Send frames, as far as the stream is still open."""
+        for frame in frames:
+            try:
+                await self._stream.write(frame)
+            except (grpc.aio.AioRpcError, grpc.aio.UsageError):
+                return
+
+    async def frame(self, kind: str) -> Response:
+        """The next frame of a kind."""
+        while True:
+            read = await self._stream.read()
+            assert read is not grpc.aio.EOF, "the stream ended"
+            self.frames.append(read)
+            if read.WhichOneof("frame") == kind:
+                return read
+
+    async def end(self) -> Refusal:
+        """How the core ended the stream; frames before that are kept."""
+        try:
+            while (read := await self._stream.read()) is not grpc.aio.EOF:
+                self.frames.append(read)
+        except grpc.aio.AioRpcError as error:
+            return Refusal(error)
+        raise AssertionError("the core ended the stream without an error")
+
+    def rejections(self) -> list[str]:
+        """The reasons for which facts were put aside."""
+        kinds = (frame for frame in self.frames if frame.WhichOneof("frame") == "fact_rejected")
+        return [frame.fact_rejected.reason for frame in kinds]
+
+
+@asynccontextmanager
+async def played_driver(
+    target: str, token: str | None, frames: Iterable[Request] = ()
+) -> AsyncGenerator[PlayedDriver]:
+    """A stream with a token, or with none, on which `frames` were sent; it is over after a while in any case."""
+    metadata = (("authorization", f"Bearer {token}"),) if token is not None else ()
+    async with grpc.aio.insecure_channel(target) as channel:
+        stub = driver_service_pb2_grpc.DriverServiceStub(channel)
+        stream = stub.Connect(metadata=metadata, timeout=WAIT_S_MAX)
+        driver = PlayedDriver(stream)
+        try:
+            await driver.send(*frames)
+            yield driver
+        finally:
+            stream.cancel()
