@@ -3,7 +3,9 @@
 Owns that no message waits for ever: every one reaches a final state by its deadline, or soon after.
 """
 
-from sqlalchemy import select
+from collections.abc import Sequence
+
+from sqlalchemy import RowMapping, select
 from sqlalchemy.orm import Session
 
 from core.message_changes import MessageChanges
@@ -26,7 +28,7 @@ def release_held(session: Session, now_ms: int) -> set[str]:
     where = (queries.HELD, _message.c.hold_until_ms <= now_ms)
     query = select(_message).where(*where).order_by(_message.c.hold_until_ms).limit(SWEEP_MAX)
     rows = session.execute(query.with_for_update(skip_locked=True)).mappings().all()
-    owners = _owners(session, {row["source"] for row in rows})
+    owners = _owners(session, rows) if rows else {}
     changes = MessageChanges(now_ms)
     devices = set()
     for row in rows:
@@ -69,12 +71,11 @@ def give_up_on_abandoned(session: Session, now_ms: int) -> int:
     return len(rows)
 
 
-def _owners(session: Session, numbers: set[str]) -> dict[tuple[str, str, str], str]:
+def _owners(session: Session, messages: Sequence[RowMapping]) -> dict[tuple[str, str, str], str]:
     columns = (_address.c.tenant_id, _address.c.channel, _address.c.number, _address.c.device_id)
-    return {
-        (tenant_id, channel, number): device_id
-        for chunk in queries.in_chunks(numbers)
-        for tenant_id, channel, number, device_id in session.execute(
-            select(*columns).where(_address.c.number.in_(chunk))
-        )
-    }
+    where = (
+        _address.c.channel.in_({message["channel"] for message in messages}),
+        _address.c.number.in_({message["source"] for message in messages}),
+    )
+    rows = session.execute(select(*columns).where(*where))
+    return {(tenant_id, channel, number): device_id for tenant_id, channel, number, device_id in rows}

@@ -6,14 +6,14 @@ Owns epochs, leases and who owns a number. What a tenant does with its devices i
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import and_, bindparam, or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from core import events
+from core.device_events import device_event_type, device_events
 from core.dispatch import lose_journal, settled_elsewhere
 from core.errors import ProtocolViolation
-from core.facts import device_event, device_event_type
 from core.ids import new_uuid
 from core.store import messages as queries
 from core.store.rows import AddressRow, DeviceRow, DriverRow, DriverTokenRow
@@ -181,53 +181,71 @@ def _update_devices(
             None,
         )
         session.add(device)
-        session.flush()
         opened.keys[device.id] = device.key
         opened.windows[device.id] = offered.window
         present.append((device, offered))
-    for device, offered in present:
-        opened.refusals.extend(_take_addresses(session, device, offered.addresses))
-    for device, offered in present:  # only now: a number that moved within the driver took its messages along
-        _drop_addresses(session, device, offered.addresses)
+    session.flush()
+    opened.refusals.extend(_take_addresses(session, present))
+    _drop_addresses(
+        session, present
+    )  # only now: a number that moved within the driver took its messages along
     for device in known.values():
         if device.deleted_ms is None and device.state != "offline":
             device.state = "offline"
             session.add(device)
             happened.append((device, "device.offline"))
     session.flush()
-    events.append(
-        session, [device_event(session, device, event_type, now_ms) for device, event_type in happened]
-    )
+    events.append(session, device_events(session, happened, now_ms))
 
 
-def _take_addresses(session: Session, device: DeviceRow, offered: Sequence[OfferedAddress]) -> list[Refusal]:
+def _take_addresses(session: Session, present: Sequence[tuple[DeviceRow, OfferedDevice]]) -> list[Refusal]:
+    rows = _addresses(session, [address for _, offered in present for address in offered.addresses])
     refusals = []
-    for address in offered:
-        row = session.get(AddressRow, (address.channel, address.number), with_for_update=True)
-        if row is not None and row.device_id != device.id:
-            if not _may_take_over(session, device, row):
-                detail = f"Another device has the {address.channel} number {address.number}."
-                refusals.append(Refusal(device.key, address.number, detail))
-                continue
-            _move_waiting(session, row, device.id)
-            row.device_id = device.id
-        if row is None:
-            row = AddressRow(
-                channel=address.channel, number=address.number, tenant_id=device.tenant_id, device_id=device.id,
-                slot=0, ready=False,
-            )  # fmt: skip
-        row.slot, row.ready = address.slot, address.ready
-        session.add(row)
-        session.flush()
+    for device, offered in present:
+        for address in offered.addresses:
+            row = rows.get((address.channel, address.number))
+            if row is not None and row.device_id != device.id:
+                if not _may_take_over(session, device, row):
+                    detail = f"Another device has the {address.channel} number {address.number}."
+                    refusals.append(Refusal(device.key, address.number, detail))
+                    continue
+                _move_waiting(session, row, device.id)
+                row.device_id = device.id
+            if row is None:
+                row = AddressRow(
+                    channel=address.channel, number=address.number, tenant_id=device.tenant_id,
+                    device_id=device.id, slot=0, ready=False,
+                )  # fmt: skip
+                rows[address.channel, address.number] = row
+            row.slot, row.ready = address.slot, address.ready
+            session.add(row)
+    session.flush()
     return refusals
 
 
-def _drop_addresses(session: Session, device: DeviceRow, offered: Sequence[OfferedAddress]) -> None:
-    wanted = {(address.channel, address.number) for address in offered}
-    owned = session.execute(select(AddressRow).where(col(AddressRow.device_id) == device.id)).scalars()
-    for row in owned:
-        if (row.channel, row.number) not in wanted:
-            session.delete(row)
+def _addresses(session: Session, offered: Sequence[OfferedAddress]) -> dict[tuple[str, str], AddressRow]:
+    """The rows of those of these numbers that somebody has, locked."""
+    channels = {address.channel for address in offered}
+    rows: dict[tuple[str, str], AddressRow] = {}
+    for chunk in queries.in_chunks(address.number for address in offered):
+        where = (col(AddressRow.channel).in_(channels), col(AddressRow.number).in_(chunk))
+        order = (col(AddressRow.channel), col(AddressRow.number))
+        found = session.execute(select(AddressRow).where(*where).order_by(*order).with_for_update()).scalars()
+        rows.update(((row.channel, row.number), row) for row in found)
+    return rows
+
+
+def _drop_addresses(session: Session, present: Sequence[tuple[DeviceRow, OfferedDevice]]) -> None:
+    """Free the numbers that these devices no longer have."""
+    wanted = {
+        device.id: {(address.channel, address.number) for address in offered.addresses}
+        for device, offered in present
+    }
+    for chunk in queries.in_chunks(wanted):
+        owned = session.execute(select(AddressRow).where(col(AddressRow.device_id).in_(chunk))).scalars()
+        for row in owned:
+            if (row.channel, row.number) not in wanted[row.device_id]:
+                session.delete(row)
     session.flush()
 
 
@@ -267,17 +285,15 @@ def renew_leases(
     session: Session, sessions: Sequence[tuple[str, int]], now_ms: int, lease_ms: int
 ) -> set[tuple[str, int]]:
     """Renew the leases of live sessions (driver id, epoch); answers those of them that a newer one has replaced."""
-    rows = session.execute(
-        select(_driver.c.id, _driver.c.epoch).where(_driver.c.id.in_([d for d, _ in sessions]))
-    )
-    epochs = {row.id: row.epoch for row in rows}
-    live = [driver_id for driver_id, epoch in sessions if epochs.get(driver_id) == epoch]
-    if live:
-        session.connection().execute(
+    epochs: dict[str, int] = {}
+    for chunk in queries.in_chunks(driver_id for driver_id, _ in sessions):
+        query = select(_driver.c.id, _driver.c.epoch).where(_driver.c.id.in_(chunk))
+        epochs.update((row.id, row.epoch) for row in session.execute(query))
+    for chunk in queries.in_chunks(d for d, epoch in sessions if epochs.get(d) == epoch):
+        session.execute(
             update(_driver)
-            .where(_driver.c.id == bindparam("row_id"))
-            .values(seen_ms=now_ms, lease_until_ms=now_ms + lease_ms, connected=True),
-            [{"row_id": driver_id} for driver_id in live],
+            .where(_driver.c.id.in_(chunk))
+            .values(seen_ms=now_ms, lease_until_ms=now_ms + lease_ms, connected=True)
         )
     return {(driver_id, epoch) for driver_id, epoch in sessions if epochs.get(driver_id) != epoch}
 
@@ -300,7 +316,8 @@ def mark_away(session: Session, now_ms: int, patience_ms: int) -> int:
         device.state = "offline"
         session.add(device)
     session.flush()
-    events.append(session, [device_event(session, device, "device.offline", now_ms) for device in away])
+    happened = [(device, "device.offline") for device in away]
+    events.append(session, device_events(session, happened, now_ms))
     return len(away)
 
 

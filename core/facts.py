@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
-from core import events
+from core.device_events import device_event_type, device_events
 from core.dispatch import hold
 from core.ids import new_id, parse_command_id
 from core.message_changes import MessageChanges
@@ -26,13 +26,11 @@ from core.message_state import (
     State,
 )
 from core.messages import count
-from core.payloads import device_data
 from core.store import messages as queries
-from core.store.rows import AddressRow, DeviceRow, DriverRow, MessageRow, RejectedFactRow
+from core.store.rows import DeviceRow, DriverRow, MessageRow, RejectedFactRow
 
 _driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
-_address = AddressRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _rejected = RejectedFactRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 
 _forget_rejected = delete(_rejected).where(
@@ -323,6 +321,8 @@ class _Application:
 
     def _device_change(self, driver: DriverRow, fact: DeviceChange) -> None:
         device = self._device(driver, fact.device_key)
+        if device.deleted_ms is not None:  # its owner removed it; only the next hello brings it back
+            return
         before, pairing_before = device.state, device.pairing_payload
         device.state, device.state_reason, device.remedy = fact.state, fact.reason, fact.remedy
         device.window, device.pairing_payload = fact.window, fact.pairing_payload
@@ -334,7 +334,7 @@ class _Application:
         if fact.state == "attention" and fact.pairing_payload != pairing_before:
             event_type = "device.attention"  # a person needs the new code
         if event_type:
-            self.changes.add_event(device_event(self.session, device, event_type, self.now_ms))
+            self.changes.add_events(device_events(self.session, [(device, event_type)], self.now_ms))
 
     def _device(self, driver: DriverRow, key: str) -> DeviceRow:
         device = self.devices.get((driver.id, key))
@@ -351,24 +351,6 @@ class _Application:
             "reason": reason,
             "fact": json.dumps(asdict(fact)),
         })
-
-
-def device_event_type(before: str, after: str) -> str | None:
-    """The event that a change of a device's state gives, if any; a degraded device is there, with troubles."""
-    if after == before:
-        return None
-    if after in ("attention", "offline"):
-        return f"device.{after}"
-    return "device.online" if before in ("attention", "offline") else None
-
-
-def device_event(session: Session, device: DeviceRow, event_type: str, now_ms: int) -> dict[str, object]:
-    """The row of an event about a device."""
-    numbers = session.execute(select(_address.c.number).where(_address.c.device_id == device.id)).scalars()
-    data = device_data(device, numbers=sorted(set(numbers)), at_ms=now_ms)
-    return events.new_event(
-        event_type, tenant_id=device.tenant_id, at_ms=now_ms, data=data, device_id=device.id
-    )
 
 
 def _lock_drivers(session: Session, driver_ids: set[str]) -> dict[str, DriverRow]:

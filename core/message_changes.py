@@ -4,6 +4,7 @@ Owns how a state change turns into a row, a timeline step and events. Callers lo
 `note`, and `save` once at the end: one statement for each kind of row, however many messages there are.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -69,9 +70,9 @@ class MessageChanges:
         """Tell of a message that came in."""
         self._announce(message, "message.inbound", State.DELIVERED)
 
-    def add_event(self, event: dict[str, Any]) -> None:
-        """Record an event that is not about a message."""
-        self._events.append(event)
+    def add_events(self, events: Iterable[dict[str, Any]]) -> None:
+        """Record events that are not about a message."""
+        self._events.extend(events)
 
     def save(self, session: Session) -> None:
         """Write everything gathered."""

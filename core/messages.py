@@ -165,12 +165,12 @@ def fail_waiting(session: Session, device_id: str, now_ms: int) -> int:
 
 
 def _owners(session: Session, items: Sequence[NewMessage]) -> dict[tuple[str, str], tuple[str, str]]:
-    numbers = {item.sender for item in items}
-    rows = session.execute(
-        select(_address.c.channel, _address.c.number, _address.c.tenant_id, _address.c.device_id).where(
-            _address.c.number.in_(numbers)
-        )
+    columns = (_address.c.channel, _address.c.number, _address.c.tenant_id, _address.c.device_id)
+    where = (
+        _address.c.channel.in_({item.channel for item in items}),
+        _address.c.number.in_({item.sender for item in items}),
     )
+    rows = session.execute(select(*columns).where(*where))
     return {(channel, number): (tenant_id, device_id) for channel, number, tenant_id, device_id in rows}
 
 

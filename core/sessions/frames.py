@@ -17,6 +17,9 @@ from infinireach.driver.v1 import command_pb2, driver_service_pb2, fact_pb2, ses
 from infinireach.v1 import device_pb2, message_pb2
 
 DEVICES_MAX = 1000
+ADDRESSES_MAX = 16
+"""Numbers of one device."""
+
 OPEN_COMMANDS_MAX = 100_000
 FACTS_PER_FRAME_MAX = 1000
 COMMANDS_PER_FRAME = 100
@@ -91,6 +94,7 @@ def _read_device(device: session_pb2.DeviceDescription) -> OfferedDevice:
     _require(device.key and _is_text(device.key, KEY_MAX), "hello.devices.key", rule)
     _require(_is_text(device.name, 100), "hello.devices.name", "at most 100 characters without NUL")
     _require(0 <= device.window <= WINDOW_MAX, "hello.devices.window", f"0 to {WINDOW_MAX}")
+    _require(len(device.addresses) <= ADDRESSES_MAX, "hello.devices.addresses", f"at most {ADDRESSES_MAX}")
     addresses = []
     for address in device.addresses:
         _require(address.channel in CHANNELS, "hello.devices.addresses.channel", "sms or whatsapp")

@@ -28,7 +28,9 @@ log = structlog.get_logger()
 FRAMES_UNAPPLIED_MAX = 32
 """Frames of one session that wait to be applied; past it the session stops reading and the driver is slowed down."""
 
-TICK_S = 0.5
+TICKS_PER_HEARTBEAT = 4
+"""How often within a heartbeat interval a session looks at the time; rarely, since there are many sessions."""
+
 FLUSH_S = 2.0
 """How long the last frames may take to leave once a stream is to end."""
 
@@ -257,8 +259,9 @@ class DriverSession:
                 return
 
     async def _tick_loop(self) -> None:
+        tick_s = self._shared.limits.heartbeat_interval_s / TICKS_PER_HEARTBEAT
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(tick_s)
             self._send(self._protocol.tick(self._shared.clock.monotonic_s()))
 
     async def _leave(self, duration_s: float) -> None:

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core.device_events import device_event_type
 from core.devices import OpenedSession
-from core.facts import DeviceChange, DriverFacts, Inbound, apply_facts, device_event_type
+from core.facts import DeviceChange, DriverFacts, Inbound, apply_facts
 from core.store.rows import DEVICE_STATES, DeviceRow, MessageRow
 from tests.core_fixtures import (
     NOW_MS,
@@ -258,3 +259,14 @@ def test_another_drivers_device_of_the_same_key_stays_as_it_is(
     apply(session, other, change(1, "attention"))
     assert device(session, opened).state == "online"
     assert device(session, other).state == "attention"
+
+
+def test_a_device_that_its_owner_removed_does_not_come_back_by_a_change(
+    session: Session, opened: OpenedSession
+) -> None:
+    row = device(session, opened)
+    row.deleted_ms, row.state = NOW_MS, "offline"
+    session.add(row)
+    session.flush()
+    assert told(session, opened, change(1, "online")) == []
+    assert device(session, opened).state == "offline"

@@ -34,7 +34,9 @@ from tests.core_fixtures import (
 )
 from tests.fakes.database import TENANT_A, memory_session
 
-GROWING = ("message", "timeline", "event", "delivery", "delivery_attempt", "rejected_fact")
+GROWING = (
+    "message", "timeline", "event", "delivery", "delivery_attempt", "rejected_fact", "address", "device", "driver",
+)  # fmt: skip
 EXPLAINED = ("SELECT", "UPDATE", "DELETE", "WITH")
 
 

@@ -100,6 +100,7 @@ def bad_address(**changes: Any) -> list[session_pb2.DeviceDescription]:
         ("devices.name", {"devices": [device_description(name="x" * 101)]}),
         ("devices.window", {"devices": [device_description(window=-1)]}),
         ("devices.window", {"devices": [device_description(window=1001)]}),
+        ("devices.addresses", {"devices": [device_description("m", *[NUMBER] * 17)]}),
         ("devices.addresses.channel", {"devices": bad_address(channel=0)}),
         ("devices.addresses.channel", {"devices": bad_address(channel=77)}),
         *(

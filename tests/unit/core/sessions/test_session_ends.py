@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Generator[Store]:
 
 @pytest.fixture
 def quick_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "TICK_S", 0.002)
+    monkeypatch.setattr(session_module, "TICKS_PER_HEARTBEAT", 5000)
 
 
 # Ends
