@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from core.clock import Clock
-from core.deadlines import expire_due, give_up_on_abandoned, release_held
+from core.deadlines import SWEEP_MAX, expire_due, give_up_on_abandoned, release_held
 from core.devices import mark_away, renew_leases, revoked_tokens
 from core.errors import InfiniReachError, Unauthenticated
 from core.eventlog.relay import Relay
@@ -48,6 +48,7 @@ class Sweeper:
         self._relay = relay
         self._lease_s = lease_s
         self._offline_after_s = offline_after_s
+        self._renewed_ms = clock.now_ms()
 
     async def run(self) -> None:
         """Do every duty at its rhythm, for ever."""
@@ -66,22 +67,28 @@ class Sweeper:
         """Queue what is no longer held, expire what is too late."""
         now_ms = self._clock.now_ms()
         self._dispatcher.hint(await self._store.run(release_held, now_ms))
-        if await self._store.run(expire_due, now_ms):
-            self._relay.wake()
+        expired = SWEEP_MAX
+        while expired == SWEEP_MAX:  # those that are left lie in the way of every claim
+            expired = await self._store.run(expire_due, now_ms)
+            if expired:
+                self._relay.wake()
 
     async def presence(self) -> None:
         """Mark devices offline whose driver is gone."""
+        if self._clock.now_ms() - self._renewed_ms > self._lease_s * 1000:
+            # The clock jumped, or nothing could be written for long: live sessions' leases only look run out.
+            await self.leases()
         if await self._store.run(mark_away, self._clock.now_ms(), round(self._offline_after_s * 1000)):
             self._relay.wake()
 
     async def leases(self) -> None:
         """Renew the leases of live sessions; close those that a newer one has superseded."""
+        now_ms = self._clock.now_ms()
         live = [(session.driver_id, session.epoch) for session in self._registry.sessions()]
         if live:
             lease_ms = round(self._lease_s * 1000)
-            self._registry.supersede(
-                await self._store.run(renew_leases, live, self._clock.now_ms(), lease_ms)
-            )
+            self._registry.supersede(await self._store.run(renew_leases, live, now_ms, lease_ms))
+        self._renewed_ms = now_ms
 
     async def tokens(self) -> None:
         """Close the streams of revoked tokens."""

@@ -1,0 +1,90 @@
+"""What time does by itself: nothing that is live counts as gone, and no backlog is left to the next turn."""
+
+from collections.abc import Generator, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+from sqlmodel import col
+
+from core.clock import Clock
+from core.deadlines import SWEEP_MAX
+from core.devices import OpenedSession, open_session
+from core.eventlog.relay import Relay
+from core.events import PublishedEvent
+from core.messages import accept
+from core.sessions.dispatcher import Dispatcher
+from core.sessions.registry import Registry
+from core.sessions.sweeper import Sweeper
+from core.store.engine import Store
+from core.store.rows import DeviceRow, MessageRow
+from tests.core_fixtures import LEASE_MS, TTL_MS, device_of, hello, new_message
+from tests.fakes.database import file_store
+from tests.fakes.driver_stream import FakeSession
+from tests.fakes.set_clock import SetClock
+
+OFFLINE_AFTER_S = 25.0
+JUMP_S = 3600.0
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Generator[Store]:
+    with file_store(tmp_path) as store:
+        yield store
+
+
+_states = select(col(MessageRow.state), func.count()).group_by(col(MessageRow.state))
+
+
+class NoLog:
+    """Publishes nothing."""
+
+    async def publish(self, events: Sequence[PublishedEvent]) -> None:
+        """Nobody asks for it here."""
+        raise AssertionError(events)
+
+
+def sweeper_of(store: Store, clock: Clock, registry: Registry) -> Sweeper:
+    return Sweeper(
+        store,
+        clock,
+        registry=registry,
+        dispatcher=Dispatcher(store, registry, clock, 60.0),
+        relay=Relay(store, NoLog()),
+        lease_s=LEASE_MS / 1000,
+        offline_after_s=OFFLINE_AFTER_S,
+    )
+
+
+async def opened_session(store: Store, clock: SetClock) -> OpenedSession:
+    return await store.run(open_session, hello(), clock.now_ms(), LEASE_MS)
+
+
+async def device_state(store: Store, opened: OpenedSession) -> str:
+    return await store.read(lambda session: session.get_one(DeviceRow, device_of(opened)).state)
+
+
+async def test_a_clock_that_jumps_leaves_devices_of_live_sessions_online(store: Store) -> None:
+    clock, registry = SetClock(), Registry()
+    sweeper = sweeper_of(store, clock, registry)
+    opened = await opened_session(store, clock)
+    session = FakeSession(opened.driver_id, opened.epoch, {device_of(opened): 1})
+    registry.add(session)
+    clock.advance(JUMP_S)
+    await sweeper.presence()
+    assert await device_state(store, opened) == "online"
+    registry.remove(session)
+    clock.advance(JUMP_S)
+    await sweeper.presence()
+    assert await device_state(store, opened) == "offline"
+
+
+async def test_everything_that_is_too_late_expires_in_one_turn(store: Store) -> None:
+    clock = SetClock()
+    await opened_session(store, clock)
+    late = SWEEP_MAX + 1
+    await store.run(accept, [new_message()] * late, clock.now_ms(), TTL_MS)
+    clock.advance(TTL_MS / 1000 + 1)
+    await sweeper_of(store, clock, Registry()).deadlines()
+    counted = await store.read(lambda session: session.execute(_states).all())
+    assert [tuple(row) for row in counted] == [("expired", late)]
