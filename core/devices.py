@@ -3,10 +3,10 @@
 Owns epochs, leases and who owns a number. What a tenant does with its devices is in device_admin.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -20,6 +20,12 @@ from core.store.rows import AddressRow, DeviceRow, DriverRow, DriverTokenRow
 
 _driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+
+_queue_for = (
+    update(queries.message)
+    .where(queries.message.c.id == bindparam("row_id"))
+    .values(device_id=bindparam("new_device_id"))
+)
 
 
 AWAY_MAX = 500
@@ -201,6 +207,7 @@ def _update_devices(
 def _take_addresses(session: Session, present: Sequence[tuple[DeviceRow, OfferedDevice]]) -> list[Refusal]:
     rows = _addresses(session, [address for _, offered in present for address in offered.addresses])
     refusals = []
+    free: dict[tuple[str, str], DeviceRow] = {}
     for device, offered in present:
         for address in offered.addresses:
             row = rows.get((address.channel, address.number))
@@ -217,9 +224,11 @@ def _take_addresses(session: Session, present: Sequence[tuple[DeviceRow, Offered
                     device_id=device.id, slot=0, ready=False,
                 )  # fmt: skip
                 rows[address.channel, address.number] = row
+                free[address.channel, address.number] = device
             row.slot, row.ready = address.slot, address.ready
             session.add(row)
     session.flush()
+    _bring_queued(session, free)
     return refusals
 
 
@@ -270,6 +279,26 @@ def _move_waiting(session: Session, address: AddressRow, device_id: str) -> None
         )
         .values(device_id=device_id)
     )
+
+
+def _bring_queued(session: Session, devices: Mapping[tuple[str, str], DeviceRow]) -> None:
+    """Queue for these devices what their tenant accepted for their numbers while another device had them.
+
+    What is held finds the device of its number when it is released.
+    """
+    message = queries.message
+    tenants = {device.tenant_id for device in devices.values()}
+    of_tenant = select(col(DeviceRow.id)).where(col(DeviceRow.tenant_id).in_(tenants))
+    changes: list[dict[str, str]] = []
+    for chunk in queries.in_chunks(number for _, number in devices):
+        where = (queries.QUEUED, message.c.device_id.in_(of_tenant), message.c.source.in_(chunk))
+        query = select(message.c.id, message.c.channel, message.c.source).where(*where).with_for_update()
+        for message_id, channel, number in session.execute(query):
+            device = devices.get((channel, number))
+            if device is not None:
+                changes.append({"row_id": message_id, "new_device_id": device.id})
+    if changes:
+        session.connection().execute(_queue_for, changes)
 
 
 def close_session(session: Session, driver_id: str, epoch: int, now_ms: int) -> None:

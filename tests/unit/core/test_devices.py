@@ -34,6 +34,7 @@ from tests.core_fixtures import (
     message_of,
     offered_device,
     settle,
+    state_of,
     without_numbers,
 )
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
@@ -231,6 +232,25 @@ def test_only_messages_of_the_moved_number_move(session: Session) -> None:
     again = connect(session, offered_device("modem-1", OTHER_NUMBER), offered_device("modem-2", NUMBER))
     assert claimed_ids(session, again, "modem-1") == [stays]
     assert claimed_ids(session, again, "modem-2") == [moved]
+
+
+def test_a_number_that_nobody_had_for_a_while_brings_its_messages_along(session: Session) -> None:
+    modem = offered_device("modem-1", NUMBER, OTHER_NUMBER)
+    opened = connect(session, modem)
+    moved, stays = accept_one(session, sender=NUMBER), accept_one(session, sender=OTHER_NUMBER)
+    connect(session, offered_device("modem-1", OTHER_NUMBER))
+    there = connect(session, offered_device("modem-2", NUMBER), driver_name="driver-2")
+    assert claimed_ids(session, there, "modem-2") == [moved]
+    assert message_of(session, stays).device_id == device_of(opened)
+
+
+def test_a_number_that_another_tenant_takes_brings_no_messages(session: Session) -> None:
+    connect(session)
+    ours = accept_one(session)
+    connect(session, without_numbers(offered_device()))
+    theirs = connect(session, tenant_id=TENANT_B, driver_name="theirs")
+    assert claimed_ids(session, theirs, "modem-1") == []
+    assert state_of(session, ours) == "queued"
 
 
 def test_a_message_that_a_driver_has_does_not_move(session: Session) -> None:
