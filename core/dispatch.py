@@ -6,7 +6,7 @@ Owns who has which message. An epoch fences every step: a session that is not it
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import Integer, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import SessionSuperseded
@@ -31,6 +31,20 @@ _claim = (
         claimed_ms=bindparam("new_claimed_ms"),
     )
 )
+
+
+_oldest = (
+    select(_message)
+    .where(
+        _message.c.device_id == bindparam("device"),
+        queries.QUEUED,
+        _message.c.not_after_ms > bindparam("now"),
+    )
+    .order_by(_message.c.id)
+    .limit(bindparam("room", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+"""Built once: it runs for every device of a claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,17 +229,7 @@ def _enabled(session: Session, device_ids: Sequence[str]) -> set[str]:
 
 
 def _oldest_queued(session: Session, device_id: str, limit: int, now_ms: int) -> list[MessageRow]:
-    rows = session.execute(
-        select(_message)
-        .where(
-            _message.c.device_id == device_id,
-            queries.QUEUED,
-            _message.c.not_after_ms > now_ms,
-        )
-        .order_by(_message.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    rows = session.connection().execute(_oldest, {"device": device_id, "now": now_ms, "room": limit})
     return [queries.as_record(row) for row in rows.mappings()]
 
 
