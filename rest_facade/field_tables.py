@@ -147,15 +147,14 @@ def _comma_separated(text: str) -> list[str]:
 
 def _check_party(text: str) -> str:
     """A number as people write it, or what networks give in its place; an unencoded + arrives as a space."""
-    if len(text) > 64 or not text.strip():
-        raise ShapeFault("must be a phone number, short code or sender name of at most 64 characters")
     try:
         return str(shapes.SENDER.check(text))
     except ShapeFault:
-        return text.strip()
+        return str(_PARTY_NAME.check(text)).strip()
 
 
-_PARTY = Shape(_check_party, {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"\S"})
+_PARTY_NAME = shapes.name(64)
+_PARTY = Shape(_check_party, _PARTY_NAME.schema)
 _TIME = _from_text(shapes.TIME, lambda text: text.replace(" ", "+"))
 _CURSOR = shapes.printable(1, 512)
 

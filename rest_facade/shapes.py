@@ -20,8 +20,10 @@ NUMBER_PATTERN = r"^\+[1-9][0-9]{6,14}$"
 """E.164 by shape: what no numbering plan knows, the device refuses."""
 SPACED_NUMBER_PATTERN = r"^[ ]?\+?[ ().-]*[1-9](?:[ ().-]*[0-9]){6,14}[ ().-]*$"
 """The same with the separators that people write; compared by its digits."""
-GROUP_PATTERN = r"^(?:\S*:)?[0-9A-Za-z_-]{1,64}@g\.us$"
-PRINTABLE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029]*$"
+GROUP_PATTERN = r"^(?:[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]*:)?[0-9A-Za-z_-]{1,64}@g\.us$"
+"""No \\S: what is white space differs between this language's patterns and those of JSON Schema."""
+PRINTABLE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$"
+"""Nothing that breaks a line, controls a terminal or turns the direction of what follows."""
 TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
 TIME_PATTERN = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
@@ -111,11 +113,18 @@ def printable(minimum: int, maximum: int) -> Shape:
     return Shape(check, {"type": "string", **lengths, "pattern": PRINTABLE_PATTERN})
 
 
-def _check_name(value: object) -> str:
-    text = str(_line.check(value))
-    if text.isspace():
-        raise ShapeFault("must not be only white space")
-    return text
+def name(maximum: int) -> Shape:
+    """A printable string of at most `maximum` characters, not only white space."""
+    line = printable(1, maximum)
+
+    def check(value: object) -> str:
+        text = str(line.check(value))
+        if text.isspace():
+            raise ShapeFault("must not be only white space")
+        return text
+
+    schema = {name: limit for name, limit in line.schema.items() if name != "pattern"}
+    return Shape(check, {**schema, "allOf": [{"pattern": PRINTABLE_PATTERN}, {"pattern": r"\S"}]})
 
 
 def one_of(words: Sequence[str]) -> Shape:
@@ -204,16 +213,7 @@ MESSAGE = Shape(
         "allOf": [{"pattern": TEXT_PATTERN}, {"pattern": r"\S"}],
     },
 )
-_line = printable(1, NAME_CHARACTERS_MAX)
-NAME = Shape(
-    _check_name,
-    {
-        "type": "string",
-        "minLength": 1,
-        "maxLength": NAME_CHARACTERS_MAX,
-        "allOf": [{"pattern": PRINTABLE_PATTERN}, {"pattern": r"\S"}],
-    },
-)
+NAME = name(NAME_CHARACTERS_MAX)
 FLAG = Shape(_check_flag, {"type": "boolean"})
 TIME = Shape(_check_time, {"type": "string", "format": "date-time"})
 URL = Shape(_check_url, {"type": "string", "maxLength": URL_CHARACTERS_MAX, "pattern": SAFE_URL_PATTERN})

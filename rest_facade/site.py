@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -32,18 +33,28 @@ _BODY_FIELDS: Mapping[str, Sequence[Field]] = {
 
 
 class Site:
-    """What /openapi.json and /docs answer. `public_url`: the API's base URL; empty: wherever it is asked."""
+    """What /openapi.json and /docs answer. `public_url`: the API's base URL; empty: wherever it is asked.
+
+    Each is made when it is first asked for, which takes some 50 ms.
+    """
 
     def __init__(self, routes: Sequence[Route], public_url: str) -> None:
+        self._routes = routes
         self._public_url = public_url.rstrip("/")
-        document = openapi.document(routes, self._public_url or "/")
-        self.openapi: bytes = render.encode(document)
-        self._page = _render_page(routes)
+
+    @cached_property
+    def openapi(self) -> bytes:
+        """The OpenAPI document."""
+        return render.encode(openapi.document(self._routes, self._public_url or "/"))
 
     def page(self, host: str | None) -> bytes:
         """The page, its examples calling the address that was asked."""
         url = self._public_url or (f"http://{host}" if host is not None and _HOST(host) else DEFAULT_URL)
         return self._page.replace(_PLACEHOLDER, html.escape(url)).encode()
+
+    @cached_property
+    def _page(self) -> str:
+        return _render_page(self._routes)
 
 
 def _render_page(routes: Sequence[Route]) -> str:

@@ -96,6 +96,7 @@ def test_plain_body_has_the_sentence_twice_and_details_only_for_fields() -> None
     faulty = render.error_facts(errors.invalid_request([FieldFault("to", "is required")]), "r1")
     assert faulty["details"] == [{"field": "to", "issue": "is required"}]
     assert "to: is required" in faulty["error"]
+    assert errors.invalid_request([FieldFault("url", "No.")]).sentence == "Invalid request. url: No."
 
 
 def test_problem_details_hold_the_same_facts() -> None:

@@ -135,7 +135,7 @@ ANY_VALUE = (
     | st.integers(-5, 40)
     | st.floats(allow_nan=False, allow_infinity=False, min_value=-5, max_value=40)
     | st.text(max_size=20)
-    | st.text(st.sampled_from("+0123456789 ().-:@g.us\x00\x85\u2028\u00a0é"), max_size=24)
+    | st.text(st.sampled_from("+0123456789 ().-:@g.us\x00\x1e\x85\u2028\u202e\u00a0é"), max_size=24)
     | st.from_regex(re.compile(shapes.NUMBER_PATTERN))
     | st.from_regex(re.compile(shapes.SPACED_NUMBER_PATTERN))
     | st.from_regex(re.compile(shapes.GROUP_PATTERN))
