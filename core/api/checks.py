@@ -18,6 +18,9 @@ E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 NAME_CHARACTERS_MAX = 100
 
+_NO_LINE = re.compile(r"[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]")
+"""What breaks a line, controls a terminal or turns the direction. All else is text, such as joined emoji."""
+
 Value = TypeVar("Value")
 
 _SECONDS_MIN, _SECONDS_MAX = -62_135_596_800, 253_402_300_799
@@ -58,7 +61,7 @@ class Faults:
         """A line of printable text; may be empty."""
         if len(value) > characters_max:
             self.add(field, f"must be at most {characters_max} characters; it has {len(value)}")
-        elif not value.isprintable():
+        elif _NO_LINE.search(value):
             self.add(field, "must be printable: no line breaks or other control characters")
         return value
 
