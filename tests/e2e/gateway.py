@@ -4,6 +4,7 @@ Owns starting and ending `infinireach up`, its command line, the REST client and
 """
 
 import asyncio
+import io
 import json
 import os
 import secrets
@@ -201,7 +202,10 @@ class Client:
         if raw is not None:
             sent["Content-Type"] = "application/json"
         async with self._session.request(
-            method, self.base + path, data=raw, headers={**sent, **(headers or {})}
+            method,
+            self.base + path,
+            data=None if raw is None else io.BytesIO(raw),
+            headers={**sent, **(headers or {})},
         ) as response:
             return Answer(response.status, response.headers, await response.read())
 
