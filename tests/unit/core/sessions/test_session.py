@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from core import facts
 from core.errors import (
@@ -177,6 +178,23 @@ async def test_a_gap_ends_the_stream(store: Store) -> None:
         driver = await core.connect()
         driver.send(facts_frame(inbound_fact(2)))
         assert isinstance(await driver.ended(), SequenceGap)
+
+
+async def test_a_gap_that_only_the_database_knows_of_ends_the_stream_too(store: Store) -> None:
+    async with session_core(store) as core:
+        driver = await core.connect()
+        driver.send(facts_frame(inbound_fact(1)))
+        await driver.wait_for_acknowledgement(1)
+        await core.store.run(_forget_a_fact)
+        driver.send(facts_frame(inbound_fact(2)))
+        assert isinstance(await driver.ended(), SequenceGap)
+        assert await core.states() == ["delivered"]
+
+
+def _forget_a_fact(session: Session) -> None:
+    row = session.execute(select(DriverRow)).scalar_one()
+    row.applied_sequence -= 1
+    session.add(row)
 
 
 async def test_a_faulty_frame_ends_its_own_stream_only(store: Store) -> None:
