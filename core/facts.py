@@ -227,7 +227,7 @@ class _Application:
     def _report(self, driver: DriverRow, report: Report) -> None:
         parsed = parse_command_id(report.command_id)
         message = self.messages.get(parsed[0]) if parsed else None
-        if parsed is None or message is None or message.driver_id != driver.id or parsed[1] > message.attempt:
+        if parsed is None or message is None or not _may_report(driver, message, parsed[1]):
             raise _Rejected(
                 "UNKNOWN_COMMAND", f"This driver was never given the command {report.command_id[:64]!r}."
             )
@@ -351,6 +351,13 @@ class _Application:
             "reason": reason,
             "fact": json.dumps(asdict(fact)),
         })
+
+
+def _may_report(driver: DriverRow, message: MessageRow, attempt: int) -> bool:
+    """Whether the driver may have had this attempt; who had an earlier one is known no more, but for its tenant."""
+    if attempt < message.attempt:
+        return driver.tenant_id == message.tenant_id
+    return attempt == message.attempt and driver.id == message.driver_id
 
 
 def _lock_drivers(session: Session, driver_ids: set[str]) -> dict[str, DriverRow]:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from core.deadlines import release_held
 from core.devices import OpenedSession
-from core.dispatch import Command
+from core.dispatch import Command, claim
 from core.facts import Applied, DriverFacts, Rejection, Report, Unreadable, apply_facts
-from core.message_state import Evidence
+from core.message_state import RETRY_DELAYS_S, Evidence
 from core.messages import cancel
 from core.store.rows import RejectedFactRow
 from tests.core_fixtures import (
@@ -30,10 +31,12 @@ from tests.core_fixtures import (
     message_of,
     next_sequence,
     offered_device,
+    ready,
     report,
     settle,
     state_of,
     step_names,
+    without_numbers,
 )
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
 
@@ -225,12 +228,30 @@ def test_a_report_on_a_command_that_nobody_gave_is_kept_aside(
 def test_a_report_on_another_drivers_command_is_kept_aside(
     session: Session, opened: OpenedSession, command: Command, tenant_id: str
 ) -> None:
-    other = connect(session, offered_device("modem-2", OTHER_NUMBER), driver_name="driver-2", tenant_id=tenant_id)
+    other = connect(
+        session, offered_device("modem-2", OTHER_NUMBER), driver_name="driver-2", tenant_id=tenant_id
+    )
     applied = apply(session, other, report(1, command.command_id, Evidence.DELIVERED))
     assert [rejection.reason for rejection in applied.rejected] == ["UNKNOWN_COMMAND"]
     assert state_of(session, command.message_id) == "sending"
     assert events_of(session, command.message_id) == []
     assert "delivered" not in step_names(session, command.message_id)
+
+
+def test_a_late_report_on_an_attempt_before_another_driver_had_the_message_is_noted(
+    session: Session, opened: OpenedSession, command: Command
+) -> None:
+    apply(session, opened, report(1, command.command_id, Evidence.FAILED, reason="no_service"))
+    gone = connect(session, without_numbers(offered_device()), first_unacknowledged=2, last_sequence=1)
+    other = connect(session, offered_device("modem-2"), driver_name="driver-2")
+    later_ms = NOW_MS + RETRY_DELAYS_S[0] * 1000
+    release_held(session, later_ms)
+    (again,) = claim(session, [ready(other, key="modem-2")], later_ms).commands
+    assert (again.message_id, again.driver_id) == (command.message_id, other.driver_id)
+    applied = apply(session, gone, report(2, command.command_id, Evidence.DELIVERED))
+    assert applied.rejected == []
+    assert state_of(session, command.message_id) == "sending"
+    assert step_names(session, command.message_id)[-1] == "late_report"
 
 
 def test_a_report_on_an_attempt_to_come_is_kept_aside(
