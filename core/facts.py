@@ -107,7 +107,7 @@ class DriverFacts:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A fact that was kept aside; its reason as in the driver protocol."""
+    """A fact that was kept aside; its reason as in the driver protocol. `detail` is logged, so it quotes no input."""
 
     sequence: int
     reason: str
@@ -228,9 +228,7 @@ class _Application:
         parsed = parse_command_id(report.command_id)
         message = self.messages.get(parsed[0]) if parsed else None
         if parsed is None or message is None or not _may_report(driver, message, parsed[1]):
-            raise _Rejected(
-                "UNKNOWN_COMMAND", f"This driver was never given the command {report.command_id[:64]!r}."
-            )
+            raise _Rejected("UNKNOWN_COMMAND", "This driver was never given the command that the fact names.")
         is_over = message.state in WAITING and report.outcome not in (Evidence.SUBMITTED, Evidence.DELIVERED)
         if parsed[1] < message.attempt or is_over:
             self.changes.note(
@@ -339,7 +337,7 @@ class _Application:
     def _device(self, driver: DriverRow, key: str) -> DeviceRow:
         device = self.devices.get((driver.id, key))
         if device is None:
-            raise _Rejected("UNKNOWN_DEVICE", f"This driver has no device with the key {key[:64]!r}.")
+            raise _Rejected("UNKNOWN_DEVICE", "This driver has no device with the key that the fact names.")
         return device
 
     def _keep_aside(self, driver: DriverRow, fact: Fact, reason: str) -> None:

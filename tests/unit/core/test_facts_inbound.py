@@ -173,8 +173,9 @@ def test_a_journal_that_came_back_brings_no_message_a_second_time(session: Sessi
 def test_an_inbound_message_for_a_device_that_nobody_has_is_kept_aside(
     session: Session, opened: OpenedSession
 ) -> None:
-    applied = apply(session, opened, inbound(1, device_key="other"), inbound(2))
+    applied = apply(session, opened, inbound(1, device_key=OTHER_NUMBER), inbound(2))
     assert [(each.sequence, each.reason) for each in applied.rejected] == [(1, "UNKNOWN_DEVICE")]
+    assert OTHER_NUMBER not in applied.rejected[0].detail  # it is logged
     assert applied.acknowledged == 2
     assert len(messages(session)) == 1
 
