@@ -52,6 +52,7 @@ class DriverServiceStub:
 
     How the stream ends (google.rpc.ErrorInfo says the reason) and what the driver does:
     UNAVAILABLE: reconnect with jitter. ABORTED SESSION_SUPERSEDED: stop, another instance is alive.
+    INVALID_ARGUMENT FACT_NOT_APPLICABLE: a fact was put aside (FactRejected says why); reconnect and go on behind it.
     UNAUTHENTICATED, PERMISSION_DENIED: stop and complain. RESOURCE_EXHAUSTED: back off.
     INVALID_ARGUMENT, DATA_LOSS, DEADLINE_EXCEEDED: a fault of the driver; log, back off, reconnect.
     """
@@ -96,6 +97,7 @@ class DriverServiceServicer:
 
     How the stream ends (google.rpc.ErrorInfo says the reason) and what the driver does:
     UNAVAILABLE: reconnect with jitter. ABORTED SESSION_SUPERSEDED: stop, another instance is alive.
+    INVALID_ARGUMENT FACT_NOT_APPLICABLE: a fact was put aside (FactRejected says why); reconnect and go on behind it.
     UNAUTHENTICATED, PERMISSION_DENIED: stop and complain. RESOURCE_EXHAUSTED: back off.
     INVALID_ARGUMENT, DATA_LOSS, DEADLINE_EXCEEDED: a fault of the driver; log, back off, reconnect.
     """
@@ -150,6 +152,7 @@ class DriverService:
 
     How the stream ends (google.rpc.ErrorInfo says the reason) and what the driver does:
     UNAVAILABLE: reconnect with jitter. ABORTED SESSION_SUPERSEDED: stop, another instance is alive.
+    INVALID_ARGUMENT FACT_NOT_APPLICABLE: a fact was put aside (FactRejected says why); reconnect and go on behind it.
     UNAUTHENTICATED, PERMISSION_DENIED: stop and complain. RESOURCE_EXHAUSTED: back off.
     INVALID_ARGUMENT, DATA_LOSS, DEADLINE_EXCEEDED: a fault of the driver; log, back off, reconnect.
     """
