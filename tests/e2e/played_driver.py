@@ -3,7 +3,7 @@
 Owns the stream and how it ended. What is said on it is the test's.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ class PlayedDriver:
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self._received: AsyncIterator[Response] = aiter(stream)
         self.frames: list[Response] = []
 
     async def send(self, *frames: Request) -> None:
@@ -32,18 +33,17 @@ class PlayedDriver:
 
     async def frame(self, kind: str) -> Response:
         """The next frame of a kind."""
-        while True:
-            read = await self._stream.read()
-            assert read is not grpc.aio.EOF, "the stream ended"
-            self.frames.append(read)
-            if read.WhichOneof("frame") == kind:
-                return read
+        async for frame in self._received:
+            self.frames.append(frame)
+            if frame.WhichOneof("frame") == kind:
+                return frame
+        raise AssertionError(f"the stream ended before a frame {kind}")
 
     async def end(self) -> Refusal:
         """How the core ended the stream; frames before that are kept."""
         try:
-            while (read := await self._stream.read()) is not grpc.aio.EOF:
-                self.frames.append(read)
+            async for frame in self._received:
+                self.frames.append(frame)
         except grpc.aio.AioRpcError as error:
             return Refusal(error)
         raise AssertionError("the core ended the stream without an error")
