@@ -176,6 +176,26 @@ async def test_a_database_that_fails_for_a_while_does_not_end_the_relay(
         await eventually(lambda: log.published == ids)
 
 
+async def test_a_relay_with_nothing_to_publish_does_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, looks = NotingLog(store), 0
+
+    async def nothing(*_: object) -> list[PublishedEvent]:
+        nonlocal looks
+        looks += 1
+        await asyncio.sleep(0)
+        return []
+
+    monkeypatch.setattr(store, "read", nothing)
+    async with relaying(store, log) as relay:
+        relay.wake()
+        await eventually(lambda: looks)
+        for _ in range(200):
+            await asyncio.sleep(0)
+    assert looks == 1
+
+
 async def test_an_event_that_commits_after_later_ones_were_published_is_published(store: Store) -> None:
     log = NotingLog(store)
     early = new_event("message.sent", tenant_id=TENANT_A, at_ms=NOW_MS, data={})

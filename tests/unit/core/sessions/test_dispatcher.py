@@ -301,6 +301,27 @@ async def test_a_database_that_fails_for_a_while_costs_time_and_nothing_else(
         await eventually(lambda: session.message_ids == ids)
 
 
+async def test_a_dispatcher_with_nothing_to_claim_does_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await world.connect()
+    claims, run = 0, world.store.run
+
+    async def counted(function: Any, *args: Any) -> object:
+        nonlocal claims
+        claims += 1
+        return await run(function, *args)
+
+    monkeypatch.setattr(world.store, "run", counted)
+    async with world.running() as dispatcher:
+        dispatcher.hint(session.device_ids)
+        await eventually(lambda: claims)
+        for _ in range(200):
+            dispatcher.room()
+            await asyncio.sleep(0.0001)
+    assert claims == 1
+
+
 async def test_a_dispatcher_that_was_stopped_claims_nothing(world: World) -> None:
     session = await world.connect()
     (message_id,) = await world.accept()
