@@ -1,8 +1,9 @@
 """A driver that a test plays frame by frame over a real gRPC stream.
 
-Owns the stream and how it ended. What is said on it is the test's.
+Owns the stream, its hello and how it ended. What is said on it is the test's.
 """
 
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,9 +11,25 @@ from typing import Any
 import grpc
 
 from infinireach.driver.v1 import driver_service_pb2_grpc
-from tests.driver_frames import Request, Response
-from tests.e2e.gateway import WAIT_S_MAX
+from tests.driver_frames import Request, Response, device_description, hello_frame
+from tests.e2e.gateway import WAIT_S_MAX, new_id
 from tests.fakes.rpc_outcome import Refusal
+
+
+def new_number() -> str:
+    """A number that no device has: one that was offered keeps its device."""
+    return f"+1555{secrets.randbelow(10**9):09d}"
+
+
+def hello(**changes: Any) -> Request:
+    """A hello of a driver and a journal that nobody had before."""
+    unique = new_id()
+    values = {"driver_name": f"driver-{unique}", "journal_id": unique, "instance_id": unique}
+    devices = changes.pop("devices", (device_description("modem-1", new_number()),))
+    frame = hello_frame(*devices, **values | changes)
+    if not devices:
+        frame.hello.ClearField("devices")
+    return frame
 
 
 class PlayedDriver:

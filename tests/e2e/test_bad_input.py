@@ -8,9 +8,8 @@ import pytest
 from rest_facade.route import Route
 from rest_facade.route_table import ROUTES
 from tests.e2e.gateway import Answer, Client, message, new_id
-from tests.e2e.test_tenants_rest import named, unknown
+from tests.e2e.routes import GUARDED, named, path_of
 
-GUARDED = [route for route in ROUTES if route.scope is not None]
 WITH_BODY = [route for route in GUARDED if route.body]
 WITH_QUERY = [route for route in GUARDED if route.query]
 OPTIONAL_BODY = {route.operation for route in WITH_BODY if route.body and not route.body.required}
@@ -99,11 +98,6 @@ OTHER_FAULTS: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
     ],
 }
 QUERY_FAULTS = ["", "x", "-1", "0", "1e3", "99999999999999999999", "%00", "%ff", "a" * 600, "%0d%0aX: y"]
-
-
-def path_of(route: Route) -> str:
-    """The route's path with an id that nothing has."""
-    return route.path.replace(f"{{{named(route)}}}", unknown(named(route))) if named(route) else route.path
 
 
 def assert_documented(answer: Answer, *statuses: int) -> None:

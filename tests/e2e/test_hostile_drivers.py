@@ -1,8 +1,6 @@
 """Drivers that break the protocol on a real stream: each is told why and cut off, and nobody else notices."""
 
-import secrets
 from collections.abc import AsyncGenerator
-from typing import Any
 
 import pytest
 
@@ -12,28 +10,11 @@ from tests.driver_frames import (
     device_description,
     facts_frame,
     heartbeat_frame,
-    hello_frame,
     inbound_fact,
     report_fact,
 )
 from tests.e2e.gateway import NUMBER, Client, Gateway, new_id
-from tests.e2e.played_driver import played_driver
-
-
-def new_number() -> str:
-    """A number that no device has: one that was offered keeps its device."""
-    return f"+1555{secrets.randbelow(10**9):09d}"
-
-
-def hello(**changes: Any) -> Request:
-    """A hello of a driver and a journal that nobody had before."""
-    unique = new_id()
-    values = {"driver_name": f"driver-{unique}", "journal_id": unique, "instance_id": unique}
-    devices = changes.pop("devices", (device_description("modem-1", new_number()),))
-    frame = hello_frame(*devices, **values | changes)
-    if not devices:
-        frame.hello.ClearField("devices")
-    return frame
+from tests.e2e.played_driver import hello, new_number, played_driver
 
 
 @pytest.fixture

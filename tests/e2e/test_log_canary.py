@@ -10,9 +10,8 @@ import pytest
 from infinireach.v1.devices_service_pb2 import ListDevicesRequest
 from tests.e2e.gateway import Client, Gateway, eventually, message, new_id
 from tests.e2e.hooks import hook
-from tests.e2e.played_driver import played_driver
+from tests.e2e.played_driver import hello, played_driver
 from tests.e2e.rpcs import rpcs
-from tests.e2e.test_hostile_drivers import hello
 
 CANARY = "sunflower-93b1"
 NUMBERS = [f"+1555{number:07d}" for number in random.Random(7).sample(range(10**7), 40)]

@@ -2,20 +2,18 @@
 
 import asyncio
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 import pytest
 
 from rest_facade.route import Route
 from rest_facade.route_table import ROUTES
 from tests.e2e.estate import CANARY, Estate
-from tests.e2e.gateway import NUMBER, Answer, Client, Gateway, message, new_id
+from tests.e2e.gateway import NUMBER, Answer, Client, Gateway, message
+from tests.e2e.routes import GUARDED, named, unknown
 
-GUARDED = [route for route in ROUTES if route.scope is not None]
 BODIES: dict[str, Any] = {
     "updateDevice": {"name": "Taken over"},
     "updateWebhook": {"description": "Taken over", "enabled": False},
@@ -35,18 +33,6 @@ WITHOUT_ID: dict[str, Any] = {
     "listEvents": None,
 }
 """Routes that name no resource in their path, and a body that is valid for a tenant with the demo tenant's number."""
-
-
-def named(route: Route) -> str:
-    """The path parameter of a route; empty if there is none."""
-    found = re.findall(r"\{(\w+)\}", route.path)
-    assert len(found) <= 1
-    return found[0] if found else ""
-
-
-def unknown(parameter: str) -> str:
-    """A value of the right shape that nothing has."""
-    return str(uuid4()) if parameter == "deviceId" else new_id()[: 8 if parameter == "driverTokenId" else 24]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +135,6 @@ async def test_filters_and_cursors_of_another_tenant_show_nothing(
     answer = await other.request("GET", path)
     assert answer.status in {200, 404}, answer
     estate.assert_unseen(answer.body)
-    if answer.status == 200:
-        assert answer.json.get("messages", []) == []
-        assert answer.json.get("events", []) == []
 
 
 @pytest.mark.parametrize("path", ["/api/v1/messages", "/api/v1/messages/preview"])
