@@ -3,6 +3,7 @@
 Owns how the parts are put together. Must not know any single route.
 """
 
+import asyncio
 import re
 import secrets
 import time
@@ -140,9 +141,11 @@ class JsonErrors(ErrorHandler):
         return dress(answer, request=request, request_id=request_id, cors=self._cors)
 
 
-def _as_api_error(request: Request, exception: Exception) -> ApiError:
+def _as_api_error(request: Request, exception: BaseException) -> ApiError:
     if isinstance(exception, PayloadTooLarge) and request.method == BROKEN_METHOD:
         return ApiError("headers_too_large")  # Sanic's name for a head that does not fit
+    if isinstance(exception, asyncio.CancelledError):
+        return ApiError("outcome_unknown")  # the caller hung up, or the time to stop ran out: no crash
     if not isinstance(exception, SanicException):
         return ApiError("internal")
     code = _CODES_BY_STATUS.get(
