@@ -29,7 +29,7 @@ def request_id_of(given: str | None) -> str:
     """The client's id if it is 1 to 128 visible ASCII characters, else a new one of 24 hexadecimal digits."""
     if given is not None and _REQUEST_ID(given):
         return given
-    return f"{_random_bits(REQUEST_ID_BITS):024x}"
+    return "%024x" % _random_bits(REQUEST_ID_BITS)  # noqa: UP031 - twice as fast
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,6 @@ CHANNEL_OPTIONS = (
 HEALTH = Rpc(
     "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse, True
 )
-PARALLEL_MESSAGES_MIN = 64
-"""Messages that must wait before a second call to the core is begun beside the first."""
 READY_WAIT_S = 0.5
 DETAILS_KEY = "grpc-status-details-bin"
 NEVER_SENT = "failed to connect to all addresses"
@@ -130,7 +128,8 @@ class CoreClient:
                 queue_items_max=settings.queue_messages_max,
                 batch_items_max=settings.batch_messages_max,
                 in_flight_max=settings.batches_in_flight_max,
-                parallel_items_min=PARALLEL_MESSAGES_MIN,
+                # Large batches are cheaper on both sides than parallel ones: a second call only for a full one.
+                parallel_items_min=settings.batch_messages_max,
                 wait_max_s=settings.core_timeout_s,
             ),
         )
