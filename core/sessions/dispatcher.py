@@ -29,6 +29,7 @@ class Dispatcher:
         self._clock = clock
         self._poll_s = poll_s
         self._hinted: dict[str, None] = {}
+        self._full: set[str] = set()  # hinted, and without room when last looked at
         self._wake = asyncio.Event()
         self._stopping = False
 
@@ -36,14 +37,14 @@ class Dispatcher:
         """These devices may have queued messages, or room for some."""
         for device_id in device_ids:
             if self._registry.of_device(device_id) is not None:
+                self._full.discard(device_id)
                 self._hinted[device_id] = None
         if self._hinted:
             self._wake.set()
 
-    def room(self) -> None:
-        """Some window has room again; look at the hinted devices."""
-        if self._hinted:
-            self._wake.set()
+    def room(self, device_ids: Iterable[str]) -> None:
+        """The windows of these devices may have room again; look at those that were hinted."""
+        self.hint([device_id for device_id in device_ids if device_id in self._full])
 
     def stop(self) -> None:
         """Claim nothing more."""
@@ -75,7 +76,7 @@ class Dispatcher:
 
     async def _claim_once(self) -> bool:
         """One claim; True if there may be more to claim at once."""
-        ready, room = [], COMMANDS_PER_CLAIM_MAX
+        ready, room, is_whole = [], COMMANDS_PER_CLAIM_MAX, True
         for device_id in list(self._hinted):
             session = self._registry.of_device(device_id)
             if session is None:
@@ -83,10 +84,13 @@ class Dispatcher:
                 continue
             device = session.ready(device_id)
             if device is None:
+                self._hinted.pop(device_id)
+                self._full.add(device_id)
                 continue
             ready.append(device if device.free <= room else device.capped(room))
             room -= ready[-1].free
             if room <= 0 or len(ready) >= DEVICES_PER_CLAIM_MAX:
+                is_whole = False
                 break
         if not ready:
             return False
@@ -98,7 +102,7 @@ class Dispatcher:
                 self._hinted[device.device_id] = None
         self._registry.supersede(claimed.superseded)
         self._send(claimed.commands, {device.driver_id: device.epoch for device in ready})
-        return bool(claimed.commands)
+        return bool(claimed.commands) or not is_whole
 
     def _send(self, commands: list[Command], epochs: dict[str, int]) -> None:
         by_driver: dict[str, list[Command]] = {}

@@ -211,7 +211,7 @@ class DriverSession:
         effects = self._protocol.applied(facts.facts, applied)
         self._send(effects.frames)
         self._wake.set()
-        self._shared.dispatcher.room()
+        self._shared.dispatcher.room(self._protocol.device_ids)
         try:
             self._protocol.verdict(applied)
         except InfiniReachError as verdict:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from core.devices import OpenedSession, open_session
+from core.dispatch import ReadyDevice
 from core.errors import SessionSuperseded, Unavailable
 from core.sessions import dispatcher as dispatcher_module
 from core.sessions.dispatcher import Dispatcher
@@ -123,10 +124,10 @@ async def test_nothing_more_is_claimed_than_has_room_and_room_makes_it_claim_mor
         dispatcher.hint([device_id])
         await eventually(lambda: session.message_ids == ids[:2])
         session.free[device_id] = 2
-        dispatcher.room()
+        dispatcher.room([device_id])
         await eventually(lambda: session.message_ids == ids[:4])
         session.free[device_id] = 2
-        dispatcher.room()
+        dispatcher.room([device_id])
         await eventually(lambda: session.message_ids == ids)
 
 
@@ -137,11 +138,33 @@ async def test_a_device_that_has_no_room_keeps_its_hint_until_it_has(world: Worl
     async with world.running() as dispatcher:
         dispatcher.hint([device_id])
         await asyncio.sleep(0)
-        dispatcher.room()
+        dispatcher.room([device_id])
         await asyncio.sleep(0)
         session.free[device_id] = 1
-        dispatcher.room()
+        dispatcher.room([device_id])
         await eventually(lambda: session.message_ids == ids)
+
+
+async def test_a_device_without_room_is_not_looked_at_again_before_it_has(world: World) -> None:
+    full = await world.connect("full", free=0)
+    other = await world.connect("other", free=100, first=2)
+    looks, ready = 0, full.ready
+
+    def counted(device_id: str) -> ReadyDevice | None:
+        nonlocal looks
+        looks += 1
+        return ready(device_id)
+
+    full.ready = counted
+    async with world.running() as dispatcher:
+        dispatcher.hint(full.device_ids)
+        ids: list[str] = []
+        for _ in range(20):
+            ids += await world.accept(device=2)
+            dispatcher.hint(other.device_ids)
+            dispatcher.room(other.device_ids)
+        await eventually(lambda: other.message_ids == ids)
+        assert looks == 1
 
 
 async def test_a_hint_that_comes_during_the_claim_is_not_lost(world: World) -> None:
@@ -172,7 +195,7 @@ async def test_a_session_that_left_gets_nothing(world: World) -> None:
     async with world.running() as dispatcher:
         dispatcher.hint(session.device_ids)
         world.registry.remove(session)
-        dispatcher.room()
+        dispatcher.room(session.device_ids)
         other = await world.connect("driver-2", first=2)
         ids = await world.accept(device=2)
         dispatcher.hint(other.device_ids)
@@ -254,7 +277,7 @@ async def test_commands_of_an_older_session_are_left_to_the_reconcile_of_the_new
             patch.setattr(world.store, "run", swap_before_the_answer)
             dispatcher.hint(older.device_ids)
             await eventually(lambda: older.closed_with)
-            dispatcher.room()
+            dispatcher.room(older.device_ids)
             await asyncio.sleep(0)
     assert (older.commands, newer.commands) == ([], [])
     assert await world.state(message_id) == "sending"
@@ -274,6 +297,15 @@ async def test_one_claim_is_bounded_and_every_device_has_its_turn(
     assert all(free == 0 for free in session.free.values())
     first_turns = {command.device_id for command in session.commands[:35]}
     assert first_turns == set(session.device_ids)
+
+
+async def test_a_wide_window_with_nothing_queued_keeps_no_other_device_waiting(world: World) -> None:
+    wide = await world.connect("wide", free=1000)
+    other = await world.connect("other", first=2)
+    ids = await world.accept(device=2)
+    async with world.running() as dispatcher:
+        dispatcher.hint([*wide.device_ids, *other.device_ids])
+        await eventually(lambda: other.message_ids == ids)
 
 
 async def test_a_database_that_fails_for_a_while_costs_time_and_nothing_else(
@@ -317,7 +349,7 @@ async def test_a_dispatcher_with_nothing_to_claim_does_nothing(
         dispatcher.hint(session.device_ids)
         await eventually(lambda: claims)
         for _ in range(200):
-            dispatcher.room()
+            dispatcher.room(session.device_ids)
             await asyncio.sleep(0.0001)
     assert claims == 1
 
