@@ -181,17 +181,20 @@ def revoke_driver_token(session: Session, tenant_id: str, token_id: str, now_ms:
     session.add(row)
 
 
-def resolve_driver_token(session: Session, token: str, now_ms: int) -> DriverTokenRow:
-    """The live token that `token` is, its use noted; for a write transaction. Raises Unauthenticated.
-
-    A wrong checksum is refused without asking the database.
-    """
+def find_driver_token(session: Session, token: str) -> DriverTokenRow:
+    """The live token that `token` is. Raises Unauthenticated, for a wrong checksum without asking the database."""
     credential = credentials.parse(token, DRIVER_TOKEN_PREFIX)
     if credential is None:
         raise Unauthenticated("The driver token is malformed.")
     row = session.get(DriverTokenRow, credential.public_id)
     if row is None or not credential.matches(row.secret_sha256) or row.revoked_ms is not None:
         raise Unauthenticated("The driver token is unknown or revoked.")
+    return row
+
+
+def resolve_driver_token(session: Session, token: str, now_ms: int) -> DriverTokenRow:
+    """The live token that `token` is, its use noted; for a write transaction. Raises Unauthenticated."""
+    row = find_driver_token(session, token)
     if use_is_due(row, now_ms):
         row.last_used_ms = now_ms
         session.add(row)

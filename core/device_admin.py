@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from core.errors import DeviceBusy, NotFound
-from core.messages import fail_waiting
 from core.store import device_admin as queries
 from core.store.rows import AddressRow, DeviceRow, DriverRow
 
@@ -56,22 +55,25 @@ def update_device(session: Session, tenant_id: str, change: DeviceChange) -> Dev
     return get_device(session, tenant_id, device.id)
 
 
-def delete_device(session: Session, tenant_id: str, device_id: str, now_ms: int) -> int:
-    """Remove a device and let its numbers go; answers how many messages that waited for it failed.
+def delete_device(session: Session, tenant_id: str, device_id: str, now_ms: int) -> None:
+    """Remove a device and let its numbers go. From then on nothing is claimed for it and nothing accepted.
 
-    Raises NotFound, and DeviceBusy while a message is with its driver. Its row stays, since messages name it;
-    it comes back if its driver offers it again.
+    What waits for it is failed by the caller afterwards, in steps (`core.messages.fail_waiting`): a queue may be long,
+    and everybody else waits for a transaction. Raises NotFound, and DeviceBusy while a message is with its driver.
+    Its row stays, since messages name it; it comes back if its driver offers it again.
     """
     device = _locked(session, tenant_id, device_id)
-    failed = fail_waiting(session, device.id, now_ms)
-    # Only now: a message that was claimed until a moment ago is seen here, and everything is undone.
     if queries.is_sending(session, device):
         raise DeviceBusy
     queries.remove_addresses(session, device.id)
     device.state, device.deleted_ms = "offline", now_ms
     session.add(device)
     session.flush()
-    return failed
+
+
+def removed_with_queue(session: Session) -> Sequence[str]:
+    """Removed devices for which messages still wait: their removal was cut off."""
+    return queries.removed_with_queue(session)
 
 
 def _views(session: Session, tenant_id: str, device_id: str | None) -> list[DeviceView]:

@@ -38,6 +38,11 @@ class IdSource:
 new_id = IdSource().new
 
 
+def first_id(at_ms: int) -> str:
+    """The lowest id that something at `at_ms` or later can have."""
+    return f"{max(at_ms, 0) << RANDOM_BITS:024x}"
+
+
 def new_uuid() -> str:
     """A random UUID in its usual form; for devices and drivers."""
     return str(uuid.uuid4())

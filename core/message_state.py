@@ -26,7 +26,6 @@ class Evidence(StrEnum):
     """What was seen or decided about a message."""
 
     CLAIMED = "claimed"
-    HELD = "held"
     RELEASED = "released"
     SUBMITTED = "submitted"
     DELIVERED = "delivered"
@@ -40,7 +39,6 @@ class Evidence(StrEnum):
 TRANSITIONS: dict[State, dict[Evidence, State]] = {
     State.QUEUED: {
         Evidence.CLAIMED: State.SENDING,
-        Evidence.HELD: State.SCHEDULED,
         Evidence.SUBMITTED: State.SENT,
         Evidence.DELIVERED: State.DELIVERED,
         Evidence.CANCELLED: State.CANCELLED,

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Subquery, func, select
 from sqlalchemy.orm import Session
 
 from core.errors import DeviceNotFound, ExternalIdConflict, InfiniReachError, NotCancellable, NotFound
-from core.ids import new_id
+from core.ids import first_id, new_id
 from core.message_changes import MessageChanges
 from core.message_state import REASON_CANCELLED, REASON_DEVICE_REMOVED, WAITING, Evidence, State
 from core.segments import SegmentCount, count_segments
@@ -20,6 +20,15 @@ from core.store.rows import AddressRow, MessageRow
 
 BATCH_MAX = 1000
 """Messages in one call."""
+
+SCAN_MAX = 10_000
+"""Messages that one list looks at; bounds how long it takes, however many a tenant has."""
+
+CLOCK_JUMP_MS_MAX = 3_600_000
+"""How far an id may be ahead of its message's time: ids rise even if the clock was set back."""
+
+FAIL_MAX = 500
+"""Waiting messages that fail in one transaction when their device is removed."""
 
 _address = AddressRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _message = queries.message
@@ -114,9 +123,14 @@ class MessageFilter:
     before_id: str = ""
 
 
-def list_messages(session: Session, tenant_id: str, wanted: MessageFilter, limit: int) -> list[MessageRow]:
-    """Up to `limit` messages of the tenant, newest first, with ids below `before_id` if that is given."""
-    query = select(_message).where(_message.c.tenant_id == tenant_id)
+def list_messages(
+    session: Session, tenant_id: str, wanted: MessageFilter, limit: int
+) -> tuple[list[MessageRow], str]:
+    """Up to `limit` messages of the tenant, newest first, and the id before which to go on; empty at the end.
+
+    One call looks at SCAN_MAX messages at most: where few are wanted, an answer may hold none and still a place to go
+    on from.
+    """
     equal = {
         "state": wanted.state,
         "channel": wanted.channel,
@@ -124,6 +138,13 @@ def list_messages(session: Session, tenant_id: str, wanted: MessageFilter, limit
         "source": wanted.sender,
         "destination": wanted.recipient,
     }
+    scan = _scan(tenant_id, wanted)
+    query = (
+        select(_message)
+        .join(scan, scan.c.id == _message.c.id)
+        .order_by(_message.c.id.desc())
+        .limit(limit + 1)
+    )
     for column, value in equal.items():
         if value:
             query = query.where(_message.c[column] == value)
@@ -131,10 +152,23 @@ def list_messages(session: Session, tenant_id: str, wanted: MessageFilter, limit
         query = query.where(_message.c.created_ms >= wanted.since_ms)
     if wanted.until_ms is not None:
         query = query.where(_message.c.created_ms < wanted.until_ms)
+    rows = [queries.as_record(row) for row in session.execute(query).mappings()]
+    if len(rows) > limit:
+        return rows[:limit], rows[limit - 1].id
+    looked_at, oldest = session.execute(select(func.count(), func.min(scan.c.id)).select_from(scan)).one()
+    return rows, oldest if looked_at == SCAN_MAX else ""
+
+
+def _scan(tenant_id: str, wanted: MessageFilter) -> Subquery:
+    """The ids that one call looks at: the newest SCAN_MAX in the wanted time."""
+    query = select(_message.c.id).where(_message.c.tenant_id == tenant_id)
+    if wanted.since_ms is not None:
+        query = query.where(_message.c.id >= first_id(wanted.since_ms))
+    if wanted.until_ms is not None:
+        query = query.where(_message.c.id < first_id(wanted.until_ms + CLOCK_JUMP_MS_MAX))
     if wanted.before_id:
         query = query.where(_message.c.id < wanted.before_id)
-    rows = session.execute(query.order_by(_message.c.id.desc()).limit(limit))
-    return [queries.as_record(row) for row in rows.mappings()]
+    return query.order_by(_message.c.id.desc()).limit(SCAN_MAX).subquery()
 
 
 def cancel(session: Session, tenant_id: str, message_id: str, now_ms: int) -> MessageRow:
@@ -152,16 +186,21 @@ def cancel(session: Session, tenant_id: str, message_id: str, now_ms: int) -> Me
 
 
 def fail_waiting(session: Session, device_id: str, now_ms: int) -> int:
-    """Fail every message that waits for a device that is being removed; answers how many."""
+    """Fail up to FAIL_MAX messages that wait for a removed device; answers how many. 0: none is left."""
     changes = MessageChanges(now_ms)
-    where = (_message.c.device_id == device_id, queries.UNSETTLED, queries.WAITING)
-    rows = session.execute(select(_message).where(*where).with_for_update()).mappings().all()
-    for row in rows:
-        message = queries.as_record(row)
-        changes.move(message, Evidence.FAILED, reason=REASON_DEVICE_REMOVED, detail="Its device was removed.")
-        changes.note(message, "failed", reason=REASON_DEVICE_REMOVED)
+    count = 0
+    for state in (queries.QUEUED, queries.HELD):
+        where = (_message.c.device_id == device_id, state)
+        query = select(_message).where(*where).order_by(_message.c.id).limit(FAIL_MAX - count)
+        for row in session.execute(query.with_for_update()).mappings().all():
+            message = queries.as_record(row)
+            changes.move(
+                message, Evidence.FAILED, reason=REASON_DEVICE_REMOVED, detail="Its device was removed."
+            )
+            changes.note(message, "failed", reason=REASON_DEVICE_REMOVED)
+            count += 1
     changes.save(session)
-    return len(rows)
+    return count
 
 
 def _owners(session: Session, items: Sequence[NewMessage]) -> dict[tuple[str, str], tuple[str, str]]:

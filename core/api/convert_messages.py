@@ -16,11 +16,14 @@ CHANNELS = {message_pb2.CHANNEL_SMS: "sms", message_pb2.CHANNEL_WHATSAPP: "whats
 _CHANNEL_NUMBERS = {word: number for number, word in CHANNELS.items()}
 _DIRECTIONS = {message_pb2.DIRECTION_OUTBOUND: "outbound", message_pb2.DIRECTION_INBOUND: "inbound"}
 _DIRECTION_NUMBERS = {word: number for number, word in _DIRECTIONS.items()}
-_STATES = {message_pb2.MessageState.Value(f"MESSAGE_STATE_{state.name}"): state.value for state in State}
+_STATES: dict[message_pb2.MessageState, str] = {
+    getattr(message_pb2, f"MESSAGE_STATE_{state.name}"): state.value for state in State
+}
 _STATE_NUMBERS = {word: number for number, word in _STATES.items()}
 _ENCODINGS = {"gsm7": message_pb2.ENCODING_GSM7, "ucs2": message_pb2.ENCODING_UCS2}
-_REASONS = {
-    name.removeprefix("FAILURE_REASON_").lower(): number for name, number in message_pb2.FailureReason.items()
+_REASONS: dict[str, message_pb2.FailureReason] = {
+    name.removeprefix("FAILURE_REASON_").lower(): getattr(message_pb2, name)
+    for name in message_pb2.FailureReason.keys()  # noqa: SIM118 - an enum wrapper, no dict
 }
 
 
@@ -42,7 +45,7 @@ def message(row: MessageRow) -> message_pb2.Message:
     failure = None
     if row.failure_reason is not None:
         failure = message_pb2.Failure(
-            reason=_REASONS.get(row.failure_reason, 0),
+            reason=_REASONS.get(row.failure_reason),
             network_code=row.failure_code or "",
             detail=row.failure_detail or "",
         )

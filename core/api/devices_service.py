@@ -13,6 +13,7 @@ from core.api import convert_devices as convert
 from core.api import validate
 from core.api.guard import Caller, Identity, rpc
 from core.clock import Clock
+from core.messages import fail_waiting
 from core.store.engine import Store
 from infinireach.v1 import devices_service_pb2 as pb
 from infinireach.v1 import devices_service_pb2_grpc as pb_grpc
@@ -65,12 +66,12 @@ class DevicesService(pb_grpc.DevicesServiceServicer):
     async def DeleteDevice(self, request: pb.DeleteDeviceRequest, caller: Caller) -> pb.DeleteDeviceResponse:
         """Removes a device; what waits for it fails."""
         device_id = validate.device_id(request.device_id)
-        failed = await self._store.run(
-            device_admin.delete_device, caller.tenant_id, device_id, self._clock.now_ms()
-        )
-        caller.count(failed_messages=failed)
-        if failed:
+        await self._store.run(device_admin.delete_device, caller.tenant_id, device_id, self._clock.now_ms())
+        failed = 0
+        while step := await self._store.run(fail_waiting, device_id, self._clock.now_ms()):
+            failed += step
             self._wake_relay()
+        caller.count(failed_messages=failed)
         return pb.DeleteDeviceResponse(failed_messages=failed)
 
     @rpc(scope="devices")

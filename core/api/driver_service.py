@@ -10,7 +10,7 @@ import grpc
 import structlog
 from grpc_status import rpc_status
 
-from core.accounts import resolve_driver_token
+from core.accounts import find_driver_token, resolve_driver_token, use_is_due
 from core.api.identity import AUTHORIZATION, request_id, text_of
 from core.api.status import status_of
 from core.errors import InfiniReachError, Unauthenticated, Unavailable
@@ -19,7 +19,10 @@ from infinireach.driver.v1 import driver_service_pb2, driver_service_pb2_grpc
 
 log = structlog.get_logger()
 
-Context = grpc.aio.ServicerContext[Any, Any]
+Context = Any
+"""grpc.aio.ServicerContext; its published types lack what is used here."""
+
+END_OF_STREAM: Any = grpc.aio.EOF  # pyright: ignore[reportAttributeAccessIssue] - not in the published types
 
 
 class DriverService(driver_service_pb2_grpc.DriverServiceServicer):
@@ -30,7 +33,7 @@ class DriverService(driver_service_pb2_grpc.DriverServiceServicer):
         self._shared = shared
         self.stopping = False
 
-    async def Connect(
+    async def Connect(  # noqa: N802 - the proto's name
         self, request_iterator: AsyncIterator[driver_service_pb2.ConnectRequest], context: Context
     ) -> None:
         """One stream is one session; see driver_service.proto."""
@@ -64,10 +67,14 @@ class DriverService(driver_service_pb2_grpc.DriverServiceServicer):
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("A driver presents its token as `authorization: Bearer <token>`.")
         shared = self._shared
-        row = await shared.store.run(resolve_driver_token, token.strip(), shared.clock.now_ms())
+        row = await shared.store.read(
+            find_driver_token, token.strip()
+        )  # strangers must not fill the writer's queue
+        if use_is_due(row, shared.clock.now_ms()):
+            await shared.store.run(resolve_driver_token, token.strip(), shared.clock.now_ms())
         return row.tenant_id, row.id
 
 
 async def _read(context: Context) -> driver_service_pb2.ConnectRequest | None:
     frame = await context.read()
-    return None if frame is grpc.aio.EOF else frame
+    return None if frame is END_OF_STREAM else frame

@@ -102,11 +102,10 @@ class MessagesService(pb_grpc.MessagesServiceServicer):
         validate.list_messages(request)
         limit = paging.page_size(request.page_size)
         wanted = convert.message_filter(request, paging.decode(request.page_token))
-        rows = await self._store.read(messages.list_messages, caller.tenant_id, wanted, limit + 1)
-        more = len(rows) > limit
+        rows, before_id = await self._store.read(messages.list_messages, caller.tenant_id, wanted, limit)
         return pb.ListMessagesResponse(
-            messages=map(convert.message, rows[:limit]),
-            next_page_token=paging.encode(rows[limit - 1].id) if more else "",
+            messages=map(convert.message, rows),
+            next_page_token=paging.encode(before_id) if before_id else "",
         )
 
     @rpc(scope="messages:read")

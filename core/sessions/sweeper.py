@@ -10,9 +10,11 @@ import structlog
 
 from core.clock import Clock
 from core.deadlines import SWEEP_MAX, expire_due, give_up_on_abandoned, release_held
+from core.device_admin import removed_with_queue
 from core.devices import mark_away, renew_leases, revoked_tokens
 from core.errors import InfiniReachError, Unauthenticated
 from core.eventlog.relay import Relay
+from core.messages import fail_waiting
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.registry import Registry
 from core.store.engine import Store
@@ -100,9 +102,12 @@ class Sweeper:
                     session.close(Unauthenticated("The driver token was revoked."))
 
     async def abandoned(self) -> None:
-        """Settle what a driver took and never came back with."""
+        """Settle what a driver took and never came back with, and what waits for a device that was removed."""
         if await self._store.run(give_up_on_abandoned, self._clock.now_ms()):
             self._relay.wake()
+        for device_id in await self._store.read(removed_with_queue):
+            while await self._store.run(fail_waiting, device_id, self._clock.now_ms()):
+                self._relay.wake()
 
 
 async def _repeat(duty: Callable[[], Awaitable[None]], every_s: float) -> None:

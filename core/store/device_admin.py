@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, func, select, text
+from sqlalchemy import Select, delete, func, or_, select, text
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -74,6 +74,16 @@ def is_sending(session: Session, device: DeviceRow) -> bool:
         SENDING, col(MessageRow.driver_id) == device.driver_id, col(MessageRow.device_id) == device.id
     )
     return session.execute(query.limit(1)).first() is not None
+
+
+def removed_with_queue(session: Session) -> Sequence[str]:
+    """Removed devices that have queued or held messages."""
+    waits = [
+        select(1).where(state, col(MessageRow.device_id) == col(DeviceRow.id)).exists()
+        for state in (QUEUED, SCHEDULED)
+    ]
+    query = select(col(DeviceRow.id)).where(col(DeviceRow.deleted_ms).is_not(None), or_(*waits))
+    return session.execute(query).scalars().all()
 
 
 def _counts() -> Select[str, int]:

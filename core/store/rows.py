@@ -151,6 +151,7 @@ class MessageRow(SQLModel, table=True):
         _partial("message_queued", "device_id", "id", where="state = 'queued'"),
         _partial("message_sending", "driver_id", "id", where="state = 'sending'"),
         _partial("message_held", "hold_until_ms", where="state = 'scheduled'"),
+        _partial("message_held_for", "device_id", "id", where="state = 'scheduled'"),
         _partial("message_deadline", "not_after_ms", where="state IN ('queued', 'scheduled', 'sending')"),
     )
     id: str = Field(primary_key=True)

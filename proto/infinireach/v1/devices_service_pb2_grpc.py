@@ -100,7 +100,7 @@ class DevicesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDevice(self, request, context):
-        """Removes a device; messages that wait for it fail with DEVICE_REMOVED in the same transaction. It returns, with
+        """Removes a device at once, then fails what waits for it with DEVICE_REMOVED, step by step. It returns, with
         an empty queue, if its driver offers it again. Errors: NOT_FOUND; FAILED_PRECONDITION DEVICE_BUSY while a
         message is with the driver.
         """

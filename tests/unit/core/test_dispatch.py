@@ -301,7 +301,9 @@ def test_another_drivers_commands_are_left_alone(session: Session, opened: Opene
     assert state_of(session, command.message_id) == "sending"
 
 
-def test_a_lost_journal_leaves_another_drivers_commands_alone(session: Session, opened: OpenedSession) -> None:
+def test_a_lost_journal_leaves_another_drivers_commands_alone(
+    session: Session, opened: OpenedSession
+) -> None:
     command = claimed_command(session, opened)
     other = offered_device("modem-2", OTHER_NUMBER)
     connect(session, other, driver_name="driver-2")

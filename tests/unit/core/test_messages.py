@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from core.devices import OpenedSession
 from core.errors import DeviceNotFound, ExternalIdConflict, NotCancellable, NotFound
-from core.ids import is_id
+from core.ids import IdSource, is_id
 from core.message_state import Evidence
 from core.messages import (
     BATCH_MAX,
@@ -303,18 +303,38 @@ def test_a_tenant_sees_its_own_messages_only(session: Session, opened: OpenedSes
     for tenant_id, wanted in ((TENANT_B, message_id), (TENANT_A, "0" * 24)):
         with pytest.raises(NotFound, match="There is no such message"):
             get(session, tenant_id, wanted)
-    assert list_messages(session, TENANT_B, MessageFilter(), 10) == []
+    assert list_messages(session, TENANT_B, MessageFilter(), 10) == ([], "")
 
 
 def test_a_list_is_newest_first_and_goes_on_below_an_id(session: Session, opened: OpenedSession) -> None:
     ids = [accept_one(session) for _ in range(5)]
-    first = list_messages(session, TENANT_A, MessageFilter(), 2)
+    first, before_id = list_messages(session, TENANT_A, MessageFilter(), 2)
     assert [row.id for row in first] == ids[:-3:-1]
-    rest = list_messages(session, TENANT_A, MessageFilter(before_id=first[-1].id), 10)
+    rest, end = list_messages(session, TENANT_A, MessageFilter(before_id=before_id), 10)
     assert [row.id for row in rest] == ids[-3::-1]
+    assert end == ""
 
 
-def test_a_filter_names_what_to_list(session: Session) -> None:
+def test_a_list_looks_at_a_bounded_number_of_messages(
+    session: Session, opened: OpenedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.messages.SCAN_MAX", 2)
+    ids = [accept_one(session) for _ in range(5)]
+    cancel(session, TENANT_A, ids[0], NOW_MS)
+    found, steps, before_id = [], 0, ""
+    while steps == 0 or before_id:
+        rows, before_id = list_messages(
+            session, TENANT_A, MessageFilter(state="cancelled", before_id=before_id), 10
+        )
+        found += [row.id for row in rows]
+        steps += 1
+    assert (found, steps) == ([ids[0]], 3)
+
+
+def test_a_filter_names_what_to_list(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "core.messages.new_id", IdSource().new
+    )  # ids of this test's time, not of the process's
     connect(session, offered_device("modem-1", NUMBER, OTHER_NUMBER))
     connect(session, offered_device("phone", NUMBER, channel="whatsapp"), driver_name="phones")
     old = accept_one(session)
@@ -333,7 +353,7 @@ def test_a_filter_names_what_to_list(session: Session) -> None:
         MessageFilter(since_ms=NOW_MS + 1, until_ms=NOW_MS + 2000): [other],
     }
     for wanted, ids in expected.items():
-        assert [row.id for row in list_messages(session, TENANT_A, wanted, 10)] == ids, wanted
+        assert [row.id for row in list_messages(session, TENANT_A, wanted, 10)[0]] == ids, wanted
 
 
 # Cancel

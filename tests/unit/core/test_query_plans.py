@@ -133,7 +133,7 @@ PARTIAL_INDEXES = {
     "release": "message_held",
     "expire": "message_deadline",
     "give up": "message_deadline",
-    "remove a device": "message_deadline",
+    "remove a device": "message_held_for",
     "outbox": "event_unpublished",
 }
 

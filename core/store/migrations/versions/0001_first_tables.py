@@ -253,6 +253,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'scheduled'"),
     )
     op.create_index(
+        "message_held_for",
+        "message",
+        ["device_id", "id"],
+        unique=False,
+        sqlite_where=sa.text("state = 'scheduled'"),
+        postgresql_where=sa.text("state = 'scheduled'"),
+    )
+    op.create_index(
         "message_queued",
         "message",
         ["device_id", "id"],

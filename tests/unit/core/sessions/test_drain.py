@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 import pytest
 
-from core.sessions.drain import Drain
 from core.errors import InfiniReachError, NotFound, Unavailable
+from core.sessions.drain import Drain
 
 BAD = -1
 
