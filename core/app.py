@@ -116,7 +116,10 @@ async def serve_core(settings: Settings) -> None:
             await parts.deliverer.stop(settings.drain_grace_s)
 
         log.info("core.ready", grpc=f"{settings.grpc_host}:{settings.grpc_port}")
-        await _run_until_told(loops, stop)
+        try:
+            await _run_until_told(loops, stop)
+        finally:
+            await server.stop(None)  # a loop failed: whoever keeps this process running starts it again
 
 
 async def serve_relay(settings: Settings) -> None:
