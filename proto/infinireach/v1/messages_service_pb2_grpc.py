@@ -113,7 +113,9 @@ class MessagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMessages(self, request, context):
-        """Messages of the tenant, newest first, inbound ones included. Scope messages:read. Errors: INVALID_ARGUMENT.
+        """Messages of the tenant, newest first, inbound ones included. One call looks at 10000 messages at most: with a
+        filter that few pass, a page may be short or empty although next_page_token is set. Scope messages:read.
+        Errors: INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
