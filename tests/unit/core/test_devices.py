@@ -1,4 +1,4 @@
-"""Drivers come and go: epochs, journals, who owns a number, and when a device counts as away."""
+"""Drivers come and go: epochs, journals, who owns a number, and what becomes of devices."""
 
 from collections.abc import Generator
 
@@ -7,17 +7,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.devices import (
-    AWAY_MAX,
     JournalRolledBack,
     OpenedSession,
-    close_session,
-    mark_away,
-    renew_leases,
-    revoked_tokens,
 )
 from core.dispatch import ReadyDevice, claim
 from core.message_state import Evidence
-from core.store.rows import AddressRow, DeviceRow, DriverRow, DriverTokenRow
+from core.store.rows import AddressRow, DeviceRow, DriverRow
 from tests.core_fixtures import (
     JOURNAL,
     LEASE_MS,
@@ -38,8 +33,6 @@ from tests.core_fixtures import (
     without_numbers,
 )
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
-
-PATIENCE_MS = 25_000
 
 
 @pytest.fixture
@@ -342,79 +335,3 @@ def test_a_state_that_a_reconnect_ends_leaves_no_remedy_behind(session: Session)
     connect(session)
     row = device(session, device_of(opened))
     assert (row.remedy, row.state_reason, row.pairing_payload) == ("", "", "")
-
-
-# Leases
-
-
-def test_closing_a_session_notes_it_unless_a_newer_one_is_live(session: Session) -> None:
-    opened = connect(session)
-    newer = connect(session)
-    close_session(session, opened.driver_id, opened.epoch, NOW_MS + 1)
-    assert driver(session, opened).connected
-    close_session(session, newer.driver_id, newer.epoch, NOW_MS + 2)
-    row = driver(session, opened)
-    assert (row.connected, row.seen_ms, row.lease_until_ms) == (False, NOW_MS + 2, NOW_MS + 2)
-
-
-def test_leases_are_renewed_for_live_sessions_only(session: Session) -> None:
-    old = connect(session)
-    new = connect(session)
-    other = connect(session, offered_device("modem-2", OTHER_NUMBER), driver_name="driver-2")
-    live = [(old.driver_id, old.epoch), (other.driver_id, other.epoch), ("nobody", 1)]
-    superseded = renew_leases(session, live, NOW_MS + 10, LEASE_MS)
-    assert superseded == {(old.driver_id, old.epoch), ("nobody", 1)}
-    assert driver(session, other).lease_until_ms == NOW_MS + 10 + LEASE_MS
-    assert driver(session, new).lease_until_ms == NOW_MS + LEASE_MS
-    assert renew_leases(session, [(new.driver_id, new.epoch)], NOW_MS + 10, LEASE_MS) == set()
-    assert driver(session, new).lease_until_ms == NOW_MS + 10 + LEASE_MS
-
-
-def test_devices_of_a_driver_that_left_are_away_after_a_while(session: Session) -> None:
-    opened = connect(session)
-    close_session(session, opened.driver_id, opened.epoch, NOW_MS)
-    assert mark_away(session, NOW_MS + PATIENCE_MS - 1, PATIENCE_MS) == 0
-    assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == 1
-    assert device(session, device_of(opened)).state == "offline"
-    kind, data = events_of(session)[-1]
-    assert (kind, data["status"], data["phoneNumbers"]) == ("device.offline", "offline", [NUMBER])
-    assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == 0
-
-
-def test_devices_of_a_driver_whose_core_died_are_away_after_its_lease(session: Session) -> None:
-    opened = connect(session)
-    assert mark_away(session, NOW_MS + LEASE_MS + PATIENCE_MS - 1, PATIENCE_MS) == 0
-    assert mark_away(session, NOW_MS + LEASE_MS + PATIENCE_MS, PATIENCE_MS) == 1
-    assert device(session, device_of(opened)).state == "offline"
-
-
-def test_a_driver_that_came_back_in_time_leaves_no_trace(session: Session) -> None:
-    opened = connect(session)
-    close_session(session, opened.driver_id, opened.epoch, NOW_MS)
-    connect(session, now_ms=NOW_MS + PATIENCE_MS - 1)
-    assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == 0
-    assert event_types(session) == ["device.online"]
-
-
-def test_a_sweep_of_devices_that_are_away_is_bounded(session: Session) -> None:
-    devices = [offered_device(f"m{n}", f"+1555{n:07d}") for n in range(AWAY_MAX + 1)]
-    opened = connect(session, *devices)
-    close_session(session, opened.driver_id, opened.epoch, NOW_MS)
-    assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == AWAY_MAX
-    assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == 1
-
-
-def test_revoked_and_missing_tokens_are_named(session: Session) -> None:
-    for token_id, revoked_ms in (("good", None), ("bad", NOW_MS)):
-        session.add(
-            DriverTokenRow(
-                id=token_id,
-                tenant_id=TENANT_A,
-                name="t",
-                secret_sha256=b"",
-                created_ms=1,
-                revoked_ms=revoked_ms,
-            )
-        )
-    session.flush()
-    assert revoked_tokens(session, ["good", "bad", "gone"]) == {"bad", "gone"}
