@@ -54,7 +54,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """What Welcome announces and the session holds its driver to."""
+    """What Welcome announces."""
 
     heartbeat_interval_s: float
     heartbeat_timeout_s: float
