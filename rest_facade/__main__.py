@@ -9,17 +9,18 @@ from rest_facade import config, logs, server
 def main() -> int:
     """Serve until told to stop; 0, or 2 if it cannot start."""
     try:
-        settings = config.load()
+        return _serve(config.load())
     except config.InvalidSettings as invalid:
         print("Settings that cannot be used:\n  " + "\n  ".join(invalid.problems), file=sys.stderr)  # noqa: T201
-        return 2
-    sink = logs.configure(settings.log_level, settings.log_format)
-    request_log = logs.request_log(settings.log_level, settings.log_format, sink)
-    try:
-        asyncio.run(server.serve(settings, request_log))
     except server.CannotListen as cannot:
         print(cannot, file=sys.stderr)  # noqa: T201
-        return 2
+    return 2
+
+
+def _serve(settings: config.Settings) -> int:
+    sink = logs.configure(settings.log_level, settings.log_format)
+    request_log = logs.request_log(settings.log_level, settings.log_format, sink)
+    asyncio.run(server.serve(settings, request_log))
     return 0
 
 

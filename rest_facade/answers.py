@@ -11,7 +11,7 @@ from sanic.request import Request
 from rest_facade import render
 from rest_facade.cors import Cors
 from rest_facade.errors import ApiError
-from rest_facade.limits import WINDOW_S, Verdict
+from rest_facade.windows import WINDOW_S, Verdict
 from rest_facade.wire import JSON, PROBLEM_JSON, Answer, WireResponse, header_lines
 
 log = structlog.get_logger("rest_facade")

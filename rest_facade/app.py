@@ -16,7 +16,7 @@ from sanic.request import Request
 
 from rest_facade.answers import dress, error_answer, report_crash
 from rest_facade.auth import Authenticator, AuthLimits
-from rest_facade.call import Means, request_id_of
+from rest_facade.call import NOBODY, Means, request_id_of
 from rest_facade.config import Settings
 from rest_facade.core_client import CoreClient
 from rest_facade.cors import Cors
@@ -32,6 +32,8 @@ from rest_facade.tolerant_request import BROKEN_METHOD, TolerantRequest
 from rest_facade.wire import LINGER_BYTES_MAX, Answer, WireResponse
 
 APP_NAME = "infinireach_rest"
+NO_ROUTE = "none"
+"""How logs and metrics name what no route answered."""
 IDLE_S = 120
 REQUEST_HEAD_S = 15
 """Seconds without a byte after which a half-sent request head is given up."""
@@ -53,9 +55,10 @@ def create_app(settings: Settings, *, metrics: Metrics, log: RequestLog) -> Sani
     cors = Cors(settings.cors_origins)
     core = CoreClient(settings)
     metrics.watch_queue(lambda: core.batcher.waiting)
+    limiter = RateLimiter(settings.rate_limit_storage)
     edge = Edge(
         settings,
-        Means(core, RateLimiter(settings.rate_limit_storage), Site(ROUTES, settings.public_url)),
+        Means(core, limiter, Site(ROUTES, settings.public_url)),
         authenticator=Authenticator(
             core.resolve_api_key,
             AuthLimits(
@@ -72,14 +75,14 @@ def create_app(settings: Settings, *, metrics: Metrics, log: RequestLog) -> Sani
         f"{APP_NAME}_{secrets.token_hex(4)}",  # Sanic keeps a register of names
         configure_logging=False,
         request_class=TolerantRequest,
-        error_handler=JsonErrors(metrics, cors),
-        env_prefix="INFINIREACH_SANIC_UNUSED_",
+        error_handler=JsonErrors(metrics, cors, log),
+        env_prefix="",  # Sanic's own variables would be settings that nobody declared
     )
     _configure(app)
     for route in ROUTES:
         _register(app, edge, route)
-    app.register_listener(_opening(core), "before_server_start")
-    app.register_listener(_closing(core), "after_server_stop")
+    app.register_listener(_opening(core, limiter), "before_server_start")
+    app.register_listener(_closing(core, limiter), "after_server_stop")
     return app
 
 
@@ -104,25 +107,28 @@ def _register(app: Sanic[Any, Any], edge: Edge, route: Route) -> None:
     )
 
 
-def _opening(core: CoreClient) -> Any:
-    async def open_core(_app: object) -> None:
+def _opening(core: CoreClient, limiter: RateLimiter) -> Any:
+    async def open_connections(_app: object) -> None:
         await core.open()
+        await limiter.open()
 
-    return open_core
+    return open_connections
 
 
-def _closing(core: CoreClient) -> Any:
-    async def close_core(_app: object) -> None:
+def _closing(core: CoreClient, limiter: RateLimiter) -> Any:
+    async def close_connections(_app: object) -> None:
         await core.close()
+        await limiter.close()
 
-    return close_core
+    return close_connections
 
 
 class JsonErrors(ErrorHandler):
     """What Sanic finds wrong before or around a route, in the form of every other error."""
 
-    def __init__(self, metrics: Metrics, cors: Cors) -> None:
+    def __init__(self, metrics: Metrics, cors: Cors, log: RequestLog) -> None:
         super().__init__()
+        self._log = log
         self._metrics = metrics
         self._cors = cors
 
@@ -137,7 +143,8 @@ class JsonErrors(ErrorHandler):
             if error.code.name == "internal":
                 report_crash(request.method, request_id, exception)
             answer = error_answer(error, request_id, request.headers.get("accept"))
-        self._metrics.observe("none", answer.status, started)
+        duration_s = self._metrics.observe(NO_ROUTE, answer.status, started)
+        self._log(NOBODY, request_id, route=NO_ROUTE, status=answer.status, duration_s=duration_s)
         return dress(answer, request=request, request_id=request_id, cors=self._cors)
 
 

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from infinireach.v1 import account_pb2
 from rest_facade.errors import ApiError
-from rest_facade.limits import Windows
+from rest_facade.windows import Windows
 
 ALL_SCOPES = ("messages:send", "messages:read", "devices", "webhooks", "admin")
 KEY_SHAPE = re.compile(r"[!-~]{1,512}")

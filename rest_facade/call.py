@@ -14,8 +14,9 @@ from rest_facade.auth import Caller
 
 if TYPE_CHECKING:
     from rest_facade.core_client import CoreClient
-    from rest_facade.limits import RateLimiter, Verdict
+    from rest_facade.limits import RateLimiter
     from rest_facade.site import Site
+    from rest_facade.windows import Verdict
 
 REQUEST_ID_CHARACTERS_MAX = 128
 REQUEST_ID_BITS = 96

@@ -19,12 +19,12 @@ from rest_facade.client_address import client_address
 from rest_facade.config import Settings
 from rest_facade.cors import Cors
 from rest_facade.errors import ApiError
-from rest_facade.limits import Verdict
 from rest_facade.logs import RequestLog
 from rest_facade.metrics import Metrics
 from rest_facade.request_body import read_json_body
 from rest_facade.route import Route
 from rest_facade.strict_json import parse_object
+from rest_facade.windows import Verdict
 from rest_facade.wire import Answer, WireResponse
 
 Endpoint = Callable[..., Coroutine[Any, Any, HTTPResponse]]
@@ -109,5 +109,5 @@ class Edge:
             answer, request=call.request, request_id=call.request_id, cors=self._cors, verdict=call.verdict
         )
         duration_s = self._metrics.observe(label, answer.status, started)
-        self._log(call, route=label, status=answer.status, duration_s=duration_s)
+        self._log(call.caller, call.request_id, route=label, status=answer.status, duration_s=duration_s)
         return response

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, Protocol
 import msgspec
 import structlog
 
-from rest_facade.call import Call
+from rest_facade.auth import Caller
 
 ROLE = "rest"
 FLUSH_S = 0.1
@@ -70,7 +70,9 @@ class LineSink:
 class RequestLog(Protocol):
     """Writes the line of one request."""
 
-    def __call__(self, call: Call, /, *, route: str, status: int, duration_s: float) -> None:
+    def __call__(
+        self, caller: Caller, request_id: str, /, *, route: str, status: int, duration_s: float
+    ) -> None:
         """Write it."""
         ...
 
@@ -103,8 +105,8 @@ def request_log(level: str, form: str, sink: LineSink) -> RequestLog:
     if form != "json":
         return _write_with_structlog
 
-    def write_json(call: Call, *, route: str, status: int, duration_s: float) -> None:
-        facts = _facts(call, route=route, status=status, duration_s=duration_s)
+    def write_json(caller: Caller, request_id: str, *, route: str, status: int, duration_s: float) -> None:
+        facts = _facts(caller, request_id, route=route, status=status, duration_s=duration_s)
         facts |= {
             "event": "request",
             "level": "info",
@@ -116,24 +118,26 @@ def request_log(level: str, form: str, sink: LineSink) -> RequestLog:
     return write_json
 
 
-def _write_nothing(_call: Call, *, route: str, status: int, duration_s: float) -> None:
+def _write_nothing(_caller: Caller, _request_id: str, *, route: str, status: int, duration_s: float) -> None:
     return
 
 
-def _write_with_structlog(call: Call, *, route: str, status: int, duration_s: float) -> None:
+def _write_with_structlog(
+    caller: Caller, request_id: str, *, route: str, status: int, duration_s: float
+) -> None:
     structlog.get_logger("rest_facade").info(
-        "request", **_facts(call, route=route, status=status, duration_s=duration_s)
+        "request", **_facts(caller, request_id, route=route, status=status, duration_s=duration_s)
     )
 
 
-def _facts(call: Call, *, route: str, status: int, duration_s: float) -> dict[str, Any]:
+def _facts(caller: Caller, request_id: str, *, route: str, status: int, duration_s: float) -> dict[str, Any]:
     return {
         "route": route,
         "status": status,
         "duration_ms": round(duration_s * 1000, 2),
-        "request_id": call.request_id,
-        "tenant_id": call.caller.tenant_id,
-        "key_id": call.caller.key_id,
+        "request_id": request_id,
+        "tenant_id": caller.tenant_id,
+        "key_id": caller.key_id,
     }
 
 

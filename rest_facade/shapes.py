@@ -25,6 +25,8 @@ GROUP_PATTERN = r"^(?:[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]*:)?[0-9A-Za-z_-]
 PRINTABLE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$"
 """Nothing that breaks a line, controls a terminal or turns the direction of what follows."""
 TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
+VISIBLE_PATTERN = r"[^\t\n\u000b\u000c\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""Something that is no white space by Unicode; what `\\S` means differs between validators."""
 TIME_PATTERN = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?"
     r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})$"
@@ -124,7 +126,7 @@ def name(maximum: int) -> Shape:
         return text
 
     schema = {name: limit for name, limit in line.schema.items() if name != "pattern"}
-    return Shape(check, {**schema, "allOf": [{"pattern": PRINTABLE_PATTERN}, {"pattern": r"\S"}]})
+    return Shape(check, {**schema, "allOf": [{"pattern": PRINTABLE_PATTERN}, {"pattern": VISIBLE_PATTERN}]})
 
 
 def one_of(words: Sequence[str]) -> Shape:
@@ -210,7 +212,7 @@ MESSAGE = Shape(
         "type": "string",
         "minLength": 1,
         "maxLength": MESSAGE_CHARACTERS_MAX,
-        "allOf": [{"pattern": TEXT_PATTERN}, {"pattern": r"\S"}],
+        "allOf": [{"pattern": TEXT_PATTERN}, {"pattern": VISIBLE_PATTERN}],
     },
 )
 NAME = name(NAME_CHARACTERS_MAX)

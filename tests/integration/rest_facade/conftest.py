@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from rest_facade import config
-from rest_facade.call import Call
+from rest_facade.auth import Caller
 from rest_facade.server import Facade
 from tests.integration.rest_facade.stub_core import StubCore
 from tests.integration.rest_facade.stub_world import CREDENTIAL, NUMBER, World
@@ -23,8 +23,10 @@ MESSAGE = {"to": "+1234567890", "message": "Hello", "from": NUMBER, "channel": "
 class LoggedRequests(list[dict[str, Any]]):
     """What the facade logged, a record for each request."""
 
-    def __call__(self, call: Call, /, *, route: str, status: int, duration_s: float) -> None:
-        self.append({"route": route, "status": status, "duration_s": duration_s, "call": call})
+    def __call__(
+        self, caller: Caller, request_id: str, /, *, route: str, status: int, duration_s: float
+    ) -> None:
+        self.append({"route": route, "status": status, "request_id": request_id, "caller": caller})
 
 
 @dataclass

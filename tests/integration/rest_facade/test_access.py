@@ -217,7 +217,10 @@ async def test_browsers_may_not_call_unless_their_origin_is_named(start: Start) 
 
 
 async def test_log_has_one_line_for_a_request_and_nothing_of_its_content(api: Api) -> None:
-    await api.send()
-    (line,) = api.log
+    sent = await api.send()
+    await api.call("GET", "/nowhere")
+    line, lost = api.log
     assert (line["route"], line["status"]) == ("POST /api/v1/messages", 201)
-    assert (line["call"].tenant_id, line["call"].key_id) == (TENANT, "keyofa00")
+    assert (line["caller"].tenant_id, line["caller"].key_id) == (TENANT, "keyofa00")
+    assert line["request_id"] == sent.headers["X-Request-Id"]
+    assert (lost["route"], lost["status"]) == ("none", 404)

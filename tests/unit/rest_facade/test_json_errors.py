@@ -1,6 +1,7 @@
 """What becomes of an exception that reaches Sanic: an answer, and a log line only if it is a crash."""
 
 import asyncio
+import io
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from rest_facade.app import JsonErrors
 from rest_facade.cors import Cors
+from rest_facade.logs import LineSink, request_log
 from rest_facade.metrics import Metrics
 
 REQUEST: Any = SimpleNamespace(method="GET", headers={})
@@ -18,7 +20,7 @@ REQUEST: Any = SimpleNamespace(method="GET", headers={})
 @pytest.fixture
 def errors() -> JsonErrors:
     """The facade's handler."""
-    return JsonErrors(Metrics(), Cors(()))
+    return JsonErrors(Metrics(), Cors(()), request_log("error", "json", LineSink(io.BytesIO())))
 
 
 @pytest.mark.parametrize("cancelled", [RequestCancelled(), asyncio.CancelledError()])

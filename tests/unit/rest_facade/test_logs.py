@@ -2,15 +2,11 @@
 
 import io
 import json
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from rest_facade.call import NOBODY, request_id_of
 from rest_facade.logs import BUFFER_BYTES_MAX, LineSink, request_log
-
-CALL: Any = SimpleNamespace(request_id="r1", caller=NOBODY)
 
 
 def test_line_outside_a_loop_is_written_at_once() -> None:
@@ -39,7 +35,7 @@ async def test_full_buffer_is_written_without_waiting() -> None:
 
 def test_request_line_is_one_json_object() -> None:
     stream = io.BytesIO()
-    request_log("info", "json", LineSink(stream))(CALL, route="GET /x", status=200, duration_s=0.0123)
+    request_log("info", "json", LineSink(stream))(NOBODY, "r1", route="GET /x", status=200, duration_s=0.0123)
     line = json.loads(stream.getvalue())
     assert line.pop("at").endswith("Z")
     assert line == {
@@ -57,7 +53,7 @@ def test_request_line_is_one_json_object() -> None:
 
 def test_no_request_line_is_written_above_info() -> None:
     stream = io.BytesIO()
-    request_log("warning", "json", LineSink(stream))(CALL, route="GET /x", status=200, duration_s=0.0)
+    request_log("warning", "json", LineSink(stream))(NOBODY, "r1", route="GET /x", status=200, duration_s=0.0)
     assert stream.getvalue() == b""
 
 
