@@ -89,6 +89,7 @@ def _shown(route: Route) -> dict[str, Any]:
     success = next(iter(route.success.values()))
     return {
         "route": route,
+        "example_path": route.path.format(**examples.IDS),
         "fields": _BODY_FIELDS.get(body.schema, ()) if body is not None else (),
         "body_example": body.example if body is not None else None,
         "answer_example": examples.ANSWERS.get(success.schema),
