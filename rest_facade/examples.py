@@ -14,11 +14,11 @@ EVENT_ID = "67412346ff00112233445566"
 TIME = "2024-10-25T10:30:00.123Z"
 LATER = "2024-10-25T10:30:04.871Z"
 
-DRIVER_TOKEN_ID = "a1B2c3D4"
+PUBLIC_ID = "a1B2c3D4"
 IDS = {
     "messageId": MESSAGE_ID,
     "deviceId": DEVICE_ID,
-    "driverTokenId": DRIVER_TOKEN_ID,
+    "driverTokenId": PUBLIC_ID,
     "webhookId": WEBHOOK_ID,
     "deliveryId": DELIVERY_ID,
 }
@@ -71,7 +71,7 @@ _DEVICE = {
     "simSlots": [{"slot": 1, "phoneNumber": "+15559876543", "smsReady": True}],
 }
 _DRIVER_TOKEN = {
-    "id": DRIVER_TOKEN_ID,
+    "id": PUBLIC_ID,
     "name": "Office modem",
     "createdAt": "2024-10-01T08:00:00.000Z",
     "lastUsedAt": None,
