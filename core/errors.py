@@ -49,6 +49,12 @@ class Unauthenticated(InfiniReachError):
     reason = "UNAUTHENTICATED"
 
 
+class ServiceCredentialRefused(Unauthenticated):
+    """The service credential is not valid."""
+
+    reason = "SERVICE_CREDENTIAL_REFUSED"
+
+
 class PermissionDenied(InfiniReachError):
     """The credential does not allow this."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from core.accounts import ADMIN_SCOPE
-from core.errors import FieldViolation, InvalidArgument, Unauthenticated
+from core.errors import FieldViolation, InvalidArgument, ServiceCredentialRefused, Unauthenticated
 from core.ids import is_id
 
 AUTHORIZATION = "authorization"
@@ -116,7 +116,7 @@ class Identity:
         given = authorization[len(_BEARER) :].encode(errors="replace")
         known = [hmac.compare_digest(given, credential) for credential in self._service_credentials]
         if not authorization.lower().startswith(_BEARER) or not any(known):
-            raise Unauthenticated("The service credential is not valid.")
+            raise ServiceCredentialRefused
 
 
 def _service_caller(named: Mapping[str, str], *, tenantless: bool) -> Caller:
