@@ -69,7 +69,7 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class DeviceChange:
-    """A device is not as it was."""
+    """A device is not as it was. `is_replayed`: journalled before the hello, which says how it is now."""
 
     sequence: int
     device_key: str
@@ -80,6 +80,7 @@ class DeviceChange:
     signal_percent: int
     battery_percent: int
     pairing_payload: str
+    is_replayed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +322,8 @@ class _Application:
         device = self._device(driver, fact.device_key)
         if device.deleted_ms is not None:  # its owner removed it; only the next hello brings it back
             return
+        if fact.is_replayed and (fact.state, fact.window) != (device.state, device.window):
+            return  # it was so before the hello, which says otherwise
         before, pairing_before = device.state, device.pairing_payload
         device.state, device.state_reason, device.remedy = fact.state, fact.reason, fact.remedy
         device.window, device.pairing_payload = fact.window, fact.pairing_payload

@@ -6,7 +6,7 @@ proto/infinireach/driver/v1/driver_service.proto; the rule numbers below are tha
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from google.protobuf.duration_pb2 import Duration
@@ -176,7 +176,8 @@ class SessionProtocol:
             if fact.sequence > self._next_sequence:
                 raise SequenceGap(f"Expected fact {self._next_sequence}, got {fact.sequence}.")
             self._next_sequence += 1
-            fresh.append(fact)
+            is_replayed_change = isinstance(fact, DeviceChange) and fact.sequence <= self._replay_until
+            fresh.append(replace(fact, is_replayed=True) if is_replayed_change else fact)
         if not fresh:
             return Effects(frames=[Frame(acknowledge=session_pb2.Acknowledge())])
         return Effects(facts=DriverFacts(self.driver_id, self.epoch, fresh))
@@ -186,7 +187,7 @@ class SessionProtocol:
         for fact in facts:
             if isinstance(fact, Report) and fact.command_id not in applied.unsettled:
                 self._close_command(fact.command_id)
-            elif isinstance(fact, DeviceChange) and fact.device_key in self._device_ids:
+            elif isinstance(fact, DeviceChange) and fact.device_key in self._device_ids and not fact.is_replayed:
                 self._windows[self._device_ids[fact.device_key]] = fact.window
         self.acknowledged = max(self.acknowledged, applied.acknowledged)
         frames = [

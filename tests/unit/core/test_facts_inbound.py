@@ -247,6 +247,22 @@ def test_a_new_pairing_code_asks_for_attention_again(session: Session, opened: O
     assert (data["status"], data["pairingPayload"], data["phoneNumbers"]) == ("attention", "two", [NUMBER])
 
 
+def test_what_was_before_the_hello_does_not_undo_it(session: Session, opened: OpenedSession) -> None:
+    paused = change(1, "degraded", window=0, is_replayed=True)
+    gone = change(2, "offline", is_replayed=True)
+    assert told(session, opened, paused, gone) == []
+    row = device(session, opened)
+    assert (row.state, row.window, row.signal_percent) == ("online", 3, -1)
+
+
+def test_what_was_before_the_hello_explains_it(session: Session) -> None:
+    opened = connect(session, offered_device(state="attention", window=0))
+    before = change(1, "attention", window=0, remedy="Scan it.", pairing_payload="2@abc", is_replayed=True)
+    told(session, opened, before)
+    row = device(session, opened)
+    assert (row.state, row.window, row.remedy, row.pairing_payload) == ("attention", 0, "Scan it.", "2@abc")
+
+
 def test_a_change_of_a_device_that_nobody_has_is_kept_aside(session: Session, opened: OpenedSession) -> None:
     applied = apply(session, opened, change(1, device_key="other"))
     assert [rejection.reason for rejection in applied.rejected] == ["UNKNOWN_DEVICE"]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from core.dispatch import ReadyDevice
+from core.dispatch import ReadyDevice, Reconciled
 from core.errors import (
     SilentTooLong,
 )
@@ -107,6 +107,17 @@ def test_a_windows_size_is_absolute() -> None:
     assert protocol.ready("device-1") is None
     apply(protocol, change_fact(5, window=1000))
     assert protocol.free("device-1") == 1000
+
+
+def test_a_change_that_is_older_than_the_hello_changes_no_window() -> None:
+    protocol = new_protocol()
+    opened(protocol, last_sequence=1)
+    effects = apply(protocol, change_fact(1, window=0))
+    assert effects.reconcile
+    protocol.reconciled(Reconciled([], {}))
+    assert protocol.free("device-1") == 3
+    apply(protocol, change_fact(2, window=1))
+    assert protocol.free("device-1") == 1
 
 
 def test_a_change_of_a_device_that_the_session_does_not_have_changes_no_window() -> None:
