@@ -187,7 +187,11 @@ class SessionProtocol:
         for fact in facts:
             if isinstance(fact, Report) and fact.command_id not in applied.unsettled:
                 self._close_command(fact.command_id)
-            elif isinstance(fact, DeviceChange) and fact.device_key in self._device_ids and not fact.is_replayed:
+            elif (
+                isinstance(fact, DeviceChange)
+                and fact.device_key in self._device_ids
+                and not fact.is_replayed
+            ):
                 self._windows[self._device_ids[fact.device_key]] = fact.window
         self.acknowledged = max(self.acknowledged, applied.acknowledged)
         frames = [
