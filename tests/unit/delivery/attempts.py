@@ -10,7 +10,11 @@ from core.delivery.sender import WebhookRequest, WebhookSender
 
 TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 LONG_DEADLINE_S = 10.0
+"""For attempts that end by themselves, also on a machine that is very busy."""
 SHORT_DEADLINE_S = 0.2
+"""For attempts of which nothing is expected but to end at the deadline."""
+ENOUGH_FOR_A_HEAD_S = 2.0
+"""For attempts that get so far as an answer's head, and then end at the deadline."""
 
 
 def new_sender(

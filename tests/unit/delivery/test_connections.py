@@ -14,7 +14,7 @@ from tests.fakes.webhook_receiver import (
     WebhookReceiver,
     say_nothing,
 )
-from tests.unit.delivery.attempts import SHORT_DEADLINE_S, new_request, new_sender
+from tests.unit.delivery.attempts import ENOUGH_FOR_A_HEAD_S, new_request, new_sender
 
 OK_THEN_CLOSE = SendBytes(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", then="close")
 
@@ -190,6 +190,6 @@ async def test_a_fresh_connection_that_dies_is_not_replaced(
 async def test_both_tries_share_one_deadline(sender: WebhookSender, receiver: WebhookReceiver) -> None:
     receiver.respond_with(Reply(), SendBytes(b"", then="close"), say_nothing)
     await sender.send(new_request(receiver.url))
-    result = await sender.send(new_request(receiver.url, deadline_s=SHORT_DEADLINE_S))
+    result = await sender.send(new_request(receiver.url, deadline_s=ENOUGH_FOR_A_HEAD_S))
     assert result.error_class is ErrorClass.TIMEOUT
     assert len(receiver.requests) == 3

@@ -18,7 +18,13 @@ from tests.fakes.webhook_receiver import (
     WebhookReceiver,
     say_nothing,
 )
-from tests.unit.delivery.attempts import SHORT_DEADLINE_S, new_request, new_sender
+from tests.unit.delivery.attempts import (
+    ENOUGH_FOR_A_HEAD_S,
+    LONG_DEADLINE_S,
+    SHORT_DEADLINE_S,
+    new_request,
+    new_sender,
+)
 
 OK = b"HTTP/1.1 200 OK\r\n"
 BOMB = gzip.compress(bytes(10 * 1024 * 1024))
@@ -66,7 +72,6 @@ NO_ANSWER: dict[str, tuple[Behaviour, ErrorClass]] = {
 }
 
 ANSWERS: dict[str, tuple[Behaviour, int, str]] = {
-    "hangs within the body": (SendBytes(OK + length(10) + b"ok", then="silence"), 200, "ok"),
     "closes within the body": (SendBytes(OK + length(10) + b"ok"), 200, "ok"),
     "resets within the body": (SendBytes(OK + length(10) + b"ok", then="reset"), 200, "ok"),
     "endless body": (SendForEver(OK + b"\r\n", b"a" * 65_536), 200, "a" * RESPONSE_BYTES_MAX),
@@ -124,10 +129,12 @@ ANSWERS: dict[str, tuple[Behaviour, int, str]] = {
 }  # fmt: skip
 
 
-async def attempted(sender: WebhookSender, receiver: WebhookReceiver, behaviour: Behaviour) -> AttemptResult:
+async def attempted(
+    sender: WebhookSender, receiver: WebhookReceiver, behaviour: Behaviour, *, deadline_s: float
+) -> AttemptResult:
     """The result of one attempt, after which the connection is gone and the endpoint can be reached again."""
     receiver.respond_with(behaviour)
-    result = await sender.send(new_request(receiver.url, deadline_s=SHORT_DEADLINE_S))
+    result = await sender.send(new_request(receiver.url, deadline_s=deadline_s))
     receiver.respond_with(Reply(202, b"as usual"))
     after = await sender.send(new_request(receiver.url))
     assert (after.status, after.response_snippet) == (202, "as usual")
@@ -140,7 +147,8 @@ async def attempted(sender: WebhookSender, receiver: WebhookReceiver, behaviour:
 async def test_what_is_no_answer_is_an_error(
     sender: WebhookSender, receiver: WebhookReceiver, behaviour: Behaviour, error_class: ErrorClass
 ) -> None:
-    result = await attempted(sender, receiver, behaviour)
+    deadline_s = SHORT_DEADLINE_S if error_class is ErrorClass.TIMEOUT else LONG_DEADLINE_S
+    result = await attempted(sender, receiver, behaviour, deadline_s=deadline_s)
     assert (result.status, result.error_class, result.response_snippet) == (None, error_class, "")
     assert result.error_text
 
@@ -149,21 +157,35 @@ async def test_what_is_no_answer_is_an_error(
 async def test_an_answer_counts_from_its_head_on(
     sender: WebhookSender, receiver: WebhookReceiver, behaviour: Behaviour, status: int, snippet: str
 ) -> None:
-    result = await attempted(sender, receiver, behaviour)
+    result = await attempted(sender, receiver, behaviour, deadline_s=LONG_DEADLINE_S)
     assert (result.status, result.error_class, result.response_snippet) == (status, None, snippet)
 
 
-async def test_a_body_that_drips_is_read_until_the_deadline(
-    sender: WebhookSender, receiver: WebhookReceiver
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        SendBytes(OK + length(1_000) + b"slow", then="silence"),
+        Drip(OK + length(1_000) + b"slow", b"." * 996, pause_s=0.05),
+    ],
+    ids=["hangs", "drips"],
+)
+async def test_a_body_that_does_not_end_is_read_until_the_deadline(
+    sender: WebhookSender, receiver: WebhookReceiver, behaviour: Behaviour
 ) -> None:
-    result = await attempted(sender, receiver, Drip(OK + length(1_000) + b"slow", b"." * 996))
+    result = await attempted(sender, receiver, behaviour, deadline_s=ENOUGH_FOR_A_HEAD_S)
     assert (result.status, result.error_class) == (200, None)
     assert result.response_snippet.startswith("slow")
     assert len(result.response_snippet) < 1_000
+    assert result.operator_detail.startswith("TimeoutError")
 
 
 async def test_a_compressed_body_is_not_expanded(sender: WebhookSender, receiver: WebhookReceiver) -> None:
-    result = await attempted(sender, receiver, Reply(500, BOMB, headers=[("Content-Encoding", "gzip")]))
+    result = await attempted(
+        sender,
+        receiver,
+        Reply(500, BOMB, headers=[("Content-Encoding", "gzip")]),
+        deadline_s=LONG_DEADLINE_S,
+    )
     assert result.status == 500
     assert 0 < len(result.response_snippet) <= len(BOMB)
 
