@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Transaction
 from sqlalchemy.orm import Session
 
 from core.errors import Unavailable
@@ -32,6 +32,7 @@ class Job:
     function: Callable[..., Any]
     args: tuple[Any, ...]
     future: asyncio.Future[Any]
+    asked_at_s: float
     result: Any = None
     error: Exception | None = None
 
@@ -81,27 +82,29 @@ class Database:
 
     def commit(self, jobs: Sequence[Job]) -> None:
         """Run the jobs in one transaction; one that fails leaves the others alone."""
-        with self._connection.begin():
-            for job in jobs:
-                self._run(job)
+        transaction = self._connection.begin()
+        for job in jobs:
+            self._run(job, self._connection.begin_nested() if len(jobs) > 1 else transaction)
+        if transaction.is_active:
+            transaction.commit()
 
-    def _run(self, job: Job) -> None:
+    def _run(self, job: Job, transaction: Transaction) -> None:
         changes = self._raw.total_changes
-        savepoint = self._connection.begin_nested()
         try:
             with self._session() as session:
                 job.result = job.function(session, *job.args)
                 session.flush()
         except Exception as error:  # noqa: BLE001 - whatever it is, its caller gets it
             job.error = error
-            if savepoint.is_active:
-                savepoint.rollback()
+            if transaction.is_active:
+                transaction.rollback()
             if self.observer is not None:
                 self.observer.failed(job)
             return
         if self._raw.total_changes != changes and self.observer is not None:
             self.observer.changed(job)
-        savepoint.commit()
+        if transaction.is_active:
+            transaction.commit()
 
     def read(self, function: Callable[..., Result], args: tuple[Any, ...]) -> Result:
         """Run a function that only reads."""
@@ -117,7 +120,7 @@ class Database:
 class StoreConditions(Protocol):
     """What the world does to a store."""
 
-    def commit_delay_s(self) -> float:
+    def commit_delay_s(self, process: Process) -> float:
         """How long until waiting jobs are committed, or a read sees the database."""
         ...
 
@@ -153,17 +156,17 @@ class SimulatedStore(Store):
     async def run(self, function: Callable[[Session, *Args], Result], *args: *Args) -> Result:
         """See Store.run."""
         loop = self._living_loop()
-        job = Job(function, args, loop.create_future())
+        job = Job(function, args, loop.create_future(), loop.time())
         self._jobs.append(job)
         if not self._is_committing:
             self._is_committing = True
-            loop.call_later(self._conditions.commit_delay_s(), self._commit)
+            loop.call_later(self._conditions.commit_delay_s(self._process), self._commit)
         return await job.future
 
     async def read(self, function: Callable[[Session, *Args], Result], *args: *Args) -> Result:
         """See Store.read."""
         self._living_loop()
-        await asyncio.sleep(self._conditions.commit_delay_s())
+        await asyncio.sleep(self._conditions.commit_delay_s(self._process))
         self._living_loop()
         result = self._database.read(function, args)
         await asyncio.sleep(self._conditions.answer_delay_s())
@@ -195,7 +198,7 @@ class SimulatedStore(Store):
         loop.call_at(self._answered_at_s, self._answer, jobs)
         self._is_committing = bool(self._jobs)
         if self._jobs:
-            loop.call_later(conditions.commit_delay_s(), self._commit)
+            loop.call_later(conditions.commit_delay_s(self._process), self._commit)
 
     def _answer(self, jobs: list[Job]) -> None:
         if not self._process.is_alive:

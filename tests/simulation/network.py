@@ -65,15 +65,18 @@ class Pipe:
         self._moved = asyncio.Event()
         self._last_at_s = 0.0
         self._is_silent = False
+        self._stuck = 0
         self.end: End | None = None
         """Set once no frame follows any more."""
 
     async def write(self, data: bytes) -> None:
         """Send; waits while too much is on its way."""
-        while self.end is None and len(self._in_flight) + len(self._arrived) >= IN_FLIGHT_MAX:
+        while self.end is None and self._unread() >= IN_FLIGHT_MAX:
             self._moved.clear()
             await self._moved.wait()
-        if self.end is None:
+        if self._is_silent:
+            self._stuck += 1
+        elif self.end is None:
             self._send(data)
 
     def finish(self, end: End) -> None:
@@ -95,8 +98,11 @@ class Pipe:
             self._in_flight.pop()
 
     def on_its_way(self) -> int:
-        """Frames that were sent and did not arrive."""
+        """Frames that were sent and did not arrive yet."""
         return len(self._in_flight)
+
+    def _unread(self) -> int:
+        return len(self._in_flight) + len(self._arrived) + self._stuck
 
     async def read(self) -> bytes | End:
         """The next frame, or the end, again and again."""
@@ -112,8 +118,6 @@ class Pipe:
 
     def _send(self, item: bytes | End) -> None:
         self._in_flight.append(item)
-        if self._is_silent:
-            return
         loop = asyncio.get_running_loop()
         self._last_at_s = max(self._last_at_s + TIE_S, loop.time() + self._latency())
         loop.call_at(self._last_at_s, self._arrive)
@@ -165,7 +169,9 @@ class Call:
     async def _opened(self) -> Stream:
         if self._stream is None:
             self._stream = await asyncio.shield(self._opening)
-        return self._stream
+        stream = self._stream
+        assert stream is not None
+        return stream
 
     async def read(self) -> Any:
         """A frame, or EOF. Raises AioRpcError if the stream failed, CancelledError if it was cancelled here."""
@@ -179,7 +185,7 @@ class Call:
             raise asyncio.CancelledError
         assert isinstance(item, Ended)
         if item.code is grpc.StatusCode.OK:
-            return aio.EOF
+            return aio.EOF  # pyright: ignore[reportAttributeAccessIssue] - not in the published types
         raise item.as_error()
 
     async def write(self, frame: ConnectRequest) -> None:

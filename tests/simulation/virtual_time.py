@@ -45,6 +45,7 @@ class Process:
         self.is_alive = True
         self.run_blocking: Callable[[Callable[[], Any]], asyncio.Future[Any]] | None = None
         """Carries out what the process gives to a thread."""
+        self.on_kill: Callable[[], None] = lambda: None
         self._tasks: list[asyncio.Task[Any]] = []
         self._context: Context = copy_context()
         self._context.run(_current.set, self)
@@ -66,9 +67,12 @@ class Process:
 
     def kill(self) -> None:
         """Die: nothing that the process does from now on has any effect."""
+        if not self.is_alive:
+            return
         self.is_alive = False
         for task in self._tasks:
             task.cancel()
+        self.on_kill()
 
 
 _current: ContextVar[Process | None] = ContextVar("process", default=None)
@@ -86,7 +90,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._now_s = 0.0
         self._selector = self
-        self.set_task_factory(_make_task)
+        self.set_task_factory(_make_task)  # pyright: ignore[reportArgumentType] - typed narrower than it is called
 
     def time(self) -> float:
         """Seconds since the world began."""

@@ -1,0 +1,254 @@
+"""Mistakes that the simulation has to catch, each planted into the product for the time of a test.
+
+Owns the list. A mistake is what a plausible change could do; the rules are those by which it must be noticed.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+from sqlmodel import col
+
+from core import dispatch, facts, message_changes
+from core.devices import Hello, OpenedSession, open_session
+from core.dispatch import Claimed, Holdings, ReadyDevice, Reconciled
+from core.facts import Applied, DriverFacts
+from core.message_state import TRANSITIONS, WAITING, Announcement, Evidence, State
+from core.sessions.dispatcher import Dispatcher
+from core.sessions.protocol import Effects, SessionProtocol
+from core.store.rows import DriverRow
+from drivers.runtime import Failed
+from drivers.runtime.commands import CommandBook, Group
+from drivers.runtime.journal import Journal
+from drivers.runtime.protocol import DriverProtocol
+from drivers.runtime.records import Batch, JournalState
+from infinireach.driver.v1.driver_service_pb2 import ConnectRequest
+from infinireach.v1.message_pb2 import FAILURE_REASON_NO_SERVICE
+from tests.simulation.checker import Rule
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """How to make it, and by which rules it must be noticed; any of them will do."""
+
+    plant: Plant
+    noticed_by: frozenset[Rule]
+
+
+MISTAKES: dict[str, Mistake] = {}
+
+
+def mistake(*noticed_by: Rule) -> Callable[[Plant], Plant]:
+    """Add a mistake to the list, named after its function."""
+
+    def add(plant: Plant) -> Plant:
+        MISTAKES[plant.__name__.replace("_", " ")] = Mistake(plant, frozenset(noticed_by))
+        return plant
+
+    return add
+
+
+# The core.
+
+
+@mistake(Rule.ACKNOWLEDGED)
+def the_core_acknowledges_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    receive = SessionProtocol.receive
+
+    def hasty(self: SessionProtocol, frame: ConnectRequest, now_s: float) -> Effects:
+        effects = receive(self, frame, now_s)
+        if effects.facts is not None:
+            self.acknowledged = effects.facts.facts[-1].sequence
+        return effects
+
+    patch.setattr(SessionProtocol, "receive", hasty)
+
+
+def _epochs(session: Session) -> dict[str, int]:
+    rows = session.execute(select(col(DriverRow.id), col(DriverRow.epoch)))
+    return dict(rows.tuples().all())
+
+
+@mistake(Rule.EPOCH)
+def a_claim_does_not_look_at_the_epoch(patch: pytest.MonkeyPatch) -> None:
+    @functools.wraps(dispatch.claim)
+    def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claimed:
+        epochs = _epochs(session)
+        unfenced = [dataclasses.replace(device, epoch=epochs[device.driver_id]) for device in ready]
+        return dispatch.claim(session, unfenced, now_ms)
+
+    patch.setattr("core.sessions.dispatcher.claim", claim)
+
+
+@mistake(Rule.EPOCH, Rule.ACKNOWLEDGED, Rule.INBOUND)
+def facts_are_applied_whatever_their_epoch(patch: pytest.MonkeyPatch) -> None:
+    @functools.wraps(facts.apply_facts)
+    def apply_facts(session: Session, batches: Sequence[DriverFacts], now_ms: int) -> list[Applied]:
+        epochs = _epochs(session)
+        unfenced = [dataclasses.replace(batch, epoch=epochs[batch.driver_id]) for batch in batches]
+        return facts.apply_facts(session, unfenced, now_ms)
+
+    patch.setattr("core.sessions.applier.apply_facts", apply_facts)
+
+
+@mistake(Rule.EPOCH)
+def a_superseded_session_reconciles(patch: pytest.MonkeyPatch) -> None:
+    @functools.wraps(dispatch.reconcile)
+    def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
+        unfenced = dataclasses.replace(holdings, epoch=_epochs(session)[holdings.driver_id])
+        return dispatch.reconcile(session, unfenced, now_ms)
+
+    patch.setattr("core.sessions.session.reconcile", reconcile)
+
+
+@mistake(Rule.ACKNOWLEDGED)
+def the_core_forgets_which_facts_it_had(patch: pytest.MonkeyPatch) -> None:
+    @functools.wraps(open_session)
+    def forgetful(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> OpenedSession:
+        opened = open_session(session, hello, now_ms, lease_ms)
+        resume_after = max(hello.first_unacknowledged - 1, 0)
+        session.get_one(DriverRow, opened.driver_id).applied_sequence = resume_after
+        session.flush()
+        return dataclasses.replace(opened, resume_after=resume_after)
+
+    patch.setattr("core.sessions.session.open_session", forgetful)
+
+
+class _Hasty(SessionProtocol):
+    def opened(self, opened: OpenedSession, now_s: float) -> Effects:
+        self._replay_until = 0
+        return super().opened(opened, now_s)
+
+
+@mistake(Rule.REPLAY_FIRST)
+def commands_are_offered_before_the_replay_is_through(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("core.sessions.session.SessionProtocol", _Hasty)
+
+
+@mistake(Rule.LIVENESS)
+def what_a_driver_never_got_is_not_offered_again(patch: pytest.MonkeyPatch) -> None:
+    @functools.wraps(dispatch.reconcile)
+    def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
+        return dataclasses.replace(dispatch.reconcile(session, holdings, now_ms), offer=[])
+
+    patch.setattr("core.sessions.session.reconcile", reconcile)
+
+
+@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE)
+def a_lost_journal_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("core.devices.lose_journal", lambda *_: 0)
+
+
+@mistake(Rule.WINDOW)
+def windows_are_not_kept(patch: pytest.MonkeyPatch) -> None:
+    free = SessionProtocol.free
+    patch.setattr(SessionProtocol, "free", lambda self, device_id: free(self, device_id) + 1)
+
+
+@mistake(Rule.LIVENESS)
+def hints_are_all_that_the_dispatcher_knows(patch: pytest.MonkeyPatch) -> None:
+    async def idle(self: Dispatcher) -> None:
+        pass
+
+    patch.setattr(Dispatcher, "_poll", idle)
+
+
+@mistake(Rule.FAULT, Rule.EXTERNAL_ID)
+def external_ids_are_not_looked_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("core.messages._by_external_id", lambda *_: {})
+
+
+@mistake(Rule.EVENTS)
+def a_delivered_message_is_not_announced_as_sent(patch: pytest.MonkeyPatch) -> None:
+    announcements = message_changes.announcements
+
+    def fewer(before: State, after: State, *, was_sent: bool) -> list[Announcement]:
+        return announcements(before, after, was_sent=was_sent)[-1:]
+
+    patch.setattr(message_changes, "announcements", fewer)
+
+
+@mistake(Rule.MESSAGE_TWICE, Rule.NOT_OPEN)
+def what_is_unknown_is_tried_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(TRANSITIONS[State.SENDING], Evidence.UNKNOWN, State.QUEUED)
+
+
+@mistake(Rule.STATE)
+def what_is_unknown_may_still_be_cancelled(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("core.messages.WAITING", (*WAITING, State.UNKNOWN))
+    patch.setitem(TRANSITIONS[State.UNKNOWN], Evidence.CANCELLED, State.CANCELLED)
+
+
+@mistake(Rule.NOT_OPEN, Rule.OUTCOME)
+def a_message_is_cancelled_while_a_driver_has_it(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("core.messages.WAITING", (*WAITING, State.SENDING))
+
+
+@mistake(Rule.NOT_OPEN, Rule.OUTCOME)
+def a_message_expires_while_a_driver_has_it(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("core.store.messages.WAITING", text("message.state IN ('queued', 'scheduled', 'sending')"))
+
+
+# The driver.
+
+
+@mistake(Rule.JOURNAL_FIRST)
+def the_driver_writes_its_journal_after_it_has_sent(patch: pytest.MonkeyPatch) -> None:
+    start_waiting = CommandBook.start_waiting
+
+    def unwritten(self: CommandBook, batch: Batch, *, now_ns: int) -> list[Group]:
+        groups = start_waiting(self, batch, now_ns=now_ns)
+        batch.start.clear()
+        return groups
+
+    patch.setattr(CommandBook, "start_waiting", unwritten)
+
+
+@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE)
+def what_was_started_is_taken_for_never_sent(patch: pytest.MonkeyPatch) -> None:
+    state = Journal.state
+
+    def optimistic(self: Journal) -> JournalState:
+        found = state(self)
+        held = [dataclasses.replace(entry, started=False) for entry in found.open_commands]
+        return dataclasses.replace(found, open_commands=held)
+
+    patch.setattr(Journal, "state", optimistic)
+
+
+@mistake(Rule.MESSAGE_TWICE)
+def what_nobody_can_know_is_taken_for_not_sent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        "drivers.runtime.engine.Unknown", lambda detail: Failed(FAILURE_REASON_NO_SERVICE, "", detail)
+    )
+
+
+@mistake(Rule.INBOUND, Rule.OUTCOME)
+def the_driver_forgets_facts_that_nobody_acknowledged(patch: pytest.MonkeyPatch) -> None:
+    take_batch = DriverProtocol.take_batch
+
+    def forgetful(self: DriverProtocol) -> Batch | None:
+        batch = take_batch(self)
+        if batch is not None:
+            batch.acknowledged = self.facts.last
+        return batch
+
+    patch.setattr(DriverProtocol, "take_batch", forgetful)
+
+
+@mistake(Rule.INBOUND)
+def the_same_inbound_message_is_reported_again(patch: pytest.MonkeyPatch) -> None:
+    add_fact = DriverProtocol.add_fact
+
+    def again(self: DriverProtocol, fact: Any, **given: Any) -> None:
+        given["identity"] = ""
+        add_fact(self, fact, **given)
+
+    patch.setattr(DriverProtocol, "add_fact", again)

@@ -1,0 +1,3 @@
+"""Which worlds the suite runs."""
+
+SUITE_SEEDS = range(200)
