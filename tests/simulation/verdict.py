@@ -5,12 +5,15 @@ radio and with what clients were told.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.checker import Checker, Rule
 from tests.simulation.database import Database
 from tests.simulation.radio import Ending, Fate, Radio, Script
 from tests.simulation.traffic import Clients, Request
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +94,16 @@ def _judge_inbound(
         least = most - losses.inbound.get(text, 0)
         if not least <= count <= most:
             checker.find(Rule.INBOUND, f"{text} is there {count} times, expected {least} to {most}")
+
+
+def judge_world(world: "World") -> None:
+    """Judge a world that has come to rest."""
+    judge(
+        world.checker,
+        world.database,
+        world.radio,
+        clients=world.clients,
+        scripts=world.scripts,
+        losses=Losses(frozenset(world.losses_of_reports), dict(world.losses_of_inbound)),
+        inbound_journals=world.inbound_journals,
+    )

@@ -26,7 +26,7 @@ from tests.simulation.radio import HandOver, Radio, Script
 from tests.simulation.rest import what_is_left
 from tests.simulation.trace import Trace
 from tests.simulation.traffic import Clients
-from tests.simulation.verdict import Losses, judge
+from tests.simulation.verdict import judge_world
 from tests.simulation.virtual_time import Process
 
 REST_S = 2.0
@@ -336,7 +336,7 @@ class World:
         await asyncio.wait([traffic])
         self._repair()
         if await self._comes_to_rest():
-            self._judge()
+            judge_world(self)
 
     def _repair(self) -> None:
         self.trace.note("world", "is repaired")
@@ -395,14 +395,3 @@ class World:
                 if instance.number == 1 and not any(each.is_running() for each in siblings):
                     self.ensure_instance(instance)
         return True
-
-    def _judge(self) -> None:
-        judge(
-            self.checker,
-            self.database,
-            self.radio,
-            clients=self.clients,
-            scripts=self.scripts,
-            losses=Losses(frozenset(self.losses_of_reports), dict(self.losses_of_inbound)),
-            inbound_journals=self.inbound_journals,
-        )
