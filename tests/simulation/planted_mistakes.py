@@ -36,20 +36,24 @@ Plant = Callable[[pytest.MonkeyPatch], None]
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """How to make it, and by which rules it must be noticed; any of them will do."""
+    """How to make it, and by which rules it must be noticed; any of them will do.
+
+    `world`: the seed that the test tries first, since it is known to notice it; the others come after it.
+    """
 
     plant: Plant
     noticed_by: frozenset[Rule]
+    world: int
 
 
 MISTAKES: dict[str, Mistake] = {}
 
 
-def mistake(*noticed_by: Rule) -> Callable[[Plant], Plant]:
+def mistake(*noticed_by: Rule, world: int = 0) -> Callable[[Plant], Plant]:
     """Add a mistake to the list, named after its function."""
 
     def add(plant: Plant) -> Plant:
-        MISTAKES[plant.__name__.replace("_", " ")] = Mistake(plant, frozenset(noticed_by))
+        MISTAKES[plant.__name__.replace("_", " ")] = Mistake(plant, frozenset(noticed_by), world)
         return plant
 
     return add
@@ -146,13 +150,55 @@ def a_lost_journal_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.devices.lose_journal", lambda *_: 0)
 
 
+@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE)
+def only_the_session_that_sees_a_new_journal_knows_of_the_loss(patch: pytest.MonkeyPatch) -> None:
+    lost: set[tuple[str, int]] = set()
+
+    @functools.wraps(open_session)
+    def opening(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> OpenedSession:
+        opened = open_session(session, hello, now_ms, lease_ms)
+        if opened.journal_lost:
+            lost.add((opened.driver_id, opened.epoch))
+        return opened
+
+    @functools.wraps(dispatch.reconcile)
+    def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
+        if (holdings.driver_id, holdings.epoch) in lost:
+            dispatch.lose_journal(session, holdings.driver_id, now_ms)
+        return dispatch.reconcile(session, holdings, now_ms)
+
+    patch.setattr("core.devices.lose_journal", lambda *_: 0)
+    patch.setattr("core.sessions.session.open_session", opening)
+    patch.setattr("core.sessions.session.reconcile", reconcile)
+
+
+@mistake(Rule.WINDOW)
+def a_report_on_a_part_gives_the_place_in_the_window_back(patch: pytest.MonkeyPatch) -> None:
+    applied = SessionProtocol.applied
+
+    def generous(self: SessionProtocol, seen: Sequence[facts.Fact], result: Applied) -> Effects:
+        return applied(self, seen, dataclasses.replace(result, unsettled=set()))
+
+    patch.setattr(SessionProtocol, "applied", generous)
+
+
+@mistake(Rule.OUTCOME, Rule.LIVENESS)
+def a_replayed_change_of_a_device_undoes_the_hello(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("core.sessions.protocol.replace", lambda fact, **_: fact)
+
+
+@mistake(Rule.FAULT)
+def a_journal_that_comes_back_brings_inbound_messages_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("core.facts._origin", lambda driver, fact: f"{driver.id}:{fact.sequence}")
+
+
 @mistake(Rule.WINDOW)
 def windows_are_not_kept(patch: pytest.MonkeyPatch) -> None:
     free = SessionProtocol.free
     patch.setattr(SessionProtocol, "free", lambda self, device_id: free(self, device_id) + 1)
 
 
-@mistake(Rule.LIVENESS)
+@mistake(Rule.OUTCOME, Rule.LIVENESS)
 def hints_are_all_that_the_dispatcher_knows(patch: pytest.MonkeyPatch) -> None:
     async def idle(self: Dispatcher) -> None:
         pass
