@@ -93,11 +93,13 @@ def _live(loop: VirtualLoop, world: World) -> None:
 def _no_collection() -> Generator[None]:
     """Collect between worlds only: CPython 3.11 was seen to crash in a collection while tasks of a world were made."""
     gc.disable()
+    gc.freeze()  # what was there before need not be looked at after each world
     try:
         yield
     finally:
-        gc.enable()
         gc.collect()
+        gc.unfreeze()
+        gc.enable()
 
 
 @contextlib.contextmanager
