@@ -4,6 +4,7 @@ Owns the words in which the world tells a driver of both. Knows neither the runt
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -44,6 +45,8 @@ class DriverConditions(Protocol):
     """What the world does to driver processes."""
 
     radio: Radio
+    losses_of_inbound: Counter[str]
+    """How often each message that came in was in a journal that was lost before the core had it."""
 
     def journal_delay_s(self) -> float:
         """How long the journal takes, on the way there and on the way back."""

@@ -57,9 +57,8 @@ class RecordingJournal(Journal):
         super().__init__(
             path, horizon_s=86_400, settled_commands_max=instance.conditions.settled_commands_max()
         )
-        state = self.state()
-        self.journal_id = state.journal_id
-        self.started = {entry.command.command_id for entry in state.open_commands if entry.started}
+        open_commands = self.state().open_commands
+        self.started = {entry.command.command_id for entry in open_commands if entry.started}
         self.is_closed = False
 
     def commit(self, batch: Batch, *, now_s: float | None = None) -> Committed:
@@ -74,6 +73,16 @@ class RecordingJournal(Journal):
             if pending.identity:
                 conditions.inbound_journalled(pending.identity, self.state().journal_id)
         return committed
+
+    def renew(self, *, reason: str, now_s: float | None = None) -> None:
+        """See Journal.renew."""
+        super().renew(reason=reason, now_s=now_s)
+        self.started.clear()
+        for fact in self.facts_after(0, count_max=100_000):
+            if fact.HasField("inbound_message"):
+                conditions, text = self._instance.conditions, fact.inbound_message.text
+                conditions.inbound_journalled(text, self.state().journal_id)
+                conditions.losses_of_inbound[text] += 1  # as far as the old identity goes
 
     def close(self) -> None:
         """Close it, once; what is started now has no result for ever."""
@@ -153,6 +162,7 @@ class SimulatedModems(Driver):
         self._radio = instance.conditions.radio
         self._process = process
         self._tasks: set[asyncio.Task[None]] = set()
+        self._telling = asyncio.Lock()
 
     async def start(self, context: Context) -> Sequence[DeviceDescription]:
         """Listen to the network."""
@@ -164,6 +174,14 @@ class SimulatedModems(Driver):
         """Listen no more."""
         for task in self._tasks:
             task.cancel()
+
+    async def tell_devices(self, modem: Modem | None) -> None:
+        """Say that a device changed, or that devices came or went; one after the other, as things happen."""
+        async with self._telling:
+            if modem is None:
+                self.context.replace_devices([modem.describe() for modem in self._instance.modems])
+            elif modem in self._instance.modems:
+                await self.context.device_changed(modem.changed())
 
     async def send(self, command: SendCommand) -> Outcome:
         """Hand the message over; the process may die right before and right after."""
@@ -331,11 +349,7 @@ class DriverInstance:
         """Have the driver report that a device changed, or that devices came or went."""
         if not self.is_running() or self.modem_driver is None or self.process is None:
             return
-        context = self.modem_driver.context
-        if modem is not None:
-            self.process.spawn(context.device_changed(modem.changed()), "device changed")
-        else:
-            self.process.call(context.replace_devices, [modem.describe() for modem in self.modems])
+        self.process.spawn(self.modem_driver.tell_devices(modem), "devices")
 
     def has_told_everything(self) -> bool:
         """Whether the core has every fact of the journal."""

@@ -7,11 +7,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from drivers.runtime.journal import Journal
 from infinireach.driver.v1.command_pb2 import CancelCommand
 from infinireach.driver.v1.driver_service_pb2 import ConnectResponse
 from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
-from tests.simulation.driver_host import DriverInstance, Modem
+from tests.simulation import journal_files
+from tests.simulation.driver_conditions import Modem
+from tests.simulation.driver_host import CallersIds, DriverInstance
 from tests.simulation.network import LOST, Reset, Stream
 from tests.simulation.radio import News
 
@@ -33,6 +34,8 @@ class Faults:
             name: [(modem.key, modem.numbers) for modem in modems] for name, modems in world.modems.items()
         }
         self._came_in = 0
+        self._copies: dict[str, dict[str, bytes]] = {}
+        """Of journals, by instance."""
 
     async def run(self, duration_s: float) -> None:
         """Faults at random moments for so many seconds."""
@@ -151,19 +154,44 @@ class Faults:
             return
         instance.process.kill()
         self._count_losses(instance)
-        for suffix in ("", "-wal", "-shm", ".lock"):
-            instance.path.with_name(instance.path.name + suffix).unlink(missing_ok=True)
+        journal_files.remove(instance.path)
+
+    def journal_restored(self) -> None:
+        """A copy of a journal is made, or put back in place of the journal."""
+        instance = self._running()
+        if instance is None or instance.process is None:
+            return
+        copy = self._copies.pop(instance.name, None)
+        if copy is None:
+            self._copies[instance.name] = journal_files.read(instance.path)
+        elif self._is_restorable(instance, copy):
+            instance.process.kill()
+            self._count_losses(instance)
+            journal_files.remove(instance.path)
+            journal_files.write(instance.path, copy)
+            # Facts that are new before the core has looked would hide that others are gone.
+            self._world.radio.hold_back(instance.driver, is_held=True)
+
+    def _is_restorable(self, instance: DriverInstance, copy: dict[str, bytes]) -> bool:
+        """Whether the core can tell this copy from the journal that it knows, before anything comes of it."""
+        world = self._world
+        if "second_instance" in world.plan.faults or world.plan.driver_class is CallersIds:
+            return False  # the core may know another journal by then; what was started is sent again at once
+        state = journal_files.state_of_copy(instance.path.with_name("copy.db"), copy)
+        recovered = sum(entry.started for entry in state.open_commands)
+        known = [row for row in world.checker.now.drivers.values() if row.name == instance.driver]
+        if world.plan.restores_any_journal or not known:
+            return bool(known)
+        return known[0].journal_id == state.journal_id and known[0].applied > state.last_sequence + recovered
 
     def _count_losses(self, instance: DriverInstance) -> None:
-        journal = Journal(instance.path, horizon_s=1, settled_commands_max=1)
-        journal_id = journal.state().journal_id
+        journal_id, facts = journal_files.facts_of(instance.path)
         applied = self._world.checker.applied.get((instance.driver, journal_id), 0)
-        for fact in journal.facts_after(applied, count_max=100_000):
+        for fact in (fact for fact in facts if fact.sequence > applied):
             if fact.HasField("command_report"):
                 self._world.losses_of_reports.add(fact.command_report.command_id)
             elif fact.HasField("inbound_message"):
                 self._world.losses_of_inbound[fact.inbound_message.text] += 1
-        journal.close()
 
     def driver_clock(self) -> None:
         """The clock of a driver jumps."""

@@ -18,6 +18,7 @@ FAULTS = {
     "driver_restart": (0.4, 25.0),
     "second_instance": (0.3, 20.0),
     "journal_lost": (0.25, 30.0),
+    "journal_restored": (0.2, 8.0),
     "device_changed": (0.6, 5.0),
     "devices_replaced": (0.3, 12.0),
     "core_clock": (0.3, 20.0),
@@ -31,6 +32,17 @@ FAULTS = {
     "come_in": (0.8, 4.0),
 }
 """How likely a world has the fault, and then the mean time between two, in seconds."""
+
+CRASH_POINTS = {
+    "before commit": 1,
+    "after commit": 1,
+    "after frame": 1,
+    "before journal": 1,
+    "after journal": 2,
+    "before hand-over": 4,
+    "after hand-over": 8,
+}
+"""Where processes die by themselves, and how much more often than `Plan.crash_odds`: sends are rare."""
 
 FATES = {
     Fate.TAKEN: 70,
@@ -76,6 +88,8 @@ class Plan:
     hints_lost: float = 0.0
     welcomes_lost: float = 0.0
     """Streams of which the driver loses its end as soon as it is welcome, and the core does not notice."""
+    restores_any_journal: bool = False
+    """Whether older copies of a journal are put back also where the core cannot tell."""
 
 
 def draw_plan(seed: int) -> Plan:
@@ -93,8 +107,8 @@ def draw_plan(seed: int) -> Plan:
         drivers=chance.choice((1, 1, 2)),
         devices=chance.choice((1, 2, 3)),
         window_max=chance.choice((1, 2, 3, 8)),
-        batches=chance.randint(4, 10),
-        chaos_s=chance.uniform(15.0, 45.0),
+        batches=chance.randint(3, 8),
+        chaos_s=chance.uniform(15.0, 35.0),
         faults=faults,
         crash_odds=chance.choice((0.0, 0.003, 0.01, 0.02)),
         driver_class=chance.choice((
@@ -106,10 +120,10 @@ def draw_plan(seed: int) -> Plan:
         )),
         heartbeat_interval_s=heartbeat_s,
         heartbeat_timeout_s=2.5 * heartbeat_s,
-        lease_s=max(3 * heartbeat_s, 15.0),
-        poll_s=chance.choice((1.0, 4.0, 8.0)),
-        sweep_s=chance.choice((2.0, 5.0, 8.0)),
-        ttl_s=chance.choice((20.0, 60.0, 120.0)),
+        lease_s=max(3 * heartbeat_s, 20.0),
+        poll_s=chance.choice((2.0, 5.0, 10.0)),
+        sweep_s=chance.choice((3.0, 6.0, 12.0)),
+        ttl_s=chance.choice((10.0, 30.0, 120.0)),
         unacknowledged_facts_max=chance.choice((1, 3, 1000)),
         settled_commands_max=chance.choice((2, 1000)),
         jobs_per_commit=chance.choice((1, 3, 64)),

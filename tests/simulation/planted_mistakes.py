@@ -80,7 +80,7 @@ def _epochs(session: Session) -> dict[str, int]:
     return dict(rows.tuples().all())
 
 
-@mistake(Rule.EPOCH)
+@mistake(Rule.EPOCH, world=16)
 def a_claim_does_not_look_at_the_epoch(patch: pytest.MonkeyPatch) -> None:
     @functools.wraps(dispatch.claim)
     def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claimed:
@@ -91,7 +91,7 @@ def a_claim_does_not_look_at_the_epoch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.sessions.dispatcher.claim", claim)
 
 
-@mistake(Rule.EPOCH, Rule.ACKNOWLEDGED, Rule.INBOUND)
+@mistake(Rule.EPOCH, Rule.ACKNOWLEDGED, Rule.INBOUND, world=26)
 def facts_are_applied_whatever_their_epoch(patch: pytest.MonkeyPatch) -> None:
     @functools.wraps(facts.apply_facts)
     def apply_facts(session: Session, batches: Sequence[DriverFacts], now_ms: int) -> list[Applied]:
@@ -102,7 +102,7 @@ def facts_are_applied_whatever_their_epoch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.sessions.applier.apply_facts", apply_facts)
 
 
-@mistake(Rule.EPOCH)
+@mistake(Rule.EPOCH, world=23)
 def a_superseded_session_reconciles(patch: pytest.MonkeyPatch) -> None:
     @functools.wraps(dispatch.reconcile)
     def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
@@ -136,7 +136,7 @@ def commands_are_offered_before_the_replay_is_through(patch: pytest.MonkeyPatch)
     patch.setattr("core.sessions.session.SessionProtocol", _Hasty)
 
 
-@mistake(Rule.LIVENESS)
+@mistake(Rule.LIVENESS, world=1)
 def what_a_driver_never_got_is_not_offered_again(patch: pytest.MonkeyPatch) -> None:
     @functools.wraps(dispatch.reconcile)
     def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
@@ -145,12 +145,12 @@ def what_a_driver_never_got_is_not_offered_again(patch: pytest.MonkeyPatch) -> N
     patch.setattr("core.sessions.session.reconcile", reconcile)
 
 
-@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE)
+@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE, world=30)
 def a_lost_journal_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.devices.lose_journal", lambda *_: 0)
 
 
-@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE)
+@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE, world=86)
 def only_the_session_that_sees_a_new_journal_knows_of_the_loss(patch: pytest.MonkeyPatch) -> None:
     lost: set[tuple[str, int]] = set()
 
@@ -182,13 +182,13 @@ def a_report_on_a_part_gives_the_place_in_the_window_back(patch: pytest.MonkeyPa
     patch.setattr(SessionProtocol, "applied", generous)
 
 
-@mistake(Rule.OUTCOME, Rule.LIVENESS)
+@mistake(Rule.OUTCOME, Rule.LIVENESS, world=14)
 def a_replayed_change_of_a_device_undoes_the_hello(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.sessions.protocol.replace", lambda fact, **_: fact)
 
 
-@mistake(Rule.FAULT)
-def a_journal_that_comes_back_brings_inbound_messages_again(patch: pytest.MonkeyPatch) -> None:
+@mistake(Rule.INBOUND, world=5)
+def what_came_in_is_told_apart_by_its_number_only(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.facts._origin", lambda driver, fact: f"{driver.id}:{fact.sequence}")
 
 
@@ -198,7 +198,7 @@ def windows_are_not_kept(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SessionProtocol, "free", lambda self, device_id: free(self, device_id) + 1)
 
 
-@mistake(Rule.OUTCOME, Rule.LIVENESS)
+@mistake(Rule.OUTCOME, Rule.LIVENESS, world=1)
 def hints_are_all_that_the_dispatcher_knows(patch: pytest.MonkeyPatch) -> None:
     async def idle(self: Dispatcher) -> None:
         pass
@@ -226,18 +226,18 @@ def what_is_unknown_is_tried_again(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(TRANSITIONS[State.SENDING], Evidence.UNKNOWN, State.QUEUED)
 
 
-@mistake(Rule.STATE)
+@mistake(Rule.STATE, world=3)
 def what_is_unknown_may_still_be_cancelled(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.messages.WAITING", (*WAITING, State.UNKNOWN))
     patch.setitem(TRANSITIONS[State.UNKNOWN], Evidence.CANCELLED, State.CANCELLED)
 
 
-@mistake(Rule.NOT_OPEN, Rule.OUTCOME)
+@mistake(Rule.NOT_OPEN, Rule.OUTCOME, world=12)
 def a_message_is_cancelled_while_a_driver_has_it(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.messages.WAITING", (*WAITING, State.SENDING))
 
 
-@mistake(Rule.NOT_OPEN, Rule.OUTCOME)
+@mistake(Rule.NOT_OPEN, Rule.OUTCOME, world=12)
 def a_message_expires_while_a_driver_has_it(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.store.messages.WAITING", text("message.state IN ('queued', 'scheduled', 'sending')"))
 
@@ -257,7 +257,7 @@ def the_driver_writes_its_journal_after_it_has_sent(patch: pytest.MonkeyPatch) -
     patch.setattr(CommandBook, "start_waiting", unwritten)
 
 
-@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE)
+@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE, world=4)
 def what_was_started_is_taken_for_never_sent(patch: pytest.MonkeyPatch) -> None:
     state = Journal.state
 
@@ -269,14 +269,14 @@ def what_was_started_is_taken_for_never_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Journal, "state", optimistic)
 
 
-@mistake(Rule.MESSAGE_TWICE)
+@mistake(Rule.MESSAGE_TWICE, world=5)
 def what_nobody_can_know_is_taken_for_not_sent(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         "drivers.runtime.engine.Unknown", lambda detail: Failed(FAILURE_REASON_NO_SERVICE, "", detail)
     )
 
 
-@mistake(Rule.INBOUND, Rule.OUTCOME)
+@mistake(Rule.INBOUND, Rule.OUTCOME, world=5)
 def the_driver_forgets_facts_that_nobody_acknowledged(patch: pytest.MonkeyPatch) -> None:
     take_batch = DriverProtocol.take_batch
 

@@ -89,6 +89,7 @@ Observe = Callable[[HandOver, SendCommand], None]
 class _Mailbox:
     news: list[News] = field(default_factory=list[News])
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    is_held: bool = False
 
 
 class Radio:
@@ -145,7 +146,8 @@ class Radio:
         mailbox = self._mailbox(driver)
         while True:
             for news in mailbox.news:
-                if news.holder is None or not news.holder.is_alive:
+                is_free = news.holder is None or not news.holder.is_alive
+                if is_free and not mailbox.is_held:
                     news.holder = process
                     return news
             mailbox.changed.clear()
@@ -155,6 +157,11 @@ class Radio:
         """The driver has it; the network forgets it."""
         if news in self._mailbox(driver).news:
             self._mailbox(driver).news.remove(news)
+
+    def hold_back(self, driver: str, *, is_held: bool) -> None:
+        """Tell this driver nothing for now, or go on."""
+        self._mailbox(driver).is_held = is_held
+        self._mailbox(driver).changed.set()
 
     def process_ended(self, driver: str) -> None:
         """What it was told and did not confirm is told again."""

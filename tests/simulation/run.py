@@ -27,7 +27,7 @@ from tests.simulation.world import World
 
 MEMORY_FOLDER = Path("/dev/shm")
 
-EXPECTED_ERRORS = {"driver.send_failed", "journal.unwritable", "driver.superseded", "device.refused"}
+EXPECTED_ERRORS = {"driver.send_failed", "journal.unwritable", "driver.superseded", "journal.renewed"}
 """Errors in the gateway's log that the faults of a world cause."""
 
 

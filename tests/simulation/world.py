@@ -21,7 +21,7 @@ from tests.simulation.database import Database, Job
 from tests.simulation.driver_host import CallersIds, DriverInstance, Modem
 from tests.simulation.faults import Faults
 from tests.simulation.network import LOST, Reset, Stream
-from tests.simulation.plan import Plan, draw_script
+from tests.simulation.plan import CRASH_POINTS, Plan, draw_script
 from tests.simulation.radio import HandOver, Radio, Script
 from tests.simulation.rest import what_is_left
 from tests.simulation.trace import Trace
@@ -185,7 +185,7 @@ class World:
         """Kill the process at this point, if the seed says so."""
         if not process.is_alive:
             return True
-        if not self.is_chaotic or self.chance.random() >= self.plan.crash_odds:
+        if not self.is_chaotic or self.chance.random() >= self.plan.crash_odds * CRASH_POINTS[point]:
             return False
         self.counts[f"crash {point}"] += 1
         self.trace.note(process.name, f"dies {point}")
@@ -222,8 +222,10 @@ class World:
         """A core writes a frame."""
         self.trace.frame_down(stream.driver, frame)
         self.checker.wire(stream, frame)
-        if self.is_chaotic and frame.HasField("welcome") and self.chance.random() < self.plan.welcomes_lost:
-            self.later(0.0, lambda: self.faults.lose_driver_end(stream))
+        if frame.HasField("welcome"):
+            self.radio.hold_back(stream.driver, is_held=False)
+            if self.is_chaotic and self.chance.random() < self.plan.welcomes_lost:
+                self.later(0.0, lambda: self.faults.lose_driver_end(stream))
 
     def hello(self, stream: Stream) -> None:
         """A core has read a hello."""
