@@ -180,9 +180,9 @@ class Faults:
         state = journal_files.state_of_copy(instance.path.with_name("copy.db"), copy)
         recovered = sum(entry.started for entry in state.open_commands)
         known = [row for row in world.checker.now.drivers.values() if row.name == instance.driver]
-        if world.plan.restores_any_journal or not known:
-            return bool(known)
-        return known[0].journal_id == state.journal_id and known[0].applied > state.last_sequence + recovered
+        if not known or known[0].journal_id != state.journal_id:
+            return False
+        return known[0].applied > state.last_sequence + recovered
 
     def _count_losses(self, instance: DriverInstance) -> None:
         journal_id, facts = journal_files.facts_of(instance.path)

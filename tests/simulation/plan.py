@@ -88,8 +88,6 @@ class Plan:
     hints_lost: float = 0.0
     welcomes_lost: float = 0.0
     """Streams of which the driver loses its end as soon as it is welcome, and the core does not notice."""
-    restores_any_journal: bool = False
-    """Whether older copies of a journal are put back also where the core cannot tell."""
 
 
 def draw_plan(seed: int) -> Plan:

@@ -76,8 +76,7 @@ def the_core_acknowledges_before_the_commit(patch: pytest.MonkeyPatch) -> None:
 
 
 def _epochs(session: Session) -> dict[str, int]:
-    rows = session.execute(select(col(DriverRow.id), col(DriverRow.epoch)))
-    return dict(rows.tuples().all())
+    return {row.id: row.epoch for row in session.execute(select(col(DriverRow.id), col(DriverRow.epoch)))}
 
 
 @mistake(Rule.EPOCH, world=16)
