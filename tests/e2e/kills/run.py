@@ -47,6 +47,8 @@ class Run:
     seed: int
     kills: dict[str, int] = field(default_factory=dict[str, int])
     recovery_s: list[float] = field(default_factory=list[float])
+    """From the last of the kills that left clients without answers to the next 2xx."""
+    harmed_at_s: float = 0.0
     accounts: Accounts = field(default_factory=Accounts)
 
     def __str__(self) -> str:
@@ -55,7 +57,9 @@ class Run:
             recovery = (
                 f"median {statistics.median(self.recovery_s):.2f} s, longest {max(self.recovery_s):.2f} s"
             )
-        return f"seed {self.seed}; {self.kills}; from a kill to the next 2xx: {recovery}\n{self.accounts}"
+        return (
+            f"seed {self.seed}; {self.kills}; from the last kill to the next 2xx: {recovery}\n{self.accounts}"
+        )
 
 
 async def run(var: Path, *, kills: int, seed: int) -> Run:
@@ -100,19 +104,20 @@ async def _harm(gateway: Gateway, rng: random.Random, result: Run) -> None:
     else:
         names = rng.sample(ROLES, 2 if kind == "two" else 1)
         names = [role for role in names if gateway.signal(role, signal.SIGKILL)]
+    result.harmed_at_s = time.monotonic()
     for name in names:
         result.kills[name] = result.kills.get(name, 0) + 1
 
 
 async def _watch_recovery(load: Load, result: Run) -> None:
-    """How long clients were without a 2xx, each time they were."""
+    """Each time that clients were without a 2xx: how long after the last kill that lasted."""
     answered, since = 0, time.monotonic()
     while True:
         await asyncio.sleep(0.02)
         now = sum(bool(post.ids) for post in load.posts)
         if now > answered:
             if time.monotonic() - since > 0.25:
-                result.recovery_s.append(time.monotonic() - since)
+                result.recovery_s.append(time.monotonic() - max(since, result.harmed_at_s))
             answered, since = now, time.monotonic()
 
 
