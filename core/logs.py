@@ -4,6 +4,7 @@ Owns the set-up of structlog and of the standard library's loggers that dependen
 every event passes `mask_secrets`: keys, tokens, numbers and texts of messages are not for logs, whoever does.
 """
 
+import contextlib
 import logging
 import re
 import sys
@@ -52,10 +53,20 @@ def configure(role: str, *, level: str, form: Literal["json", "console"]) -> Non
     structlog.configure(
         processors=[*before, *after, render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.BytesLoggerFactory(sys.stderr.buffer),
+        logger_factory=lambda *_: _LineLogger(sys.stderr.buffer),
         cache_logger_on_first_use=True,
     )
     _configure_dependencies(before, after, render, max(number, logging.WARNING))
+
+
+class _LineLogger(structlog.BytesLogger):
+    """Writes lines; one that cannot be written is dropped, since no call may fail for its log line."""
+
+    def msg(self, message: bytes) -> None:
+        with contextlib.suppress(OSError):
+            super().msg(message)
+
+    debug = info = warning = error = critical = fatal = exception = msg
 
 
 def _constant(name: str, value: str) -> Processor:

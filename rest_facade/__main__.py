@@ -3,6 +3,8 @@
 import asyncio
 import sys
 
+import structlog
+
 from rest_facade import config, logs, server
 
 
@@ -20,6 +22,7 @@ def main() -> int:
 def _serve(settings: config.Settings) -> int:
     sink = logs.configure(settings.log_level, settings.log_format)
     request_log = logs.request_log(settings.log_level, settings.log_format, sink)
+    structlog.get_logger("rest_facade").info("settings", **settings.shown())
     asyncio.run(server.serve(settings, request_log))
     return 0
 

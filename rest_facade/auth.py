@@ -5,12 +5,13 @@ client address. Must not know gRPC or bodies: what asks the core is given.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import math
 import re
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -69,6 +70,7 @@ class Authenticator:
         self._accepted: OrderedDict[bytes, Caller] = OrderedDict()
         self._refused: OrderedDict[bytes, float] = OrderedDict()
         self._resolving: dict[bytes, asyncio.Task[Caller | None]] = {}
+        self._trying: Counter[str] = Counter()  # look-ups of unknown keys that run, by address
         self._failures = Windows()
 
     def cached(self, key: str) -> Caller | None:
@@ -89,9 +91,11 @@ class Authenticator:
         digest = _digest(key)
         if self._refused.get(digest, 0.0) > time.monotonic():
             raise self._refusal(address)
-        if digest not in self._accepted and self._is_exhausted(address):
+        is_guess = digest not in self._accepted and digest not in self._resolving
+        if is_guess and self._is_exhausted(address):
             raise self._refusal(address)
-        caller = await asyncio.shield(self._lookup(digest, key))
+        with self._try(address) if is_guess else contextlib.nullcontext():
+            caller = await asyncio.shield(self._lookup(digest, key))
         if caller is None:
             raise self._refusal(address)
         return caller
@@ -137,7 +141,19 @@ class Authenticator:
         return caller
 
     def _is_exhausted(self, address: str) -> bool:
-        return self._failures.count(address) >= self._limits.failures_per_minute
+        spent = self._failures.count(address) + self._trying[address]
+        return spent >= self._limits.failures_per_minute
+
+    @contextlib.contextmanager
+    def _try(self, address: str) -> Generator[None]:
+        """A look-up counts as a failure of its address while it runs: many at once are no way around the limit."""
+        self._trying[address] += 1
+        try:
+            yield
+        finally:
+            self._trying[address] -= 1
+            if not self._trying[address]:
+                del self._trying[address]
 
     def _refusal(self, address: str) -> ApiError:
         """Count a refused key against its address."""

@@ -13,7 +13,8 @@ IPV6_PREFIX_BITS = 64
 
 def client_address(request: Request, proxies: int) -> str:
     """The peer, or the address that the outermost of `proxies` trusted proxies saw."""
-    return address_in(request.headers.get("x-forwarded-for", ""), peer=str(request.ip), proxies=proxies)
+    lines = request.headers.getall("x-forwarded-for", [])  # some proxies add a line of their own
+    return address_in(",".join(lines), peer=str(request.ip), proxies=proxies)
 
 
 def address_in(forwarded: str, *, peer: str, proxies: int) -> str:

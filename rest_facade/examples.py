@@ -166,7 +166,7 @@ ANSWERS: Mapping[str, Any] = {
     "DeviceList": {"success": True, "devices": [_DEVICE]},
     "DeviceRemoved": {"success": True, "failedMessages": 3},
     "Done": {"success": True},
-    "DriverTokenCreated": {"success": True, "driverToken": {**_DRIVER_TOKEN, "token": "irt_…"}},
+    "DriverTokenCreated": {"success": True, "driverToken": {**_DRIVER_TOKEN, "token": "ird_…"}},
     "DriverTokenList": {"success": True, "driverTokens": [_DRIVER_TOKEN]},
     "EventPage": {
         "success": True,

@@ -9,6 +9,7 @@ second: a line of its own costs as much as parsing the request.
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -48,14 +49,15 @@ class LineSink:
     debug = info = warning = error = critical = msg
 
     def flush(self) -> None:
-        """Write what was collected."""
+        """Write what was collected. What cannot be written is dropped: a request must not fail for its log line."""
         self._flush_is_due = False
         if self._lines:
-            self._lines.append(b"")
-            self._stream.write(b"\n".join(self._lines))
-            self._stream.flush()
+            text = b"\n".join([*self._lines, b""])
             self._lines.clear()
             self._bytes = 0
+            with contextlib.suppress(OSError):
+                self._stream.write(text)
+                self._stream.flush()
 
     def _schedule(self) -> None:
         try:

@@ -39,7 +39,7 @@ class Windows:
         """Count `cost` if it fits: all of it or nothing."""
         now = self._clock()
         window = self._windows.get(name)
-        if window is None or window[1] <= now:
+        if window is None or not _runs(window, now):
             window = self._begin(name, now)
         allowed = window[0] + cost <= limit
         if allowed:
@@ -54,17 +54,22 @@ class Windows:
     def count(self, name: str) -> int:
         """What was counted in the window that runs."""
         window = self._windows.get(name)
-        return int(window[0]) if window is not None and window[1] > self._clock() else 0
+        return int(window[0]) if window is not None and _runs(window, self._clock()) else 0
 
     def _begin(self, name: str, now: float) -> list[float]:
         windows = self._windows
         windows.pop(name, None)
         for oldest in list(islice(windows, 2)):
-            if windows[oldest][1] <= now or len(windows) >= ENTRIES_MAX:
+            if not _runs(windows[oldest], now) or len(windows) >= ENTRIES_MAX:
                 del windows[oldest]
         window: list[float] = [0, now + WINDOW_S]
         windows[name] = window
         return window
+
+
+def _runs(window: list[float], now: float) -> bool:
+    """Whether it has not ended; one that would last longer than a window began before the clock was set back."""
+    return now < window[1] <= now + WINDOW_S
 
 
 def verdict(allowed: bool, limit: int, *, count: float, left_s: float, now: float) -> Verdict:

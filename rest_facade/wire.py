@@ -63,10 +63,11 @@ class WireResponse(HTTPResponse):
             http.keep_alive = False
             http.request_body = None
         body = self.body or b""
-        out = b"%b%bcontent-length: %d\r\nconnection: %b\r\n\r\n%b" % (
+        length = b"" if self.status == HTTPStatus.NO_CONTENT else b"content-length: %d\r\n" % len(body)
+        out = b"%b%b%bconnection: %b\r\n\r\n%b" % (
             _STATUS_LINES[self.status],
             self.lines,
-            len(body),
+            length,
             b"keep-alive" if http.keep_alive else b"close",
             b"" if http.head_only else body,
         )

@@ -3,11 +3,12 @@
 Owns what is a warning and what a fault. Changes nothing.
 """
 
+import contextlib
 import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,7 @@ from core.cli.configuration import misspelt
 from core.cli.supervisor import plan, ports, readiness
 from core.clock import SystemClock
 from core.config import PREFIX, InvalidSettings, Settings, load
+from core.errors import InfiniReachError
 from core.store import migrate
 from core.store.engine import make_engine
 from core.store.rows import SCHEMA, DriverRow, MessageRow
@@ -121,7 +123,7 @@ def _secret_files(files: list[Path]) -> Iterator[Finding]:
 def _database(settings: Settings) -> Iterator[Finding]:
     try:
         revision = migrate.current(settings.database_url)
-    except (SQLAlchemyError, ValueError, OSError) as error:
+    except (SQLAlchemyError, InfiniReachError, OSError) as error:
         yield Finding(
             "database",
             "fault",
@@ -134,16 +136,24 @@ def _database(settings: Settings) -> Iterator[Finding]:
         seen = f"revision {revision or 'none'}, this version needs {migrate.head()}"
         yield Finding("database", state, seen, "Run: infinireach migrate")
         return
-    engine = make_engine(settings.database_url, immediate=True)
     try:
-        with engine.connect() as connection:
+        with _connection(settings, immediate=True) as connection:
+            connection.begin().rollback()  # takes the lock of a writer, and only for a moment
+        with _connection(settings, immediate=False) as connection:
             yield from _integrity(connection)
             yield from _contents(connection)
-            connection.rollback()
     except SQLAlchemyError as error:
         yield Finding(
             "database", "fault", f"cannot be written: {error}", "Look at permissions, disk and other writers."
         )
+
+
+@contextlib.contextmanager
+def _connection(settings: Settings, *, immediate: bool) -> Generator[Connection]:
+    engine = make_engine(settings.database_url, immediate=immediate)
+    try:
+        with engine.connect() as connection:
+            yield connection
     finally:
         engine.dispose()
 
@@ -222,7 +232,11 @@ def _webhooks(connection: Connection) -> Iterator[Finding]:
 def _services(settings: Settings) -> Iterator[Finding]:
     running = run_file.read(settings.var)
     if not running.get("pids"):
-        where = plan.addresses(settings, os.environ)
+        try:
+            where = plan.addresses(settings, os.environ)
+        except InvalidSettings as invalid:
+            yield Finding("settings", "fault", "; ".join(invalid.problems), "Correct it.")
+            return
         for problem in ports.problems(where.endpoints(), patience_s=0):
             yield Finding("ports", "warning", problem)
         yield Finding("gateway", "warning", "`infinireach up` does not run here", "Start it, if it should.")

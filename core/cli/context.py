@@ -21,8 +21,13 @@ Result = TypeVar("Result")
 
 def settings_or_exit() -> Settings:
     """The settings; tells what is wrong with them and ends the process if anything is."""
+    return valid_or_exit(load)
+
+
+def valid_or_exit(read: Callable[[], Result]) -> Result:
+    """What `read` answers; tells which settings are wrong and ends the process if it raises InvalidSettings."""
     try:
-        return load()
+        return read()
     except InvalidSettings as invalid:
         lines = "\n".join(f"  {problem}" for problem in invalid.problems)
         fail(f"These settings cannot be used:\n{lines}", status=EXIT_USAGE)

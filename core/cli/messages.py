@@ -6,12 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.options import AsJson
-from core.cli.output import EXIT_FAILED, CommandFailed, fields, note, say, say_json, table
-from core.cli.rest_client import KeyOption, RestClient, UrlOption, client
+from core.cli.output import EXIT_FAILED, CommandFailed, fields, note, printable, say, say_json, table
+from core.cli.rest_client import KeyOption, RestClient, UrlOption, client, segment
 
 FINAL_STATUSES = frozenset({"delivered", "failed", "expired", "cancelled", "unknown"})
 SUCCESSFUL_STATUSES = frozenset({"sent", "delivered"})
 POLL_S = 0.5
+POLL_S_MAX = 2.0
+"""A message is looked at less and less often: `watch` must not use up what the key may ask in a minute."""
 WATCHED_MESSAGES = 50
 """How many of the newest messages `watch` looks at when it is given no id."""
 
@@ -41,13 +43,15 @@ def send(  # noqa: PLR0913 - each is an option of the command line
     """Send a message; it is accepted once this returns, and sent as soon as its device can."""
     api = client(url, api_key)
     body = {"to": to, "message": text, "from": sender or only_number(api, channel), "channel": channel}
+    if watch and as_json:
+        raise CommandFailed("--json gives one document and --watch goes on: use one of them.")
     answer = api.post("/api/v1/messages", {**body, "externalId": external_id} if external_id else body)
     if as_json:
         say_json(answer)
-    elif not watch:
-        say(f"Queued as {answer['messageId']}. Follow it: infinireach message watch {answer['messageId']}")
-    if watch:
+    elif watch:
         follow(api, str(answer["messageId"]), timeout_s=0)
+    else:
+        say(f"Queued as {answer['messageId']}. Follow it: infinireach message watch {answer['messageId']}")
 
 
 @app.command("get")
@@ -56,7 +60,7 @@ def get(
 ) -> None:
     """Show a message and every step of it: the answer to "why has it not arrived?"."""
     api = client(url, api_key)
-    message = api.get(f"/api/v1/messages/{message_id}")
+    message = api.get(f"/api/v1/messages/{segment(message_id)}")
     steps = timeline(api, message_id)
     if as_json:
         say_json({**message, "timeline": steps})
@@ -127,18 +131,20 @@ def watch(
 def follow(api: RestClient, message_id: str, *, timeout_s: float) -> None:
     """Print each step of a message until its status is final; typer.Exit if that is no success."""
     deadline = time.monotonic() + timeout_s if timeout_s else float("inf")
-    printed = 0
+    printed, status, pause_s = 0, "", POLL_S
     while True:
-        message = api.get(f"/api/v1/messages/{message_id}")
-        steps = timeline(api, message_id)
-        for step in steps[printed:]:
-            say(step_line(step))
-        printed = len(steps)
-        if message["status"] in FINAL_STATUSES:
+        message = api.get(f"/api/v1/messages/{segment(message_id)}")
+        if message["status"] != status:
+            steps = timeline(api, message_id)
+            for step in steps[printed:]:
+                say(step_line(step))
+            printed, status, pause_s = len(steps), message["status"], POLL_S
+        if status in FINAL_STATUSES:
             break
         if time.monotonic() >= deadline:
-            raise CommandFailed(f"Still {message['status']} after {timeout_s:g} s.")
-        time.sleep(POLL_S)
+            raise CommandFailed(f"Still {status} after {timeout_s:g} s.")
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.25, POLL_S_MAX)
     reason = f" ({message['reason']})" if message.get("reason") else ""
     say(f"{message['status']}{reason}")
     if message["status"] not in SUCCESSFUL_STATUSES:
@@ -157,21 +163,21 @@ def follow_all(api: RestClient, *, timeout_s: float) -> None:
         for message in reversed(messages):
             if known.get(message["id"]) != message["status"]:
                 known[message["id"]] = message["status"]
-                arrow = f"{message['from']} -> {message['to']}"
+                arrow = printable(f"{message['from']} -> {message['to']}")
                 say(f"{message['id']}  {message['channel']:8}  {arrow}  {message['status']}")
-        time.sleep(POLL_S)
+        time.sleep(POLL_S_MAX)
 
 
 def timeline(api: RestClient, message_id: str) -> list[dict[str, Any]]:
     """The steps of a message, oldest first."""
-    return list(api.get(f"/api/v1/messages/{message_id}/timeline")["timeline"])
+    return list(api.get(f"/api/v1/messages/{segment(message_id)}/timeline")["timeline"])
 
 
 def step_line(step: dict[str, Any]) -> str:
     """One step as people read it."""
     more = "  ".join(f"{name}={value}" for name, value in (step.get("attributes") or {}).items())
     said = step.get("description") or step["step"]
-    return f"{step['time']}  {said}{'  ' if more else ''}{more}"
+    return printable(f"{step['time']}  {said}{'  ' if more else ''}{more}")
 
 
 def only_number(api: RestClient, channel: str) -> str:

@@ -4,11 +4,15 @@ Owns the exit statuses: 0 done, 1 refused or failed, 2 the command line or the s
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 import typer
+
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and line feed, and marks of writing direction, which can pass a line off as another."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -57,10 +61,15 @@ def fields(values: dict[str, Any]) -> None:
     width = max((len(name) for name in shown), default=0)
     for name, value in shown.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        say(f"{name.ljust(width)}  {text}")
+        say(f"{name.ljust(width)}  {printable(text)}")
 
 
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
+
+
+def printable(text: str) -> str:
+    """A text from outside as a terminal may show it: what would steer the terminal is escaped."""
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import typer
 
@@ -74,6 +74,8 @@ class RestClient:
             answer = _read(response.read(ANSWER_BYTES_MAX))
         except ConnectionRefusedError:
             raise CommandFailed(f"Nothing answers at {self.url}. Start the gateway: infinireach up") from None
+        except ValueError:  # http.client quotes what it cannot send, which may be the key
+            raise CommandFailed("The API key holds characters that no API key has.") from None
         except (OSError, http.client.HTTPException) as error:
             raise CommandFailed(f"No answer from {self.url}: {error}") from None
         finally:
@@ -100,9 +102,22 @@ def client(url: str, api_key: str) -> RestClient:
         )
     if not key:
         raise CommandFailed(f"An API key is needed: --api-key or {PREFIX}API_KEY.")
-    if urlsplit(found_url).scheme not in {"http", "https"} or not urlsplit(found_url).hostname:
+    if not _is_address(found_url):
         raise CommandFailed(f"{found_url} is no address such as http://127.0.0.1:8080.")
     return RestClient(found_url, key)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an address in them, a port past 65535
+        return False
+
+
+def segment(text: str) -> str:
+    """A text as one segment of a path."""
+    return quote(text, safe="")
 
 
 def _read(body: bytes) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from core.cli import run_file
-from core.cli.context import settings_or_exit
+from core.cli.context import settings_or_exit, valid_or_exit
 from core.cli.options import AsJson
 from core.cli.output import CommandFailed, note, say, say_json
 from core.cli.rest_client import RestClient
@@ -48,7 +48,7 @@ def up(
     Needs no other service. Data, keys and logs lie in the folder INFINIREACH_VAR, ./var by default.
     """
     settings = settings_or_exit()
-    where = plan.addresses(settings, os.environ)
+    where = valid_or_exit(lambda: plan.addresses(settings, os.environ))
     plan.prepare_folder(settings.var)
     with _only_one(settings):
         if problems := ports.problems(where.endpoints(), patience_s=ports.RELEASE_S):

@@ -6,7 +6,7 @@ import typer
 
 from core.cli.options import AsJson
 from core.cli.output import EXIT_FAILED, fields, note, say, say_json, table
-from core.cli.rest_client import KeyOption, UrlOption, client
+from core.cli.rest_client import KeyOption, UrlOption, client, segment
 
 EVENTS_DEFAULT = "message.inbound,message.delivered,message.failed"
 
@@ -60,7 +60,7 @@ def try_out(
     as_json: AsJson = False,
 ) -> None:
     """Post a signed test event to a webhook and say how it answered; status 1 if it was not 2xx in time."""
-    answer = client(url, api_key).post(f"/api/v1/webhooks/{webhook_id}/test")
+    answer = client(url, api_key).post(f"/api/v1/webhooks/{segment(webhook_id)}/test")
     attempt = answer.get("attempt") or {}
     if as_json:
         say_json(answer)

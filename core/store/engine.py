@@ -70,10 +70,10 @@ def _tune_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def make_engine(url: str | URL, *, immediate: bool) -> Engine:
-    """An engine for `url`. `immediate`: transactions take SQLite's write lock at their start."""
+    """An engine for `url`. `immediate`: transactions take SQLite's write lock at their start. Raises Unavailable."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        raise ValueError(f"database {parsed.get_backend_name()!r} is not supported; use sqlite:///path")
+        raise Unavailable(f"A {parsed.get_backend_name()} database is not supported; use sqlite:///path.")
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     # A parameter may be a number or a text, which no log line may hold: errors do not quote them.

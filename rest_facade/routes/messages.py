@@ -33,6 +33,9 @@ async def send(call: Call) -> Answer:
 async def send_batch(call: Call) -> Answer:
     """Accept many messages; each has a result of its own, in the order of the request."""
     items = parse.batch_items(call.body)
+    if len(items) > call.caller.per_minute:
+        issue = f"must be at most {call.caller.per_minute} entries, what this key may send in a minute"
+        raise errors.invalid_request([FieldFault("messages", issue)])
     await _count_further(call, len(items) - 1)
     if len(items) > call.core.batcher.room:
         raise ApiError("unavailable", "Too many messages are waiting; nothing was accepted.")

@@ -4,6 +4,7 @@ Owns run.json while it runs and what a signal means. Knows the children by role 
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable, Sequence
@@ -112,12 +113,13 @@ class Gateway:
 
     def _stop_or_kill(self) -> None:
         """First signal: stop in order. Second: at once; everything that was accepted is on disk."""
-        if self._told.is_set():
+        again = self._told.is_set()
+        self._told.set()
+        if again:
             for child in self._children:
                 child.kill()
         elif self._announced:
-            self._tell("Stopping.")
-        self._told.set()
+            self._say("Stopping.")
 
     def started(self, child: Child) -> None:
         """Remember its process id."""
@@ -129,17 +131,21 @@ class Gateway:
     def became_ready(self, child: Child) -> None:
         """Tell that it recovered."""
         if self._announced and not self._told.is_set():
-            self._tell(f"{child.role.name} is ready again.")
+            self._say(f"{child.role.name} is ready again.")
 
     def ended(self, child: Child, status: int, delay_s: float) -> None:
         """Tell that it died, and give up if it never began to live."""
         how = f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         if self._announced:
             when = f"in {delay_s:g} s" if delay_s else "now"
-            self._tell(f"{child.role.name} {how}; starting it again {when}. Its log: {child.log.path}")
+            self._say(f"{child.role.name} {how}; starting it again {when}. Its log: {child.log.path}")
         elif child.deaths >= DEATHS_AT_START_MAX:
             self._doom = self._doom or _explain(child, how)
             self._doomed.set()
+
+    def _say(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # a console that has gone is no reason to stop
+            self._tell(text)
 
     def _write(self) -> None:
         run_file.write(self._var, self._running)
@@ -148,7 +154,8 @@ class Gateway:
         while True:
             await asyncio.sleep(LOG_CHECK_S)
             for child in self._children:
-                await asyncio.to_thread(child.log.bound)
+                with contextlib.suppress(OSError):  # a full disk, say; tried again soon
+                    await asyncio.to_thread(child.log.bound)
 
 
 def _explain(child: Child, what: str) -> str:

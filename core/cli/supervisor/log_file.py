@@ -29,11 +29,13 @@ class LogFile:
         return descriptor
 
     def bound(self) -> None:
-        """Start anew if the file has outgrown its bound."""
+        """Start anew if the file has outgrown its bound; also where there is no room to keep the predecessor."""
         if self.path.exists() and self.path.stat().st_size > self._bytes_max:
-            shutil.copy(self.path, self.path.with_name(f"{self.path.name}.1"))
-            os.truncate(self.path, 0)
-            self._start = 0
+            try:
+                shutil.copy(self.path, self.path.with_name(f"{self.path.name}.1"))
+            finally:
+                os.truncate(self.path, 0)
+                self._start = 0
 
     def tail(self) -> str:
         """The last lines since `open`."""

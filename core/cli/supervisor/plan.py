@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.cli.output import EXIT_USAGE, CommandFailed, fail
+from core.cli.output import CommandFailed
 from core.cli.rest_client import RestClient
 from core.cli.roles import DRIVER_TOKEN_FILE_NAME, command_of
 from core.cli.supervisor import readiness
 from core.cli.supervisor.child import Role
 from core.cli.supervisor.demo import Demo
 from core.cli.supervisor.ports import Endpoint, free_port
-from core.config import PREFIX, Settings
+from core.config import PREFIX, InvalidSettings, Settings
 
 REST_HOST = f"{PREFIX}REST_HOST"
 REST_PORT = f"{PREFIX}REST_PORT"
@@ -68,19 +68,26 @@ class Addresses:
 
 
 def addresses(settings: Settings, environment: Mapping[str, str]) -> Addresses:
-    """Where the parts will listen; a port of 0 becomes one that is free now."""
+    """Where the parts will listen; a port of 0 becomes one that is free now. Raises InvalidSettings."""
     text = environment.get(REST_PORT) or str(REST_PORT_DEFAULT)
     if not text.isdecimal() or int(text) > 65535:
-        fail(f"{REST_PORT}: must be a port from 0 to 65535 (it is {text!r})", status=EXIT_USAGE)
+        raise InvalidSettings([f"{REST_PORT}: must be a port from 0 to 65535 (it is {text!r})"])
     rest_host = environment.get(REST_HOST) or "127.0.0.1"
     return Addresses(
         rest_host=rest_host,
-        rest_port=int(text) or free_port(rest_host),
+        rest_port=int(text) or _free_port(rest_host, REST_HOST),
         grpc_host=settings.grpc_host,
-        grpc_port=settings.grpc_port or free_port(settings.grpc_host),
+        grpc_port=settings.grpc_port or _free_port(settings.grpc_host, f"{PREFIX}GRPC_HOST"),
         metrics_host=settings.metrics_host,
-        metrics_port=settings.metrics_port or free_port(settings.metrics_host),
+        metrics_port=settings.metrics_port or _free_port(settings.metrics_host, f"{PREFIX}METRICS_HOST"),
     )
+
+
+def _free_port(host: str, variable: str) -> int:
+    try:
+        return free_port(host)
+    except OSError as error:
+        raise InvalidSettings([f"{variable}: {host!r} cannot be listened on: {error}"]) from None
 
 
 def roles(settings: Settings, where: Addresses, demo: Demo, *, with_driver: bool) -> list[Role]:

@@ -19,7 +19,7 @@ from infinireach.driver.v1.driver_service_pb2_grpc import (
     add_DriverServiceServicer_to_server,
 )
 
-TOKEN = "irt_test"  # noqa: S105 - known to every test
+TOKEN = "ird_test"  # noqa: S105 - known to every test
 FLUSH_S = 1.0
 """How long the last frames of a stream may take."""
 FAULT_CODES = {

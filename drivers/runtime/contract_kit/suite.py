@@ -251,9 +251,9 @@ class DriverContract(_WithRig):
         assert await rig.exit_status() == EXIT_SUPERSEDED
 
     async def test_driver_that_is_not_admitted_stops_with_its_own_status(self, rig: Rig) -> None:
-        await rig.start_without_waiting(token="irt_wrong")  # noqa: S106
+        await rig.start_without_waiting(token="ird_wrong")  # noqa: S106
         assert await rig.exit_status() == EXIT_NOT_ADMITTED
-        assert "irt_wrong" not in rig.log_text()
+        assert "ird_wrong" not in rig.log_text()
 
     async def test_second_process_on_the_same_journal_stops_with_its_own_status(
         self, rig: Rig, subject: Subject, tmp_path: Path
@@ -270,7 +270,7 @@ class DriverContract(_WithRig):
         rig.terminate()
         await rig.exit_status()
         log = rig.log_text()
-        for secret in (rig.subject.destination, rig.subject.source, command_id, "irt_test"):
+        for secret in (rig.subject.destination, rig.subject.source, command_id, "ird_test"):
             assert secret not in log
 
 

@@ -64,6 +64,7 @@ def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder in which nothing runs."""
     monkeypatch.setenv("INFINIREACH_VAR", str(tmp_path))
     monkeypatch.setattr(messages, "POLL_S", 0.01)
+    monkeypatch.setattr(messages, "POLL_S_MAX", 0.01)
     return tmp_path
 
 

@@ -107,7 +107,9 @@ def child_of(what: Role, folder: Path, witness: Witness) -> Child:
     return Child(what, LogFile(folder / f"{what.name}.log"), witness)
 
 
-def gateway_of(folder: Path, witness: Witness, *roles: Role) -> Gateway:
+def gateway_of(
+    folder: Path, witness: Witness, *roles: Role, tell: Callable[[str], None] | None = None
+) -> Gateway:
     """A gateway of these roles that tells the witness."""
     return Gateway(
         folder,
@@ -115,7 +117,7 @@ def gateway_of(folder: Path, witness: Witness, *roles: Role) -> Gateway:
         Running("http://127.0.0.1:1", "127.0.0.1:2", "http://127.0.0.1:3", "irk_x", "tenant"),
         list_devices=lambda: [{"id": "device"}],
         announce=witness.announced.append,
-        tell=witness.sentences.append,
+        tell=tell or witness.sentences.append,
     )
 
 
@@ -266,6 +268,19 @@ async def test_a_second_signal_ends_everything_at_once(tmp_path: Path, witness: 
     await asyncio.wait_for(running, BOUND_S)
 
 
+async def test_a_gateway_whose_console_has_gone_still_stops(tmp_path: Path, witness: Witness) -> None:
+    def gone(_: str) -> None:
+        raise BrokenPipeError
+
+    gateway = gateway_of(tmp_path, witness, role("core", LIVES), tell=gone)
+    running = asyncio.create_task(gateway.run())
+    await eventually(lambda: bool(witness.announced), "all are ready")
+    os.kill(run_file.read(tmp_path)["pids"]["core"], signal.SIGKILL)
+    await eventually(lambda: is_alive(run_file.read(tmp_path)["pids"]["core"]), "it was started again")
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(running, BOUND_S)
+
+
 async def test_children_die_with_a_killed_supervisor(tmp_path: Path) -> None:
     program = f"""
 import asyncio
@@ -296,6 +311,15 @@ def test_a_log_keeps_its_size_and_its_writer_goes_on(tmp_path: Path) -> None:
     assert log.path.read_bytes() == b"new\n"
     assert log.path.with_name("core.log.1").read_bytes() == b"old\n" * 50
     assert log.tail() == "new"
+
+
+def test_a_log_that_cannot_be_kept_is_bounded_all_the_same(tmp_path: Path) -> None:
+    log = LogFile(tmp_path / "logs" / "core.log", bytes_max=100)
+    log.path.write_bytes(b"old\n" * 50)
+    log.path.with_name("core.log.1").joinpath("core.log").mkdir(parents=True)  # nothing can be copied there
+    with pytest.raises(IsADirectoryError):
+        log.bound()
+    assert log.path.read_bytes() == b""
 
 
 def test_the_tail_of_a_log_begins_with_the_last_start(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ class Devices(Guarded, devices_service_pb2_grpc.DevicesServiceServicer):
         token = device_pb2.DriverToken(id=self.world.new_id()[-8:], name=request.name, create_time=NOW)
         self.world.driver_tokens[token.id] = (tenant_id, token)
         return devices_service_pb2.CreateDriverTokenResponse(
-            driver_token=token, token=f"irt_{token.id}_secret"
+            driver_token=token, token=f"ird_{token.id}_secret"
         )
 
     async def ListDriverTokens(

@@ -146,6 +146,17 @@ async def test_batch_counts_as_many_requests_as_it_has_messages(api: Api) -> Non
     assert third.status == 200
 
 
+async def test_batch_that_no_minute_of_the_plan_could_take_is_a_mistake(api: Api) -> None:
+    answer = await api.call(
+        "POST", "/api/v1/messages/batch", key="slow-plan", json={"messages": [MESSAGE] * 6}
+    )
+    assert (answer.status, answer.json["code"]) == (400, "invalid_request")
+    [fault] = answer.json["details"]
+    assert fault["field"] == "messages"
+    assert "5" in fault["issue"]
+    assert api.world.messages == {}
+
+
 async def test_unknown_route_and_wrong_method_are_told_in_the_common_form(api: Api) -> None:
     missing = await api.call("GET", "/api/v2/messages", key=None)
     assert (missing.status, missing.json["code"]) == (404, "not_found")

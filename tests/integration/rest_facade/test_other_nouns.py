@@ -59,7 +59,7 @@ async def test_driver_token_is_shown_once(api: Api) -> None:
     made = await api.call("POST", "/api/v1/driver-tokens", json={"name": "Office modem"})
     assert made.status == 201
     token = made.json["driverToken"]
-    assert token["token"].startswith("irt_")
+    assert token["token"].startswith("ird_")
     listed = await api.call("GET", "/api/v1/driver-tokens")
     assert listed.json["driverTokens"] == [
         {name: token[name] for name in ("id", "name", "createdAt", "lastUsedAt")}

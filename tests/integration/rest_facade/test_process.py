@@ -114,7 +114,9 @@ async def test_taken_port_is_one_clear_line_and_a_failure(run: Run) -> None:
         assert process.stderr is not None
         written = (await process.stderr.read()).decode()
     assert await process.wait() == 2
-    assert written == f"cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    settings, problem = written.splitlines()
+    assert '"event":"settings"' in settings
+    assert problem == f"cannot listen on 127.0.0.1:{port}: Address already in use"
 
 
 async def test_unusable_settings_are_all_named_and_a_failure(run: Run) -> None:

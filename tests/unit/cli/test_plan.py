@@ -6,7 +6,7 @@ import pytest
 
 from core.cli.supervisor import plan
 from core.cli.supervisor.demo import Demo
-from core.config import load
+from core.config import InvalidSettings, load
 
 DEMO = Demo("tenant", "irk_x", "ird_x")
 
@@ -26,10 +26,18 @@ def test_addresses_are_shown_as_this_machine_reaches_them() -> None:
     assert where.grpc == "[::1]:50051"
 
 
-def test_a_port_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        plan.addresses(load({}), {"INFINIREACH_REST_PORT": "http"})
-    assert "INFINIREACH_REST_PORT" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("variable", "environment"),
+    [
+        ("INFINIREACH_REST_PORT", {"INFINIREACH_REST_PORT": "http"}),
+        ("INFINIREACH_REST_HOST", {"INFINIREACH_REST_HOST": "no host", "INFINIREACH_REST_PORT": "0"}),
+    ],
+)
+def test_an_address_that_nothing_can_listen_on_is_refused_by_its_setting(
+    variable: str, environment: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidSettings, match=variable):
+        plan.addresses(load({}), environment)
 
 
 def test_the_facade_stops_first_and_the_core_last_within_five_seconds(tmp_path: Path) -> None:

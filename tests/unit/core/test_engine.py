@@ -300,5 +300,5 @@ def test_every_connection_waits_for_the_disk_and_checks_references(tmp_path: Pat
 
 
 def test_a_database_of_another_kind_is_refused_with_its_name() -> None:
-    with pytest.raises(ValueError, match="'mysql' is not supported"):
+    with pytest.raises(Unavailable, match="mysql database is not supported"):
         make_engine("mysql://somewhere/db", immediate=True)

@@ -196,3 +196,12 @@ async def test_no_more_answers_are_kept_than_allowed() -> None:
     for number in range(10):
         await subject.authenticate(f"key-{number}", ADDRESS)
     assert [number for number in range(10) if subject.cached(f"key-{number}")] == [7, 8, 9]
+
+
+async def test_many_guesses_at_once_are_no_way_around_the_limit() -> None:
+    core = Core()
+    subject = authenticator(core, failures=3)
+    codes = await asyncio.gather(*(code_of(subject, f"guess-{n}") for n in range(50)))
+    assert len(core.asked) == 3
+    assert codes.count("unauthorized") <= 3
+    assert await code_of(subject, "good", address="192.0.2.2") == ""

@@ -1,8 +1,13 @@
 """Whose address counts."""
 
-import pytest
+from types import SimpleNamespace
+from typing import cast
 
-from rest_facade.client_address import address_in, network_of
+import pytest
+from sanic.compat import Header
+from sanic.request import Request
+
+from rest_facade.client_address import address_in, client_address, network_of
 
 
 @pytest.mark.parametrize(
@@ -36,3 +41,9 @@ def test_forwarded_addresses_are_believed_as_far_as_proxies_are_trusted(
     forwarded: str, proxies: int, address: str
 ) -> None:
     assert address_in(forwarded, peer="192.0.2.1", proxies=proxies) == address
+
+
+def test_a_proxy_may_add_a_line_of_its_own() -> None:
+    headers = Header([("x-forwarded-for", "198.51.100.1"), ("x-forwarded-for", "203.0.113.9")])
+    request = cast("Request", SimpleNamespace(headers=headers, ip="192.0.2.1"))
+    assert client_address(request, proxies=1) == "203.0.113.9"

@@ -47,6 +47,15 @@ def test_new_window_begins_a_minute_after_the_first_hit() -> None:
     assert windows.take("a", limit=1).allowed
 
 
+def test_a_clock_that_is_set_back_does_not_prolong_a_window() -> None:
+    clock = Clock()
+    windows = Windows(clock)
+    assert windows.take("a", limit=1).allowed
+    clock.now -= 500.0
+    assert windows.count("a") == 0
+    assert windows.take("a", limit=1).reset_s == 60
+
+
 def test_verdict_tells_what_is_left_and_until_when() -> None:
     clock = Clock()
     windows = Windows(clock)

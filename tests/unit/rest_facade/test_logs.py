@@ -67,3 +67,14 @@ def test_any_other_request_id_is_replaced(given: str | None) -> None:
     made = request_id_of(given)
     assert len(made) == 24
     assert made != request_id_of(given)
+
+
+async def test_what_cannot_be_written_is_dropped_and_nobody_fails_for_it() -> None:
+    class Full(io.BytesIO):
+        def write(self, _: object) -> int:
+            raise OSError(28, "No space left on device")
+
+    sink = LineSink(Full())
+    for _ in range(3):
+        sink.msg(b"x" * BUFFER_BYTES_MAX)
+    sink.flush()
