@@ -83,7 +83,8 @@ def scoped_keys(running: Gateway, other_tenant: Tenant) -> dict[str, str]:
 
 
 REFUSED_BODY = (
-    "ignore:Exception ignored in. <function _SelectorTransport:pytest.PytestUnraisableExceptionWarning"
+    "ignore:Exception ignored in. <(function _SelectorTransport|socket.socket)"
+    ":pytest.PytestUnraisableExceptionWarning"
 )
 """A server that answers before it has taken a body leaves the client's transport with bytes that nobody wants; the
 collector closes it, during whichever test comes then."""
