@@ -93,7 +93,8 @@ class MessagesService(pb_grpc.MessagesServiceServicer):
     @rpc(scope="messages:read")
     async def GetMessage(self, request: pb.GetMessageRequest, caller: Caller) -> pb.GetMessageResponse:
         """One message."""
-        row = await self._store.read(messages.get, caller.tenant_id, request.message_id)
+        message_id = validate.id_of("message", "message_id", request.message_id)
+        row = await self._store.read(messages.get, caller.tenant_id, message_id)
         return pb.GetMessageResponse(message=convert.message(row))
 
     @rpc(scope="messages:read")
@@ -113,7 +114,8 @@ class MessagesService(pb_grpc.MessagesServiceServicer):
         self, request: pb.GetMessageTimelineRequest, caller: Caller
     ) -> pb.GetMessageTimelineResponse:
         """Every step, oldest first."""
-        entries = await self._store.read(_timeline, caller.tenant_id, request.message_id)
+        message_id = validate.id_of("message", "message_id", request.message_id)
+        entries = await self._store.read(_timeline, caller.tenant_id, message_id)
         return pb.GetMessageTimelineResponse(entries=entries)
 
     @rpc(scope="messages:send")
@@ -121,9 +123,8 @@ class MessagesService(pb_grpc.MessagesServiceServicer):
         self, request: pb.CancelMessageRequest, caller: Caller
     ) -> pb.CancelMessageResponse:
         """Withdraws a waiting message."""
-        row = await self._store.run(
-            messages.cancel, caller.tenant_id, request.message_id, self._clock.now_ms()
-        )
+        message_id = validate.id_of("message", "message_id", request.message_id)
+        row = await self._store.run(messages.cancel, caller.tenant_id, message_id, self._clock.now_ms())
         self._wake_relay()
         return pb.CancelMessageResponse(message=convert.message(row))
 

@@ -23,6 +23,7 @@ from drivers.runtime.commands import SendingLimits
 from drivers.runtime.context import Context, ContextFactory
 from drivers.runtime.driver import Driver
 from drivers.runtime.engine import Engine
+from drivers.runtime.failures import describe
 from drivers.runtime.journal import Journal, JournalError
 from drivers.runtime.protocol import DriverProtocol
 from drivers.runtime.session import Identity
@@ -207,6 +208,8 @@ async def work(client: Client, engine: Engine, stop: asyncio.Event, *, grace_s: 
     stopped = asyncio.create_task(stop.wait(), name="signal")
     try:
         await asyncio.wait({stream, stopped, engine.journal_task}, return_when=asyncio.FIRST_COMPLETED)
+        if engine.journal_task.done() and (error := engine.journal_task.exception()):
+            log.error("journal.failed", **describe(error))
         await engine.drain(grace_s, stop_s=STOP_S)
         if not stream.done():
             await client.leave("The driver process ends.", flush_s=FLUSH_S)

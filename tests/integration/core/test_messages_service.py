@@ -176,7 +176,12 @@ async def test_a_page_token_that_nobody_gave_is_refused(api: MessagesApi, token:
     assert refused.fields == ["page_token"]
 
 
-@pytest.mark.parametrize("message_id", ["", "0" * 24, "x", "é" * 1000])
+async def test_a_message_must_be_named(api: MessagesApi) -> None:
+    refused = await refusal(api.stub.GetMessage(pb.GetMessageRequest(), metadata=api.facade()))
+    assert refused.fields == ["message_id"]
+
+
+@pytest.mark.parametrize("message_id", ["0" * 24, "x", "\0", "é" * 1000])
 async def test_what_does_not_exist_is_not_found_in_the_same_words(api: MessagesApi, message_id: str) -> None:
     own = (await create(api)).message_id
     calls = {
