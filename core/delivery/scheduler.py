@@ -158,9 +158,11 @@ class Scheduler:
         wants: list[Want] = []
         put_back: list[Mailbox] = []
         most = CLAIM_DELIVERIES_MAX
-        for _ in range(min(len(self._hungry), CLAIM_ENDPOINTS_MAX)):
+        for _ in range(
+            len(self._hungry)
+        ):  # those that get nothing do not count: they must not hide the others
             room = min(most, self.limits.held_max - self._held - self._asked)
-            if room <= 0:
+            if room <= 0 or len(wants) >= CLAIM_ENDPOINTS_MAX:
                 break
             mailbox = self._mailboxes[self._hungry.take()]
             want = self._want(mailbox, room)

@@ -2,7 +2,7 @@
 
 from core.delivery.claims import START_WITHIN_MS, Claimed, Want
 from core.delivery.mailboxes import AHEAD_MAX, SLOW_MS
-from core.delivery.scheduler import Limits, Scheduler
+from core.delivery.scheduler import CLAIM_ENDPOINTS_MAX, Limits, Scheduler
 from tests.unit.delivery.scheduled import LIMITS, delivery, endpoint, finish, give, start_all
 
 
@@ -78,6 +78,23 @@ def test_claims_go_to_tenants_in_turn() -> None:
         scheduler.wake(to.webhook_id, 0, first=True, again=False)
     scheduler.wake("quiet", 0, first=True, again=False)
     assert "quiet" in [want.webhook_id for want in scheduler.wants(0)][:2]
+
+
+def test_endpoints_that_the_full_slow_lane_keeps_waiting_hide_no_endpoint_behind_them() -> None:
+    scheduler = Scheduler(LIMITS)
+    give(scheduler, [delivery(endpoint("hanging"), attempt=2) for _ in range(LIMITS.held_max // 4)])
+    for number in range(CLAIM_ENDPOINTS_MAX + 1):
+        scheduler.wake(f"slow-{number}", 0, first=False, again=True)
+    scheduler.wake("healthy", 0, first=True, again=False)
+    assert [want.webhook_id for want in scheduler.wants(0)] == ["healthy"]
+
+
+def test_one_claim_asks_for_a_limited_number_of_endpoints() -> None:
+    scheduler = Scheduler(LIMITS)
+    for number in range(CLAIM_ENDPOINTS_MAX + 1):
+        scheduler.wake(f"e{number}", 0, first=True, again=False)
+    assert len(scheduler.wants(0)) == CLAIM_ENDPOINTS_MAX
+    assert len(scheduler.wants(0)) == 1
 
 
 def test_what_was_not_begun_in_time_is_given_back_and_wanted_again() -> None:
