@@ -30,7 +30,7 @@ request that crosses such a close is lost and costs an attempt."""
 CONNECTIONS_PER_ENDPOINT_MAX = 64
 """The most that an operator may let be in flight to one endpoint; beyond it requests wait for a connection."""
 ENDPOINTS_MAX = 1_024
-"""Endpoints with a pool; beyond it the least recently used idle one is closed."""
+"""Endpoints with a pool; beyond it the least recently used idle ones are closed."""
 
 READ_BUFFER_BYTES = 16 * 1024
 RESPONSE_HEADERS_MAX = 128
@@ -113,8 +113,8 @@ class EndpointConnections:
         if pool is None or pool.config_version != config_version or pool.requested_url != url:
             self.discard(endpoint_id)
             pool = EndpointPool(url, config_version, policy=self._policy, guard=self._guard, tls=self._tls)
+            self._make_room()
             self._pools[endpoint_id] = pool
-            self._evict_beyond_limit()
         self._pools.move_to_end(endpoint_id)
         pool.in_flight += 1
         try:
@@ -139,11 +139,14 @@ class EndpointConnections:
         while self._closing:
             await asyncio.gather(*self._closing)
 
-    def _evict_beyond_limit(self) -> None:
-        if len(self._pools) <= ENDPOINTS_MAX:
-            return
-        idle = next((endpoint_id for endpoint_id, pool in self._pools.items() if pool.in_flight == 0), None)
-        if idle is not None:
+    def _make_room(self) -> None:
+        """Give up idle pools until one more fits; those in use stay, so that there may be more for a while."""
+        while len(self._pools) >= ENDPOINTS_MAX:
+            idle = next(
+                (endpoint_id for endpoint_id, pool in self._pools.items() if not pool.in_flight), None
+            )
+            if idle is None:
+                return
             self.discard(idle)
 
     def _start_closing(self, pool: EndpointPool) -> None:

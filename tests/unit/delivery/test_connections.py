@@ -142,6 +142,25 @@ async def test_the_least_recently_used_idle_endpoint_gives_way(monkeypatch: pyte
         assert (await under_way).status == 200
 
 
+async def test_attempts_to_more_endpoints_than_the_limit_succeed_and_share_later_on(
+    receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "ENDPOINTS_MAX", 2)
+    gate = Gate()
+    receiver.respond_with(gate)
+    async with new_sender() as sender:
+        requests = [new_request(receiver.url, endpoint_id=endpoint_id) for endpoint_id in "abcd"]
+        under_way = [asyncio.create_task(sender.send(request)) for request in requests]
+        await receiver.wait_for(4)
+        gate.opened.set()
+        assert [(await task).status for task in under_way] == [200] * 4
+        assert (await sender.send(new_request(receiver.url, endpoint_id="d"))).status == 200
+        assert receiver.connections_opened == 4
+        assert (await sender.send(new_request(receiver.url, endpoint_id="e"))).status == 200
+        while receiver.connections_open > 2:
+            await asyncio.sleep(0)
+
+
 async def test_many_attempts_at_once_share_few_connections(
     sender: WebhookSender, receiver: WebhookReceiver
 ) -> None:
