@@ -41,7 +41,8 @@ from core.eventlog.relay import Relay
 from core.events import append, mark_published, new_event, unpublished
 from core.ids import new_id
 from core.logs import configure
-from core.store.engine import Store, make_engine
+from core.store.databases import make_engine, open_store
+from core.store.engine import Store
 from core.store.rows import SCHEMA, TenantRow, WebhookRow
 
 CLOCK = SystemClock()
@@ -75,7 +76,7 @@ async def staged(*, endpoints: int, tenants: int, hanging: int = 0, slots: int =
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{folder}/bench.db"
         webhooks = _seed(url, port, endpoints=endpoints, tenants=tenants, hanging=hanging)
-        store = Store(url)
+        store = open_store(url)
         policy = EgressPolicy(allow_http=True, allow_loopback=True, allow_unprivileged_ports=True)
         tls = verifying_tls_context()
         async with WebhookSender(policy, tls=tls, lookup=system_lookup, clock=CLOCK) as sender:

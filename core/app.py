@@ -47,6 +47,7 @@ from core.sessions.protocol import SessionLimits
 from core.sessions.registry import Registry
 from core.sessions.session import SessionDependencies
 from core.sessions.sweeper import Sweeper
+from core.store.databases import open_store
 from core.store.engine import Store
 from core.store.migrate import migrate
 from core.vault import Vault
@@ -172,7 +173,7 @@ async def _nothing() -> None:
 @contextlib.asynccontextmanager
 async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
     clock = SystemClock()
-    store = Store(settings.database_url)
+    store = open_store(settings.database_url)
     metrics, metrics_thread = start_http_server(settings.metrics_port, settings.metrics_host)
     policy = _egress_policy(settings)
     try:

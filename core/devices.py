@@ -13,7 +13,7 @@ from sqlmodel import col
 from core import events
 from core.device_events import device_event_type, device_events
 from core.dispatch import lose_journal, settled_elsewhere
-from core.errors import ProtocolViolation
+from core.errors import ProtocolViolation, Unauthenticated
 from core.ids import new_uuid
 from core.store import messages as queries
 from core.store.rows import AddressRow, DeviceRow, DriverRow, DriverTokenRow
@@ -104,8 +104,11 @@ class JournalRolledBack(ProtocolViolation):
 def open_session(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> OpenedSession:
     """Open a session with a new epoch; every older session of the driver is superseded from now on.
 
-    Raises JournalRolledBack.
+    Raises JournalRolledBack; Unauthenticated for a token that was revoked since the stream began.
     """
+    token = session.get(DriverTokenRow, hello.token_id)
+    if token is not None and token.revoked_ms is not None:
+        raise Unauthenticated("The driver token was revoked.")
     driver = session.execute(
         select(DriverRow)
         .where(col(DriverRow.tenant_id) == hello.tenant_id, col(DriverRow.name) == hello.driver_name)

@@ -131,6 +131,14 @@ class Unavailable(InfiniReachError):
     retriable = True
 
 
+class OutcomeUnknown(InfiniReachError):
+    """The database went away in the middle of a commit; nobody can tell whether this was done."""
+
+    status = "UNAVAILABLE"
+    reason = "OUTCOME_UNKNOWN"
+    retriable = True
+
+
 class SessionSuperseded(InfiniReachError):
     """A newer session of this driver is live."""
 

@@ -99,11 +99,12 @@ Fact = Report | Inbound | DeviceChange | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class DriverFacts:
-    """Facts of one session, in the order of their numbers."""
+    """Facts of one session, in the order of their numbers. `size`: bytes of the frame that they came in."""
 
     driver_id: str
     epoch: int
     facts: Sequence[Fact]
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from core.message_changes import MessageChanges
 from core.message_state import REASON_CANCELLED, REASON_DEVICE_REMOVED, WAITING, Evidence, State
 from core.segments import SegmentCount, count_segments
 from core.store import messages as queries
-from core.store.rows import AddressRow, MessageRow
+from core.store.rows import AddressRow, DeviceRow, MessageRow
 
 BATCH_MAX = 1000
 """Messages in one call."""
@@ -186,7 +186,13 @@ def cancel(session: Session, tenant_id: str, message_id: str, now_ms: int) -> Me
 
 
 def fail_waiting(session: Session, device_id: str, now_ms: int) -> int:
-    """Fail up to FAIL_MAX messages that wait for a removed device; answers how many. 0: none is left."""
+    """Fail up to FAIL_MAX messages that wait for a removed device; answers how many.
+
+    0: none is left, or the device has come back meanwhile.
+    """
+    device = session.get(DeviceRow, device_id, with_for_update=True)
+    if device is None or device.deleted_ms is None:
+        return 0
     changes = MessageChanges(now_ms)
     count = 0
     for state in (queries.QUEUED, queries.HELD):

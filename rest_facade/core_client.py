@@ -47,6 +47,8 @@ NEVER_SENT = "failed to connect to all addresses"
 """How gRPC's sentence begins for a call that found no connection."""
 CREDENTIAL_REFUSED = "SERVICE_CREDENTIAL_REFUSED"
 """The core's reason if the facade's own credential, not the caller's key, is the one that it refuses."""
+OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
+"""The core's reason if the database went away in the middle of a commit."""
 REFUSED = (
     grpc.StatusCode.UNAUTHENTICATED,
     grpc.StatusCode.PERMISSION_DENIED,
@@ -86,7 +88,8 @@ class CoreFailure(Exception):
         self.violations: list[tuple[str, str]] = []
         self._read_details(error)
         self.never_sent: bool = self.status == "UNAVAILABLE" and self.sentence.startswith(NEVER_SENT)
-        self.maybe_applied: bool = not (self.reason or self.never_sent or error.code() in REFUSED)
+        is_refused = self.reason not in ("", OUTCOME_UNKNOWN) or error.code() in REFUSED
+        self.maybe_applied: bool = not (is_refused or self.never_sent)
 
     def _read_details(self, error: grpc.aio.AioRpcError) -> None:
         for key, value in error.trailing_metadata() or ():

@@ -15,7 +15,7 @@ from pathlib import Path
 from alembic import command
 
 from core.store import migrate
-from core.store.engine import make_engine
+from core.store.databases import make_engine
 
 
 def write(message: str) -> Path:

@@ -10,9 +10,11 @@ import grpc
 import structlog
 from grpc_status import rpc_status
 
+from core import credentials
 from core.accounts import find_driver_token, resolve_driver_token, use_is_due
 from core.api.identity import AUTHORIZATION, request_id, text_of
 from core.api.status import status_of
+from core.credentials import DRIVER_TOKEN_PREFIX
 from core.errors import InfiniReachError, Unauthenticated, Unavailable
 from core.sessions.session import DriverSession, SessionDependencies
 from infinireach.driver.v1 import driver_service_pb2, driver_service_pb2_grpc
@@ -21,6 +23,9 @@ log = structlog.get_logger()
 
 Context = Any
 """grpc.aio.ServicerContext; its published types lack what is used here."""
+
+STREAMS_OPENING_MAX = 1000
+"""Streams that have not said hello, or are about to end; each may hold a frame as large as gRPC allows."""
 
 END_OF_STREAM: Any = grpc.aio.EOF  # pyright: ignore[reportAttributeAccessIssue] - not in the published types
 
@@ -31,6 +36,7 @@ class DriverService(driver_service_pb2_grpc.DriverServiceServicer):
 
     def __init__(self, shared: SessionDependencies) -> None:
         self._shared = shared
+        self._streams = 0
         self.stopping = False
 
     async def Connect(  # noqa: N802 - the proto's name
@@ -51,6 +57,15 @@ class DriverService(driver_service_pb2_grpc.DriverServiceServicer):
     async def _serve(self, context: Context) -> None:
         if self.stopping:
             raise Unavailable("The core is about to stop; connect again.")
+        if self._streams - len(self._shared.registry) >= STREAMS_OPENING_MAX:
+            raise Unavailable("Too many drivers connect at the same time; connect again shortly.")
+        self._streams += 1
+        try:
+            await self._run_session(context)
+        finally:
+            self._streams -= 1
+
+    async def _run_session(self, context: Context) -> None:
         tenant_id, token_id = await self._authenticate(context)
         session = DriverSession(
             self._shared,
@@ -66,6 +81,8 @@ class DriverService(driver_service_pb2_grpc.DriverServiceServicer):
         scheme, _, token = given.partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise Unauthenticated("A driver presents its token as `authorization: Bearer <token>`.")
+        if credentials.parse(token.strip(), DRIVER_TOKEN_PREFIX) is None:
+            raise Unauthenticated("The driver token is malformed.")
         shared = self._shared
         row = await shared.store.read(
             find_driver_token, token.strip()

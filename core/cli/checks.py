@@ -24,7 +24,7 @@ from core.clock import SystemClock
 from core.config import PREFIX, InvalidSettings, Settings, load
 from core.errors import InfiniReachError
 from core.store import migrate
-from core.store.engine import make_engine
+from core.store.databases import make_engine
 from core.store.rows import SCHEMA, DriverRow, MessageRow
 
 PYTHON_MIN = (3, 11)

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from core.cli.output import EXIT_USAGE, CommandFailed, fail, note
 from core.config import InvalidSettings, Settings, load
 from core.store import migrate
-from core.store.engine import Store
+from core.store.databases import open_store
 
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
@@ -41,7 +41,7 @@ def transact(settings: Settings, function: Callable[[Session, *Args], Result], *
     ready_database(settings)
 
     async def run() -> Result:
-        store = Store(settings.database_url)
+        store = open_store(settings.database_url)
         try:
             return await store.run(function, *args)
         finally:

@@ -7,8 +7,8 @@ import asyncio
 from collections.abc import Iterable
 
 from core.clock import Clock
-from core.dispatch import Command, claim
-from core.errors import Unavailable
+from core.dispatch import Command, ReadyDevice, claim
+from core.errors import OutcomeUnknown, Unavailable
 from core.sessions.registry import Registry
 from core.store.engine import Store
 from core.store.messages import devices_with_queued
@@ -96,13 +96,24 @@ class Dispatcher:
             return False
         for device in ready:  # a hint that arrives during the claim must not be lost with this one
             self._hinted.pop(device.device_id)
-        claimed = await self._store.run(claim, ready, self._clock.now_ms())
+        try:
+            claimed = await self._store.run(claim, ready, self._clock.now_ms())
+        except OutcomeUnknown as unknown:
+            self._end_sessions(ready, unknown)
+            return True
         for device in ready:
             if device.device_id not in claimed.drained:
                 self._hinted[device.device_id] = None
         self._registry.supersede(claimed.superseded)
         self._send(claimed.commands, {device.driver_id: device.epoch for device in ready})
         return bool(claimed.commands) or not is_whole
+
+    def _end_sessions(self, ready: list[ReadyDevice], error: OutcomeUnknown) -> None:
+        """Their drivers connect again, and the reconcile offers what was claimed, if anything was."""
+        for driver_id in {device.driver_id for device in ready}:
+            session = self._registry.of_driver(driver_id)
+            if session is not None:
+                session.close(error)
 
     def _send(self, commands: list[Command], epochs: dict[str, int]) -> None:
         by_driver: dict[str, list[Command]] = {}

@@ -116,7 +116,7 @@ class SessionProtocol:
             case "hello":
                 raise HelloMissing("Hello was said already.")
             case "facts":
-                return self._receive_facts(read_facts(frame.facts))
+                return self._receive_facts(read_facts(frame.facts), size)
             case "goodbye":
                 return Effects(left=True)
             case "accepted" | "heartbeat":
@@ -168,7 +168,7 @@ class SessionProtocol:
         )
         return Frame(welcome=welcome)
 
-    def _receive_facts(self, facts: Sequence[Fact]) -> Effects:
+    def _receive_facts(self, facts: Sequence[Fact], size: int) -> Effects:
         fresh = []
         for fact in facts:
             if fact.sequence < self._next_sequence:  # rule 2: acknowledged again, changes nothing
@@ -180,7 +180,7 @@ class SessionProtocol:
             fresh.append(replace(fact, is_replayed=True) if is_replayed_change else fact)
         if not fresh:
             return Effects(frames=[Frame(acknowledge=session_pb2.Acknowledge())])
-        return Effects(facts=DriverFacts(self.driver_id, self.epoch, fresh))
+        return Effects(facts=DriverFacts(self.driver_id, self.epoch, fresh, size))
 
     def applied(self, facts: Sequence[Fact], applied: Applied) -> Effects:
         """Facts are committed. Raises FactNotApplicable after one was kept aside; its frames come first."""
@@ -221,6 +221,7 @@ class SessionProtocol:
             for command_id in command_ids:
                 self._open_command(command_id, device_id)
         self.phase = Phase.LIVE
+        self.open_commands = ()
         return Effects(frames=write_commands(result.offer, self._keys))
 
     def offer(self, commands: Sequence[Command]) -> list[Frame]:

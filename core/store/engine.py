@@ -1,25 +1,17 @@
-"""The database: connections, transactions in worker threads, group commit.
+"""The store: what every database does for the core, whichever it is.
 
-Owns how a transaction runs. A transaction is a plain synchronous function `fn(session, *args)`; nothing can be
-awaited inside one. Knows no table.
-
-SQLite has one writer thread. It takes every job that waits, runs each in a savepoint of one transaction and commits
-once: one fsync for all of them, and each job still fails alone.
+Owns what a transaction is. A transaction is a plain synchronous function
+`fn(session, *args)`; nothing can be awaited inside one, and it may be run more than once until it is committed once.
+Knows no table.
 """
 
 import asyncio
-import sqlite3
-import threading
-from collections import deque
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from core.errors import Unavailable
@@ -27,189 +19,64 @@ from core.errors import Unavailable
 Args = TypeVarTuple("Args")
 Result = TypeVar("Result")
 
-JOBS_PER_COMMIT_MAX = 64
-"""Transactions joined in one commit; bounds how long the first of them waits for the last."""
-
 JOBS_WAITING_MAX = 4096
-"""Transactions that may wait for the writer; past it the core answers UNAVAILABLE."""
-
-BUSY_TIMEOUT_S = 10.0
-"""How long to wait for another process that writes to the same SQLite file."""
-
-READER_THREADS = 4
-"""Threads for read transactions; in WAL mode they do not wait for the writer."""
-
-WAL_PAGES = 4000
-"""Pages of 4 KiB in the write-ahead log before a checkpoint: 16 MB."""
+"""Transactions that may wait to write, and as many to read; past it the core answers UNAVAILABLE."""
 
 
-@dataclass(slots=True)
-class _Job:
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Any]
-    result: Any = field(default=None)
-    error: BaseException | None = field(default=None)
-
-
-def _tune_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # the begin event below says BEGIN itself
-    cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",  # an answer that says accepted survives a power cut
-        "foreign_keys=ON",
-        f"wal_autocheckpoint={WAL_PAGES}",
-        "journal_size_limit=67108864",
-        "temp_store=MEMORY",
-        "cache_size=-65536",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def make_engine(url: str | URL, *, immediate: bool) -> Engine:
-    """An engine for `url`. `immediate`: transactions take SQLite's write lock at their start. Raises Unavailable."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        raise Unavailable(f"A {parsed.get_backend_name()} database is not supported; use sqlite:///path.")
-    if parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    # A parameter may be a number or a text, which no log line may hold: errors do not quote them.
-    engine = create_engine(
-        parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
-    )
-    event.listen(engine, "connect", _tune_sqlite)
-    begin = "BEGIN IMMEDIATE" if immediate else "BEGIN"
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine
-
-
-def _session(connection: Connection) -> Session:
-    # A flush that fails rolls the innermost transaction back: the job's savepoint, never what the others did.
-    return Session(connection, expire_on_commit=False, autoflush=False, join_transaction_mode="rollback_only")
-
-
-class Store:
+class Store(ABC):
     """Runs transactions on one database. Safe to use from one event loop; close it when done."""
 
-    def __init__(self, url: str) -> None:
-        self._writer_engine = make_engine(url, immediate=True)
-        self._reader_engine = make_engine(url, immediate=False)
-        self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="store-read")
-        self._waiting: deque[_Job] = deque()
-        self._wake = threading.Condition()
-        self._closing = False
-        self._writer = threading.Thread(target=self._write_loop, name="store-write", daemon=True)
-        self._writer.start()
+    waiting_max = JOBS_WAITING_MAX
 
+    @abstractmethod
     async def run(self, function: Callable[[Session, *Args], Result], *args: *Args) -> Result:
         """Run `function(session, *args)` in a write transaction and answer its result once that is durable.
 
         Its exception rolls its own work back and is raised here. Raises Unavailable if the database cannot commit
-        or too many transactions wait; nothing was changed then.
+        or too many transactions wait, nothing was changed then; OutcomeUnknown if the database went away in the
+        middle of the commit and did not say in time what became of it.
         """
-        loop = asyncio.get_running_loop()
-        job = _Job(function, args, loop, loop.create_future())
-        with self._wake:
-            if self._closing or len(self._waiting) >= JOBS_WAITING_MAX:
-                raise Unavailable("The database has too much waiting; try again shortly.")
-            self._waiting.append(job)
-            self._wake.notify()
-        return await job.future
 
+    @abstractmethod
     async def read(self, function: Callable[[Session, *Args], Result], *args: *Args) -> Result:
-        """Run `function(session, *args)` on a snapshot; it must not write. Raises Unavailable."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, function, args)
+        """Run `function(session, *args)` on a snapshot; it must not write.
 
-    def _read(self, function: Callable[..., Any], args: tuple[Any, ...]) -> Any:
-        try:
-            with self._reader_engine.connect() as connection, _session(connection) as session:
-                return function(session, *args)
-        except OperationalError as error:
-            if _is_mistake(error):
-                raise
-            raise Unavailable(f"The database cannot be read: {error.orig}") from error
+        Raises Unavailable if the database cannot be read or too many reads wait.
+        """
 
+    @abstractmethod
     def close(self) -> None:
         """Finish the transactions that wait and close every connection."""
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        self._writer.join()
-        self._readers.shutdown()
-        self._writer_engine.dispose()
-        self._reader_engine.dispose()
 
-    def _write_loop(self) -> None:
-        while True:
-            with self._wake:
-                while not self._waiting and not self._closing:
-                    self._wake.wait()
-                if not self._waiting:
-                    return
-                jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), JOBS_PER_COMMIT_MAX))]
-            self._commit_together(jobs)
-            by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-            for job in jobs:
-                by_loop.setdefault(job.loop, []).append(job)
-            for loop, done in by_loop.items():
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(_settle, done)
 
-    def _commit_together(self, jobs: list[_Job]) -> None:
+class Readers:
+    """Threads for read transactions, and a bound on how many of these wait: strangers can cause them."""
+
+    def __init__(self, threads: int) -> None:
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="store-read")
+        self._waiting = 0
+
+    async def run(self, waiting_max: int, work: Callable[[*Args], Result], *args: *Args) -> Result:
+        """Run `work(*args)` in a thread. Raises Unavailable if `waiting_max` others wait."""
+        if self._waiting >= waiting_max:
+            raise too_much()
+        self._waiting += 1
         try:
-            with self._writer_engine.connect() as connection, connection.begin():
-                if len(jobs) == 1:
-                    _run(connection, jobs[0])
-                else:
-                    for job in jobs:
-                        _run_in_savepoint(connection, job)
-        except OperationalError as error:
-            _fail_all(
-                jobs,
-                error if _is_mistake(error) else Unavailable(f"The database cannot commit: {error.orig}"),
-            )
-        except Exception as error:  # noqa: BLE001 - the writer must outlive whatever one batch met
-            _fail_all(jobs, error)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, *args)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Finish what waits."""
+        self._threads.shutdown()
 
 
-def _run(connection: Connection, job: _Job) -> None:
-    with _session(connection) as session:
-        job.result = job.function(session, *job.args)
-        session.flush()
+def too_much() -> Unavailable:
+    """What a transaction is told that may not wait."""
+    return Unavailable("The database has too much waiting; try again shortly.")
 
 
-def _run_in_savepoint(connection: Connection, job: _Job) -> None:
-    savepoint = connection.begin_nested()
-    try:
-        _run(connection, job)
-    except Exception as error:  # the job's own error, raised to whoever waits for it
-        if isinstance(error, OperationalError) and not _is_mistake(error):
-            raise  # disk full, I/O error, locked: the transaction as a whole is in doubt
-        job.error = error
-        if savepoint.is_active:  # a failed flush has rolled it back already
-            savepoint.rollback()
-    else:
-        savepoint.commit()
-
-
-def _is_mistake(error: OperationalError) -> bool:
-    """Whether the statement is at fault (wrong SQL, too many variables) and not the database."""
-    return getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
-
-
-def _fail_all(jobs: list[_Job], error: BaseException) -> None:
-    for job in jobs:
-        job.error = job.error or error
-
-
-def _settle(jobs: list[_Job]) -> None:
-    for job in jobs:
-        if job.future.done():  # its caller went away; the work is committed all the same
-            continue
-        if job.error is not None:
-            job.future.set_exception(job.error)
-        else:
-            job.future.set_result(job.result)
+def session_on(connection: Connection) -> Session:
+    """A session in the transaction that `connection` has begun."""
+    # A flush that fails rolls the innermost transaction back: the job's savepoint, never what the others did.
+    return Session(connection, expire_on_commit=False, autoflush=False, join_transaction_mode="rollback_only")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, event, inspect, make_url, text
 
 from core.errors import InfiniReachError
-from core.store.engine import make_engine
+from core.store.databases import make_engine
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -77,10 +77,15 @@ async def test_a_batch_counts_as_many_requests_as_it_has_messages(
     running: Gateway, other_tenant: Tenant
 ) -> None:
     key = running.new_key(other_tenant.name, per_minute=LIMIT)["apiKey"]
-    body = {"messages": [message()] * (LIMIT + 1)}
     async with running.client(key) as client:
-        answer = await client.request("POST", "/api/v1/messages/batch", body)
-        assert (answer.status, answer.json["code"]) == (429, "rate_limited")
+        first = await client.request("GET", "/api/v1/devices")
+        assert first.status == 200
+        whole = await client.request("POST", "/api/v1/messages/batch", {"messages": [message()] * LIMIT})
+        assert (whole.status, whole.json["code"]) == (429, "rate_limited")
+        never = await client.request(
+            "POST", "/api/v1/messages/batch", {"messages": [message()] * (LIMIT + 1)}
+        )
+        assert (never.status, never.json["code"]) == (400, "invalid_request")
 
 
 async def test_a_key_may_come_as_a_bearer_token_and_an_empty_header_is_none(owner: Client) -> None:

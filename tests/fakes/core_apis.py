@@ -56,7 +56,6 @@ class RecordedSends:
             retry_after_s=None,
             control=None,
             response_snippet="",
-            remote_address=None,
             operator_detail="",
         )
 

@@ -1,20 +1,26 @@
-"""Databases of one test: in memory for plain transactions, in a file for a whole store.
+"""Databases of one test, on SQLite or PostgreSQL: one that is forgotten for plain transactions, one for a whole store.
 
-Owns their life and the tenants that most tests need. Knows no use case.
+Owns their life and the tenants that most tests need. Which database it is, the fixture `database` says. Knows no use
+case.
 """
 
+import atexit
 import contextlib
 import functools
 import tempfile
 from collections.abc import Generator
+from enum import StrEnum
 from pathlib import Path
 
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import StaticPool
 
-from core.store.engine import Store, make_engine
+from core.store.databases import make_engine, open_store
+from core.store.engine import Store
+from core.store.migrate import migrate
 from core.store.rows import SCHEMA, TenantRow
+from tests.fakes.postgresql import shared_cluster
 
 TENANT_A = "a" * 24
 TENANT_B = "b" * 24
@@ -28,17 +34,72 @@ def add_tenants(session: Session) -> None:
     session.flush()
 
 
+class Database(StrEnum):
+    """Where `memory_session` and `file_store` keep their data."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+_chosen = Database.SQLITE
+
+
+@contextlib.contextmanager
+def chosen(database: Database) -> Generator[None]:
+    """Have the databases of the block be of this kind."""
+    global _chosen  # noqa: PLW0603 - tests run one after the other
+    before, _chosen = _chosen, database
+    try:
+        yield
+    finally:
+        _chosen = before
+
+
 @contextlib.contextmanager
 def memory_session() -> Generator[Session]:
-    """A session on an empty database in memory with both tenants; it behaves as inside `Store.run`."""
-    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+    """A session on an empty database with both tenants, gone afterwards; it behaves as inside `Store.run`."""
+    if _chosen is Database.POSTGRESQL:
+        engine = _postgresql_engine()
+    else:
+        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
     with engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA foreign_keys=ON")
-        SCHEMA.create_all(connection)
+        if _chosen is Database.SQLITE:
+            connection.exec_driver_sql("PRAGMA foreign_keys=ON")
+            SCHEMA.create_all(connection)
         with Session(connection, expire_on_commit=False, autoflush=False) as session:
             add_tenants(session)
             yield session
-    engine.dispose()
+    if _chosen is Database.SQLITE:
+        engine.dispose()
+
+
+@functools.cache
+def _postgresql_engine() -> Engine:
+    """Connections to the PostgreSQL database that tests leave as empty as they find it."""
+    engine = make_engine(_postgresql_url(), immediate=False)
+    atexit.register(engine.dispose)
+    return engine
+
+
+@functools.cache
+def _postgresql_url() -> str:
+    url = shared_cluster().create_database("tests")
+    migrate(url)
+    return url
+
+
+@contextlib.contextmanager
+def _postgresql_store() -> Generator[Store]:
+    with _postgresql_engine().begin() as connection:
+        add_tenants(Session(connection))
+    store = open_store(_postgresql_url())
+    try:
+        yield store
+    finally:
+        store.close()
+        names = ", ".join(table.name for table in SCHEMA.sorted_tables)
+        with _postgresql_engine().begin() as connection:
+            connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
 
 
 @functools.cache
@@ -56,10 +117,14 @@ def _new_database() -> bytes:
 
 @contextlib.contextmanager
 def file_store(folder: Path) -> Generator[Store]:
-    """A store on an SQLite file in `folder` with both tenants."""
+    """A store with both tenants; on SQLite its file is `test.db` in `folder`."""
+    if _chosen is Database.POSTGRESQL:
+        with _postgresql_store() as store:
+            yield store
+        return
     path = folder / "test.db"
     path.write_bytes(_new_database())
-    store = Store(f"sqlite:///{path}")
+    store = open_store(f"sqlite:///{path}")
     try:
         yield store
     finally:

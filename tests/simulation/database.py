@@ -16,7 +16,8 @@ from sqlalchemy import Connection, Transaction
 from sqlalchemy.orm import Session
 
 from core.errors import Unavailable
-from core.store.engine import Store, make_engine
+from core.store.databases import make_engine
+from core.store.engine import Store
 from core.store.rows import SCHEMA
 from tests.fakes.database import add_tenants
 from tests.simulation.virtual_time import TIE_S, Process
@@ -145,7 +146,6 @@ class SimulatedStore(Store):
     """The store of one core process. Same contract as the real one, without threads."""
 
     def __init__(self, database: Database, process: Process, conditions: StoreConditions) -> None:
-        # The real store starts its threads in its constructor, so that is not called.
         self._database = database
         self._process = process
         self._conditions = conditions

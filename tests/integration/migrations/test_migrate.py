@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from hatchling.builders.wheel import WheelBuilder
 
 from core.store import migrate
-from core.store.engine import make_engine
+from core.store.databases import make_engine
 from core.store.rows import SCHEMA
 from tests import repository
 

@@ -13,9 +13,11 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session
 
 from core.errors import Unavailable
-from core.store import engine as engine_module
-from core.store.engine import Store, make_engine
+from core.store import sqlite as sqlite_module
+from core.store.databases import make_engine, open_store
+from core.store.engine import Store
 from core.store.rows import TenantRow
+from core.store.sqlite import JOBS_PER_COMMIT_MAX, SqliteStore
 from tests.fakes.database import file_store
 
 PROCESS_WRITES = 40
@@ -105,6 +107,7 @@ async def test_the_result_comes_only_after_the_commit(store: Store, tmp_path: Pa
 
 async def test_what_waits_together_is_committed_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     batches: list[int] = []
+    assert isinstance(store, SqliteStore)
     commit_together = store._commit_together  # pyright: ignore[reportPrivateUsage]
 
     def counted(jobs: list[object]) -> None:
@@ -113,7 +116,7 @@ async def test_what_waits_together_is_committed_once(store: Store, monkeypatch: 
 
     monkeypatch.setattr(store, "_commit_together", counted)
     await together(store, *((add, f"n{number}") for number in range(100)))
-    assert batches == [1, engine_module.JOBS_PER_COMMIT_MAX, 100 - engine_module.JOBS_PER_COMMIT_MAX]
+    assert batches == [1, JOBS_PER_COMMIT_MAX, 100 - JOBS_PER_COMMIT_MAX]
     assert await store.read(count) == 102
 
 
@@ -185,7 +188,7 @@ async def test_a_closed_store_is_unavailable(tmp_path: Path) -> None:
 async def test_too_many_waiting_transactions_are_refused_at_once(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "JOBS_WAITING_MAX", 2)
+    monkeypatch.setattr(store, "waiting_max", 2)
     results = await together(store, (add, "one"), (add, "two"), (add, "three"))
     assert results[:2] == ["one", "two"]
     assert isinstance(results[2], Unavailable)
@@ -215,7 +218,7 @@ async def test_a_full_disk_is_unavailable_and_passes(store: Store) -> None:
 async def test_a_database_that_another_process_holds_is_unavailable_and_passes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_module, "BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(sqlite_module, "BUSY_TIMEOUT_S", 0.05)
     with file_store(tmp_path) as store:
         other = sqlite3.connect(tmp_path / "test.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
@@ -266,7 +269,7 @@ def write_many(url: str, prefix: str) -> None:
     """What a second process does."""
 
     async def write() -> None:
-        store = Store(url)
+        store = open_store(url)
         try:
             await asyncio.gather(*(store.run(add, f"{prefix}{number}") for number in range(PROCESS_WRITES)))
         finally:

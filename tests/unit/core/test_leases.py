@@ -13,6 +13,7 @@ from core.devices import (
     renew_leases,
     revoked_tokens,
 )
+from core.errors import Unauthenticated
 from core.store.rows import DeviceRow, DriverRow, DriverTokenRow
 from tests.core_fixtures import (
     LEASE_MS,
@@ -23,6 +24,7 @@ from tests.core_fixtures import (
     device_of,
     event_types,
     events_of,
+    hello,
     offered_device,
 )
 from tests.fakes.database import TENANT_A, memory_session
@@ -103,17 +105,29 @@ def test_a_sweep_of_devices_that_are_away_is_bounded(session: Session) -> None:
     assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == 1
 
 
-def test_revoked_and_missing_tokens_are_named(session: Session) -> None:
-    for token_id, revoked_ms in (("good", None), ("bad", NOW_MS)):
-        session.add(
-            DriverTokenRow(
-                id=token_id,
-                tenant_id=TENANT_A,
-                name="t",
-                secret_sha256=b"",
-                created_ms=1,
-                revoked_ms=revoked_ms,
-            )
+def add_token(session: Session, token_id: str, revoked_ms: int | None) -> None:
+    session.add(
+        DriverTokenRow(
+            id=token_id,
+            tenant_id=TENANT_A,
+            name="t",
+            secret_sha256=b"",
+            created_ms=1,
+            revoked_ms=revoked_ms,
         )
+    )
     session.flush()
+
+
+def test_a_token_that_was_revoked_before_the_hello_opens_no_session(session: Session) -> None:
+    opened = connect(session)
+    add_token(session, hello().token_id, revoked_ms=NOW_MS)
+    with pytest.raises(Unauthenticated):
+        connect(session)
+    assert session.get_one(DriverRow, opened.driver_id).epoch == opened.epoch
+
+
+def test_revoked_and_missing_tokens_are_named(session: Session) -> None:
+    add_token(session, "good", None)
+    add_token(session, "bad", NOW_MS)
     assert revoked_tokens(session, ["good", "bad", "gone"]) == {"bad", "gone"}

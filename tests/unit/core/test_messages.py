@@ -23,7 +23,7 @@ from core.messages import (
     list_messages,
     owner_of,
 )
-from core.store.rows import MessageRow
+from core.store.rows import DeviceRow, MessageRow
 from tests.core_fixtures import (
     NOW_MS,
     NUMBER,
@@ -319,10 +319,19 @@ def test_another_tenants_message_cannot_be_cancelled(session: Session, opened: O
 # A device that is removed
 
 
+def test_what_waits_for_a_device_that_came_back_is_left(session: Session) -> None:
+    opened = connect(session)
+    waiting = accept_one(session)
+    assert fail_waiting(session, device_of(opened), NOW_MS) == 0
+    assert state_of(session, waiting) == "queued"
+
+
 def test_what_waits_for_a_removed_device_fails_and_the_rest_is_left(session: Session) -> None:
     opened = connect(session, offered_device(), offered_device("modem-2", OTHER_NUMBER))
     taken = claimed_command(session, opened)
     waiting, elsewhere = accept_one(session), accept_one(session, sender=OTHER_NUMBER)
+    session.get_one(DeviceRow, device_of(opened)).deleted_ms = NOW_MS
+    session.flush()
     assert fail_waiting(session, device_of(opened), NOW_MS) == 1
     states = [state_of(session, each) for each in (taken.message_id, waiting, elsewhere)]
     assert states == ["sending", "failed", "queued"]

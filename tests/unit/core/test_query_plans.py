@@ -15,6 +15,7 @@ from core.facts import Inbound
 from core.message_state import Evidence
 from core.messages import MessageFilter, accept, cancel, fail_waiting, get, list_messages
 from core.store.messages import devices_with_queued, timeline_of, webhook_attempts_of
+from core.store.rows import DeviceRow
 from tests.core_fixtures import (
     NOW_MS,
     NUMBER,
@@ -94,6 +95,12 @@ def an_inbound(sequence: int) -> Inbound:
     return Inbound(sequence, "modem-1", "sms", RECIPIENT, NUMBER, "Hi", 1, "", None)
 
 
+def remove(session: Session, opened: OpenedSession) -> int:
+    session.get_one(DeviceRow, device_of(opened)).deleted_ms = NOW_MS
+    session.flush()
+    return fail_waiting(session, device_of(opened), NOW_MS)
+
+
 USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
     "accept": lambda session, _: accept(session, [new_message(external_id="x")] * 2, NOW_MS, TTL_MS),
     "claim": claim_for,
@@ -114,7 +121,7 @@ USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
     "release": lambda session, _: release_held(session, NOW_MS + 10**9),
     "expire": lambda session, _: expire_due(session, NOW_MS + 10**9),
     "give up": lambda session, _: give_up_on_abandoned(session, NOW_MS + 10**10),
-    "remove a device": lambda session, opened: fail_waiting(session, device_of(opened), NOW_MS),
+    "remove a device": remove,
     "cancel": lambda session, _: cancel(session, TENANT_A, accept_one(session), NOW_MS),
     "get": lambda session, _: get(session, TENANT_A, accept_one(session)),
     "list": lambda session, _: list_messages(session, TENANT_A, MessageFilter(before_id="f" * 24), 100),

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.devices import OpenedSession, open_session
 from core.dispatch import ReadyDevice
-from core.errors import SessionSuperseded, Unavailable
+from core.errors import OutcomeUnknown, SessionSuperseded, Unavailable
 from core.sessions import dispatcher as dispatcher_module
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.registry import Registry
@@ -364,3 +364,19 @@ async def test_a_dispatcher_that_was_stopped_claims_nothing(world: World) -> Non
             await asyncio.sleep(POLL_S / 4)
     assert session.commands == []
     assert await world.state(message_id) == "queued"
+
+
+async def test_a_claim_of_which_nobody_knows_the_outcome_ends_its_sessions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await world.connect()
+    await world.accept(1)
+
+    async def lost(*_: object) -> object:
+        raise OutcomeUnknown
+
+    async with world.running() as dispatcher:
+        monkeypatch.setattr(world.store, "run", lost)
+        dispatcher.hint(session.device_ids)
+        await eventually(lambda: session.closed_with is not None)
+    assert isinstance(session.closed_with, OutcomeUnknown)

@@ -17,7 +17,6 @@ from core.errors import (
     SequenceGap,
     Unavailable,
 )
-from core.store import engine as engine_module
 from core.store.engine import Store
 from core.store.rows import DriverRow, MessageRow, RejectedFactRow
 from infinireach.driver.v1 import session_pb2
@@ -244,7 +243,7 @@ async def test_a_database_that_is_busy_ends_the_stream_as_unavailable(
 ) -> None:
     async with session_core(store) as core:
         driver = await core.connect()
-        monkeypatch.setattr(engine_module, "JOBS_WAITING_MAX", 0)
+        monkeypatch.setattr(store, "waiting_max", 0)
         driver.send(facts_frame(inbound_fact(1)))
         assert isinstance(await driver.ended(), Unavailable)
         other = core.stream()
