@@ -13,7 +13,9 @@ import asyncio
 import contextlib
 import socket
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import AddrInfoType
@@ -22,9 +24,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from core.delivery.egress import EgressDenied, EgressPolicy
 
 LOOKUP_S_MAX = 2.0
+"""How long a lookup may take, the wait for a thread included."""
 LOOKUPS_MAX = 64
 """Lookups that may be running; a lookup past its deadline still holds a thread until the system gives up on
-it."""
+it. Further ones wait for a thread, in the order they came and no longer than somebody waits for them."""
 ADDRESSES_MAX = 8
 """Addresses that a connect may try."""
 ANSWERS_MAX = 64
@@ -62,6 +65,14 @@ def _hosts_file_addresses(host: str) -> list[str]:
     return [row[0] for row in rows if host in (name.lower() for name in row[1:])]
 
 
+@dataclass(slots=True, eq=False)
+class _Lookup:
+    """One name that is looked up for all who ask for it meanwhile."""
+
+    answer: asyncio.Future[Answer]
+    callers: int = 0
+
+
 class GuardedResolver(AbstractResolver):
     """aiohttp's resolver and socket factory under an egress policy. Belongs to one event loop.
 
@@ -72,7 +83,9 @@ class GuardedResolver(AbstractResolver):
     def __init__(self, policy: EgressPolicy, lookup: Lookup) -> None:
         self._policy = policy
         self._lookup = lookup
-        self._running: dict[str, asyncio.Future[Answer]] = {}
+        self._lookups: dict[str, _Lookup] = {}
+        self._waiting: OrderedDict[str, _Lookup] = OrderedDict()
+        """Those of the lookups that have no thread yet."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -80,7 +93,8 @@ class GuardedResolver(AbstractResolver):
         """Return at most 8 allowed addresses of `host`.
 
         Raises EgressDenied if any of all answers is denied, and socket.gaierror if the name does not resolve,
-        has more than 64 addresses, takes longer than 2 s, or 64 lookups are running already.
+        has more than 64 addresses, or has not been looked up after 2 s, of which it waits for one of the 64
+        threads for as long as it must.
         """
         addresses = await self._addresses(host)
         if not addresses:
@@ -123,25 +137,36 @@ class GuardedResolver(AbstractResolver):
             raise EgressDenied(reason)
 
     async def _addresses(self, host: str) -> list[str]:
-        running = self._running.get(host) or self._start_lookup(host)
+        lookup = self._lookups.get(host) or self._enqueue(host)
+        lookup.callers += 1
         try:
             async with asyncio.timeout(LOOKUP_S_MAX):
-                answer = await asyncio.shield(running)
+                answer = await asyncio.shield(lookup.answer)
         except TimeoutError:
-            raise socket.gaierror(socket.EAI_AGAIN, "the lookup took too long") from None
+            waiting = self._waiting.get(host) is lookup
+            reason = "too many lookups are running" if waiting else "the lookup took too long"
+            raise socket.gaierror(socket.EAI_AGAIN, reason) from None
+        finally:
+            lookup.callers -= 1
+            if not lookup.callers and self._waiting.get(host) is lookup:
+                del self._waiting[host], self._lookups[host]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    def _start_lookup(self, host: str) -> asyncio.Future[Answer]:
-        if len(self._running) >= LOOKUPS_MAX:
-            raise socket.gaierror(socket.EAI_AGAIN, "too many lookups are running")
+    def _enqueue(self, host: str) -> _Lookup:
+        lookup = _Lookup(asyncio.get_running_loop().create_future())
+        self._lookups[host] = self._waiting[host] = lookup
+        self._start_lookups()
+        return lookup
+
+    def _start_lookups(self) -> None:
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Answer] = loop.create_future()
-        self._running[host] = answer
-        # A daemon thread and no executor: a lookup that hangs must not hold up the end of the process.
-        threading.Thread(target=self._look_up, args=(host, loop, answer), name="lookup", daemon=True).start()
-        return answer
+        while self._waiting and len(self._lookups) - len(self._waiting) < LOOKUPS_MAX:
+            host, lookup = self._waiting.popitem(last=False)
+            # A daemon thread and no executor: a lookup that hangs must not hold up the end of the process.
+            arguments = (host, loop, lookup.answer)
+            threading.Thread(target=self._look_up, args=arguments, name="lookup", daemon=True).start()
 
     def _look_up(self, host: str, loop: asyncio.AbstractEventLoop, future: asyncio.Future[Answer], /) -> None:
         try:
@@ -153,9 +178,10 @@ class GuardedResolver(AbstractResolver):
             loop.call_soon_threadsafe(self._finish_lookup, host, future, answer)
 
     def _finish_lookup(self, host: str, future: asyncio.Future[Answer], answer: Answer, /) -> None:
-        del self._running[host]
+        del self._lookups[host]
         if not future.done():
             future.set_result(answer)
+        self._start_lookups()
 
 
 def _is_own_address(family: int, address: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import ip_network
@@ -137,6 +138,43 @@ async def test_lookups_that_hang_are_limited_in_number(
     with pytest.raises(socket.gaierror, match="too many lookups"):
         await guard.resolve("c.example", 443)
     assert lookup.calls == ["a.example", "b.example"]
+
+
+async def test_a_lookup_waits_for_a_free_thread(
+    lookup: ScriptedLookup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "LOOKUPS_MAX", 2)
+    guard = GuardedResolver(PRODUCTION, lookup)
+    holding = ["a.example", "b.example"]
+    waiting = ["c.example", "d.example", "c.example"]
+    for host in {*holding, *waiting}:
+        lookup.answer(host, ["8.8.8.8"])
+    for host in holding:
+        lookup.hang(host)
+    resolving = [asyncio.create_task(guard.resolve(host, 443)) for host in (*holding, *waiting)]
+    await asyncio.sleep(0)
+    lookup.release()
+    assert all(await asyncio.gather(*resolving))
+    assert Counter(lookup.calls) == Counter({*holding, *waiting})
+
+
+async def test_a_lookup_that_everybody_gave_up_takes_no_thread(
+    lookup: ScriptedLookup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolver, "LOOKUPS_MAX", 1)
+    guard = GuardedResolver(PRODUCTION, lookup)
+    lookup.hang(HOST)
+    for host in (HOST, "kept.example"):
+        lookup.answer(host, ["8.8.8.8"])
+    hosts = [HOST, "given-up.example", "kept.example"]
+    resolving = [asyncio.create_task(guard.resolve(host, 443)) for host in hosts]
+    await asyncio.sleep(0)
+    resolving[1].cancel()
+    await asyncio.wait([resolving[1]])
+    lookup.release()
+    assert await resolving[0]
+    assert await resolving[2]
+    assert lookup.calls == [HOST, "kept.example"]
 
 
 def test_a_lookup_may_outlive_its_event_loop(lookup: ScriptedLookup, monkeypatch: pytest.MonkeyPatch) -> None:
