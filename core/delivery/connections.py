@@ -61,8 +61,6 @@ class EndpointPool:
         self.requested_url = url
         self.config_version = config_version
         self.url = URL(parse_target(url, policy).url, encoded=True)
-        self.remote_address: str | None = None
-        """The address of the most recent connect, None before the first."""
         self.connects = 0
         """How many connects were begun."""
         self.in_flight = 0
@@ -88,7 +86,6 @@ class EndpointPool:
         )
 
     def _open_socket(self, addr_info: aiohttp.AddrInfoType) -> socket.socket:
-        self.remote_address = str(addr_info[4][0])
         self.connects += 1
         return self._guard.open_socket(addr_info)
 
@@ -125,8 +122,7 @@ class EndpointConnections:
                 self._start_closing(pool)
 
     def discard(self, endpoint_id: str) -> None:
-        """Give up the connections of an endpoint, e.g. one that was deleted; those in use close when they are
-        free."""
+        """Give up the connections of an endpoint; those in use close when they are free."""
         pool = self._pools.pop(endpoint_id, None)
         if pool is not None and pool.in_flight == 0:
             self._start_closing(pool)

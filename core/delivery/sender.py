@@ -26,9 +26,7 @@ from core.delivery.egress import EgressDenied, EgressPolicy
 from core.delivery.resolver import GuardedResolver, Lookup
 from core.delivery.target import InvalidTarget
 
-DEADLINE_S_MIN = 1.0
 DEADLINE_S_MAX = 30.0
-DEADLINE_S_DEFAULT = 10.0
 RESPONSE_BYTES_MAX = 16 * 1024
 DETAIL_CHARACTERS_MAX = 200
 _STATUS_MIN = 100
@@ -53,17 +51,6 @@ class ErrorClass(enum.Enum):
     DENIED = "denied"
     PROTOCOL = "protocol"
     RESET = "reset"
-
-
-_ERROR_TEXTS = {
-    ErrorClass.TIMEOUT: "No answer came within the deadline.",
-    ErrorClass.DNS: "The host name did not resolve.",
-    ErrorClass.CONNECT: "No connection could be made.",
-    ErrorClass.TLS: "The TLS handshake failed.",
-    ErrorClass.DENIED: "The address of the endpoint is not allowed.",
-    ErrorClass.PROTOCOL: "The answer was not valid HTTP.",
-    ErrorClass.RESET: "The connection was closed before an answer came.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,19 +89,8 @@ class AttemptResult:
     """The receiver's `Webhook-Delivery`."""
     response_snippet: str
     """At most 16 KiB of the answer's body as text; what is not UTF-8 or not printable reads U+FFFD."""
-    remote_address: str | None
-    """The address of the endpoint's most recent connect, for the operator."""
     operator_detail: str
     """At most 200 characters for the operator's log, never for a tenant. Holds no URL."""
-
-    @property
-    def error_text(self) -> str | None:
-        """A sentence for the tenant on why no answer came, None if one came.
-
-        It is one and the same for all that may lie behind a denied address: nobody can scan a network with
-        it.
-        """
-        return None if self.error_class is None else _ERROR_TEXTS[self.error_class]
 
 
 @dataclass(slots=True)
@@ -125,7 +101,6 @@ class _Answer:
     retry_after: str | None = None
     control: str | None = None
     body: bytearray = field(default_factory=bytearray)
-    remote_address: str | None = None
 
 
 class _StaleConnection(aiohttp.ServerDisconnectedError):
@@ -179,13 +154,8 @@ class WebhookSender:
             retry_after_s=parse_retry_after(answer.retry_after, now_s=self._clock.now_ms() / 1_000),
             control=_control(answer.control),
             response_snippet=_printable(answer.body.decode("utf-8", "replace")),
-            remote_address=answer.remote_address,
             operator_detail="" if error is None else _detail(error),
         )
-
-    def discard(self, endpoint_id: str) -> None:
-        """Give up the connections of an endpoint that was deleted, disabled or changed."""
-        self._connections.discard(endpoint_id)
 
     async def close(self) -> None:
         """Close all connections; attempts that are under way fail."""
@@ -214,8 +184,6 @@ class WebhookSender:
                 if pool.connects == connects_before and not isinstance(error, aiohttp.ClientConnectorError):
                     raise _StaleConnection from error
                 raise
-            finally:
-                answer.remote_address = pool.remote_address
             await _read(response, answer)
 
 

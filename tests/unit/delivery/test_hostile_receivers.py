@@ -138,7 +138,7 @@ async def attempted(
     receiver.respond_with(Reply(202, b"as usual"))
     after = await sender.send(new_request(receiver.url))
     assert (after.status, after.response_snippet) == (202, "as usual")
-    sender.discard("endpoint")
+    await sender.close()
     await receiver.wait_until_unconnected()
     return result
 
@@ -150,7 +150,6 @@ async def test_what_is_no_answer_is_an_error(
     deadline_s = SHORT_DEADLINE_S if error_class is ErrorClass.TIMEOUT else LONG_DEADLINE_S
     result = await attempted(sender, receiver, behaviour, deadline_s=deadline_s)
     assert (result.status, result.error_class, result.response_snippet) == (None, error_class, "")
-    assert result.error_text
 
 
 @pytest.mark.parametrize(("behaviour", "status", "snippet"), ANSWERS.values(), ids=ANSWERS)

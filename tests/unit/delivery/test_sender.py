@@ -43,8 +43,7 @@ async def test_a_status_is_reported_as_it_is(
 ) -> None:
     receiver.respond_with(Reply(status, b""))
     result = await sender.send(new_request(receiver.url))
-    assert (result.status, result.error_class, result.error_text) == (status, None, None)
-    assert result.remote_address == "127.0.0.1"
+    assert (result.status, result.error_class) == (status, None)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -23,7 +23,6 @@ def told_to_the_tenant(result: AttemptResult) -> tuple[object, ...]:
     return (
         result.status,
         result.error_class,
-        result.error_text,
         result.response_snippet,
         result.retry_after_s,
     )
@@ -32,7 +31,6 @@ def told_to_the_tenant(result: AttemptResult) -> tuple[object, ...]:
 DENIED = (
     None,
     ErrorClass.DENIED,
-    "The address of the endpoint is not allowed.",
     "",
     None,
 )
