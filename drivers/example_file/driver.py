@@ -81,7 +81,9 @@ class FileDriver(Driver):
     async def _take(self, path: Path) -> None:
         try:
             # The name is its identity: if the driver dies before the file is removed, it is not reported twice.
-            receipt = await self._context.received(self._read(path), identity=path.name)
+            # An identity is text in UTF-8 and a name is any bytes, so it is written in hexadecimal digits.
+            identity = os.fsencode(path.name).hex()
+            receipt = await self._context.received(self._read(path), identity=identity)
         except JournalUnwritable:
             # It stays in the inbox and is tried again.
             return

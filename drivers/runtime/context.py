@@ -57,7 +57,10 @@ class Store:
         self._host = host
 
     async def write(self, changes: Mapping[str, bytes | None]) -> None:
-        """Write all of it in one transaction; None deletes a key."""
+        """Write all of it in one transaction; None deletes a key.
+
+        Raises TypeError or ValueError, and writes nothing, if a key is no text in UTF-8 or a value is not bytes.
+        """
         await self._host.write(dict(changes))
 
     async def read(self, prefix: str) -> dict[str, bytes]:
@@ -105,7 +108,8 @@ class Context:
 
         `identity` is the network's own: the same one again, even after a restart, is not reported twice.
         Raises JournalUnwritable if it is not on disk: do not acknowledge it to the network, try again later.
-        Raises ValueError if it is larger than the stream allows: fact.proto has the limits.
+        Raises ValueError if it is larger than the stream allows (fact.proto has the limits), TypeError or
+        ValueError if the identity is no text in UTF-8: a name from the network or a disk may hold any bytes.
         """
         return await self._host.receive(inbound, identity)
 
@@ -118,7 +122,7 @@ class Context:
         await self._host.mark_segment(SegmentMark(command_id, segment))
 
     async def segment_taken(self, command_id: str, segment: int, *, reference: str = "") -> None:
-        """The network took the segment."""
+        """The network took the segment. Raises TypeError or ValueError if the reference is no text in UTF-8."""
         await self._host.mark_segment(SegmentMark(command_id, segment, taken=True, reference=reference))
 
     async def segments(self, command_id: str) -> list[SegmentMark]:

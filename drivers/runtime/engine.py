@@ -30,6 +30,8 @@ JOURNAL_RETRY_S = 1.0
 """How long to wait after the journal could not be written."""
 FACTS_PER_READ = 1000
 """Facts read from the journal at a time."""
+SEGMENT_NUMBER_MAX = 2**31 - 1
+"""Largest number of a segment; no network comes near it."""
 
 log = structlog.get_logger("runtime")
 
@@ -255,6 +257,7 @@ class Engine:
 
     async def receive(self, inbound: InboundMessage, identity: str) -> Receipt:
         """Journal an inbound message."""
+        _check_text(identity)
         wait = _Wait()
         fact = Fact(inbound_message=inbound)
         self.protocol.add_fact(fact, waiter=wait, identity=identity, refusable=True)
@@ -283,6 +286,9 @@ class Engine:
 
     async def mark_segment(self, mark: SegmentMark) -> None:
         """Journal how far a segment is."""
+        _check_text(mark.command_id)
+        _check_text(mark.reference)
+        _check_number(mark.segment)
         wait = _Wait()
         self.protocol.mark_segment(mark, wait)
         await self._written(wait)
@@ -293,6 +299,9 @@ class Engine:
 
     async def write(self, changes: dict[str, bytes | None]) -> None:
         """Write to the driver's own store."""
+        for key, value in changes.items():
+            _check_text(key)
+            _check_value(value)
         wait = _Wait()
         self.protocol.store(changes, wait)
         await self._written(wait)
@@ -315,3 +324,28 @@ class Engine:
     async def _written(self, wait: _Wait) -> int:
         self._work.set()
         return await wait.future
+
+
+# What the journal could not write. It writes many changes in one transaction, so one of them that can never be
+# written would hold up all: whoever hands it in is told, before it is among the others.
+
+
+def _check_text(text: object) -> None:
+    """Raise TypeError if it is no text, UnicodeEncodeError if it cannot be written as UTF-8 (a lone surrogate)."""
+    if not isinstance(text, str):
+        raise TypeError(f"a text is wanted, not {type(text).__name__}")
+    text.encode()
+
+
+def _check_number(number: object) -> None:
+    """Raise TypeError or ValueError if it is no number of a segment."""
+    if not isinstance(number, int):
+        raise TypeError(f"a number is wanted, not {type(number).__name__}")
+    if not 0 <= number <= SEGMENT_NUMBER_MAX:
+        raise ValueError(f"a segment has a number up to {SEGMENT_NUMBER_MAX}, not {number}")
+
+
+def _check_value(value: object) -> None:
+    """Raise TypeError if the driver's own store cannot keep it."""
+    if value is not None and not isinstance(value, bytes):
+        raise TypeError(f"bytes or None are wanted, not {type(value).__name__}")

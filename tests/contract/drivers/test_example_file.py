@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.runtime.contract_kit.subject import Subject
+from drivers.runtime.contract_kit.subject import Rig, Subject
 from drivers.runtime.contract_kit.suite import DriverContract, InboundContract
 from infinireach.v1.message_pb2 import CHANNEL_SMS
 
@@ -37,3 +37,16 @@ class TestExampleFileDriver(InboundContract, DriverContract):
             taken=taken,
             come_in=come_in,
         )
+
+    async def test_file_whose_name_is_not_utf_8_comes_in_like_any_other(
+        self, rig: Rig, tmp_path: Path
+    ) -> None:
+        await rig.start()
+        draft = tmp_path / "file" / "draft"
+        draft.write_text(json.dumps({"from": "+15551112222", "text": "hello"}))
+        path = os.fsencode(tmp_path / "file" / "inbox") + b"/name-\xff.json"
+        os.rename(draft, path)
+        await rig.until(lambda: not os.path.exists(path))
+        assert [inbound.text for inbound in rig.core.inbound] == ["hello"]
+        rig.terminate()
+        assert await rig.exit_status() == 0
