@@ -5,7 +5,8 @@ neither proto nor transport nor how a delivery is made. Whether a URL is allowed
 say; callers have asked it.
 
 A backlog may hold millions of deliveries, so it is moved in steps: the change of the endpoint is one
-transaction and already decides, and `settle_backlog` follows until nothing is left.
+transaction and already decides, and `settle_backlog` follows until nothing is left. If whoever does so dies, the
+deliverer goes on; therefore a backlog to skip is skipped before its endpoint is switched on.
 """
 
 from collections.abc import Sequence
@@ -130,7 +131,7 @@ def update_webhook(session: Session, tenant_id: str, change: WebhookChange, now_
 def enable_webhook(session: Session, tenant_id: str, webhook_id: str, now_ms: int) -> WebhookRow:
     """Switch an endpoint on with a clean record. Raises NotFound.
 
-    Call `settle_backlog` afterwards until it answers False.
+    Call `settle_backlog` afterwards until it answers False; to skip what piled up, `skip_paused` before it.
     """
     return update_webhook(session, tenant_id, WebhookChange(webhook_id, enabled=True), now_ms)
 
@@ -144,13 +145,18 @@ def delete_webhook(session: Session, tenant_id: str, webhook_id: str) -> None:
     queries.delete_webhook(session, webhook_id)
 
 
-def settle_backlog(session: Session, webhook_id: str, skip_backlog: bool, now_ms: int) -> bool:
+def skip_paused(session: Session, tenant_id: str, webhook_id: str, now_ms: int) -> bool:
+    """Take one step to skip what is paused for an endpoint; answers whether more may follow. Raises NotFound."""
+    _own(queries.lock_webhook(session, webhook_id), tenant_id)
+    return _move_paused(session, webhook_id, state="skipped", now_ms=now_ms) == BACKLOG_STEP_MAX
+
+
+def settle_backlog(session: Session, webhook_id: str, now_ms: int) -> bool:
     """Take one step to bring the waiting deliveries in line with their endpoint; answers whether more may
     follow.
 
-    Removed: they are skipped. Switched off: they are paused. Switched on: paused ones become due, or are
-    skipped if `skip_backlog`. The endpoint is looked at in every step, so that of two changes at once the
-    last one wins.
+    Removed: they are skipped. Switched off: they are paused. Switched on: paused ones become due. The endpoint
+    is looked at in every step, so that of two changes at once the last one wins.
     """
     row = queries.lock_webhook(session, webhook_id)
     moved: list[int] = []
@@ -158,11 +164,13 @@ def settle_backlog(session: Session, webhook_id: str, skip_backlog: bool, now_ms
         state = "skipped" if row is None else "paused"
         moved.append(close_backlog(session, webhook_id, state=state, now_ms=now_ms, limit=BACKLOG_STEP_MAX))
     if row is None or row.enabled:
-        state = "skipped" if row is None or skip_backlog else "pending"
-        moved.append(
-            queries.move_paused(session, webhook_id, state=state, now_ms=now_ms, limit=BACKLOG_STEP_MAX)
-        )
+        state = "skipped" if row is None else "pending"
+        moved.append(_move_paused(session, webhook_id, state=state, now_ms=now_ms))
     return BACKLOG_STEP_MAX in moved
+
+
+def _move_paused(session: Session, webhook_id: str, *, state: str, now_ms: int) -> int:
+    return queries.move_paused(session, webhook_id, state=state, now_ms=now_ms, limit=BACKLOG_STEP_MAX)
 
 
 def _switch(row: WebhookRow, *, on: bool) -> None:

@@ -7,7 +7,8 @@ core.event_feed and core.api.validate_webhooks; the test of an endpoint is in co
 # ruff: noqa: N802 - methods are named as in the proto
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, TypeVar
 
 from core import delivery_log, event_feed, webhooks
 from core.api import convert_webhooks as convert
@@ -19,9 +20,12 @@ from core.delivery.egress import EgressPolicy
 from core.delivery.subscriptions import join, names_by_type
 from core.delivery.target import InvalidTarget, parse_target
 from core.store.engine import Store
+from core.store.rows import WebhookRow
 from core.vault import Vault
 from infinireach.v1 import webhooks_service_pb2 as pb
 from infinireach.v1 import webhooks_service_pb2_grpc as pb_grpc
+
+Result = TypeVar("Result")
 
 
 class WebhooksService(pb_grpc.WebhooksServiceServicer):
@@ -51,7 +55,7 @@ class WebhooksService(pb_grpc.WebhooksServiceServicer):
         self._tester = tester
         self._wake = wake
         self._timeout_default_s = timeout_default_s
-        self._settling: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Task[Any]] = set()
 
     @rpc(scope="webhooks")
     async def CreateWebhook(
@@ -92,7 +96,7 @@ class WebhooksService(pb_grpc.WebhooksServiceServicer):
         if change.enabled is None:
             self._wake([row.id])
         else:
-            await self._settle_backlog(row.id, skip_backlog=False)
+            await self._to_the_end(self._settle_backlog(row.id))
         return pb.UpdateWebhookResponse(webhook=convert.webhook(row))
 
     @rpc(scope="webhooks")
@@ -102,7 +106,7 @@ class WebhooksService(pb_grpc.WebhooksServiceServicer):
         """Removes an endpoint and what waits for it."""
         webhook_id = validate.id_of("webhook", "webhook_id", request.webhook_id)
         await self._store.run(webhooks.delete_webhook, caller.tenant_id, webhook_id)
-        await self._settle_backlog(webhook_id, skip_backlog=True)
+        await self._to_the_end(self._settle_backlog(webhook_id))
         return pb.DeleteWebhookResponse()
 
     @rpc(scope="webhooks")
@@ -111,10 +115,9 @@ class WebhooksService(pb_grpc.WebhooksServiceServicer):
     ) -> pb.EnableWebhookResponse:
         """Switches an endpoint on again."""
         webhook_id = validate.id_of("webhook", "webhook_id", request.webhook_id)
-        row = await self._store.run(
-            webhooks.enable_webhook, caller.tenant_id, webhook_id, self._clock.now_ms()
+        row = await self._to_the_end(
+            self._enable(caller.tenant_id, webhook_id, skip_backlog=request.skip_backlog)
         )
-        await self._settle_backlog(row.id, skip_backlog=request.skip_backlog)
         return pb.EnableWebhookResponse(webhook=convert.webhook(row))
 
     @rpc(scope="webhooks")
@@ -179,20 +182,27 @@ class WebhooksService(pb_grpc.WebhooksServiceServicer):
             return refused.issue
         return None
 
-    async def _settle_backlog(self, webhook_id: str, *, skip_backlog: bool) -> None:
-        """Bring what waits in line with its endpoint; goes on even if the caller hangs up meanwhile."""
-        steps = self._backlog_steps(webhook_id, skip_backlog=skip_backlog)
-        task = asyncio.create_task(steps, name=f"settle backlog {webhook_id}")
+    async def _to_the_end(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Work of several transactions; goes on even if the caller hangs up meanwhile."""
+        task = asyncio.create_task(work, name="settle a backlog")
         self._settling.add(task)
         task.add_done_callback(self._settling.discard)
-        await asyncio.shield(task)
+        return await asyncio.shield(task)
 
-    async def _backlog_steps(self, webhook_id: str, *, skip_backlog: bool) -> None:
-        """Step by step, so that other transactions have their turn."""
+    async def _enable(self, tenant_id: str, webhook_id: str, *, skip_backlog: bool) -> WebhookRow:
+        """Skips first: nothing that is to be skipped may be waiting once the endpoint is on."""
+        while skip_backlog and await self._store.run(
+            webhooks.skip_paused, tenant_id, webhook_id, self._clock.now_ms()
+        ):
+            pass
+        row = await self._store.run(webhooks.enable_webhook, tenant_id, webhook_id, self._clock.now_ms())
+        await self._settle_backlog(webhook_id)
+        return row
+
+    async def _settle_backlog(self, webhook_id: str) -> None:
+        """Bring what waits in line with its endpoint, step by step, so that other transactions have their turn."""
         try:
-            while await self._store.run(
-                webhooks.settle_backlog, webhook_id, skip_backlog, self._clock.now_ms()
-            ):
+            while await self._store.run(webhooks.settle_backlog, webhook_id, self._clock.now_ms()):
                 pass
         finally:
             self._wake([webhook_id])

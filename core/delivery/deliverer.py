@@ -15,6 +15,7 @@ from typing import Protocol
 import structlog
 
 from core.clock import Clock
+from core.delivery.backlogs import settle_stranded
 from core.delivery.claims import ClaimedDelivery, Want, claim, release
 from core.delivery.metrics import DeliveryMetrics
 from core.delivery.scheduler import Flight, Limits, Scheduler
@@ -36,6 +37,9 @@ SETTLE_MAX = 256
 
 RETRY_S = 0.5
 """Wait after the database refused."""
+
+BACKLOGS_S = 60.0
+"""How often to look for backlogs that somebody left halfway; the first time at the start."""
 
 STOP_SETTLE_S = 5.0
 """At a stop, how long to try to settle what has ended; after that it is due again when its lease ends."""
@@ -125,8 +129,10 @@ class Deliverer:
                 claims = group.create_task(self._claim_loop(), name="deliver-claim")
                 settlements = group.create_task(self._settle_loop(), name="deliver-settle")
                 polls = group.create_task(self._poll_loop(), name="deliver-poll")
+                backlogs = group.create_task(self._backlog_loop(), name="deliver-backlogs")
                 await self._stop.wait()
                 polls.cancel()
+                backlogs.cancel()
                 await claims
                 await self._end_slots()
                 await asyncio.wait([settlements], timeout=STOP_SETTLE_S)
@@ -322,6 +328,14 @@ class Deliverer:
             except Exception as error:  # noqa: BLE001 - a task's top
                 _log_failure("delivery.poll_failed", error)
             await asyncio.sleep(self._poll_s)
+
+    async def _backlog_loop(self) -> None:
+        while True:
+            try:
+                await settle_stranded(self._store, self._clock, self.wake)
+            except Exception as error:  # noqa: BLE001 - a task's top
+                _log_failure("delivery.backlogs_failed", error)
+            await asyncio.sleep(BACKLOGS_S)
 
     async def _poll(self) -> None:
         """Look at every endpoint that has pending deliveries: the net below all hints and timers."""

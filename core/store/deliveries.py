@@ -144,6 +144,22 @@ _waiting = text("""
 """)
 """Leaps from endpoint to endpoint over the index, so its cost is that of the endpoints, not of the deliveries."""
 
+_stranded = text("""
+    WITH RECURSIVE waiting(webhook_id) AS (
+        SELECT min(webhook_id) FROM delivery WHERE state = 'paused'
+        UNION ALL
+        SELECT (
+            SELECT min(delivery.webhook_id) FROM delivery
+            WHERE delivery.state = 'paused' AND delivery.webhook_id > waiting.webhook_id
+        )
+        FROM waiting WHERE waiting.webhook_id IS NOT NULL
+    )
+    SELECT waiting.webhook_id
+    FROM waiting LEFT JOIN webhook ON webhook.id = waiting.webhook_id
+    WHERE waiting.webhook_id IS NOT NULL AND (webhook.id IS NULL OR webhook.enabled = true)
+""")
+"""Leaps as `_waiting` does: most backlogs belong to endpoints that are off, and may be long."""
+
 
 def endpoints_of_tenants(session: Session, tenant_ids: Collection[str]) -> Mapping[str, list[AnyRow]]:
     """What fan-out needs of every endpoint (`id`, `events`, `enabled`), by tenant."""
@@ -259,3 +275,8 @@ def save_endpoint(session: Session, webhook_id: str, values: Mapping[str, Any]) 
 def waiting_endpoints(session: Session) -> Sequence[AnyRow]:
     """Every endpoint with pending deliveries, and when the oldest is due: first attempt, later attempt or replay."""
     return session.connection().execute(_waiting).all()
+
+
+def stranded_endpoints(session: Session) -> Sequence[str]:
+    """Every endpoint that has paused deliveries though it is switched on or gone."""
+    return session.connection().execute(_stranded).scalars().all()

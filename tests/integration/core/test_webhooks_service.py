@@ -171,6 +171,20 @@ async def test_switching_on_can_skip_what_piled_up(apis: CoreApis) -> None:
     assert await states(apis, webhook_id) == ["SKIPPED"]
 
 
+async def test_what_is_skipped_is_skipped_before_its_endpoint_is_on(
+    apis: CoreApis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "BACKLOG_STEP_MAX", 1)
+    webhook_id = (await create(apis)).webhook.id
+    await update(apis, webhook_id, enabled=False)
+    await apis.store.run(add_deliveries, webhook_id, ["paused"] * 20)
+    pending = asyncio.ensure_future(enable(apis, webhook_id, skip_backlog=True))
+    while not (await get(apis, webhook_id)).enabled:
+        pass
+    assert await states(apis, webhook_id) == ["SKIPPED"] * 20
+    assert (await pending).enabled
+
+
 async def test_a_backlog_of_many_steps_is_moved_even_if_the_caller_hangs_up(
     apis: CoreApis, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,8 +35,8 @@ def states(session: Session, *rows: DeliveryRow) -> list[str]:
     return [row.state for row in rows]
 
 
-def settle(session: Session, webhook: WebhookRow, *, skip_backlog: bool = False) -> None:
-    while webhooks.settle_backlog(session, webhook.id, skip_backlog, LATER_MS):
+def settle(session: Session, webhook: WebhookRow) -> None:
+    while webhooks.settle_backlog(session, webhook.id, LATER_MS):
         pass
 
 
@@ -185,8 +185,9 @@ def test_switching_an_endpoint_on_can_skip_what_piled_up(session: Session) -> No
     webhook = make(session)
     change(session, webhook, enabled=False)
     row = deliver(session, webhook, state="paused")
+    assert not webhooks.skip_paused(session, TENANT_A, webhook.id, LATER_MS)
     webhooks.enable_webhook(session, TENANT_A, webhook.id, LATER_MS)
-    settle(session, webhook, skip_backlog=True)
+    settle(session, webhook)
     assert states(session, row) == ["skipped"]
     assert row.finished_ms == LATER_MS
     assert claimed(session, webhook) == []
@@ -207,7 +208,7 @@ def test_a_large_backlog_is_moved_in_steps(session: Session, monkeypatch: pytest
     webhook = make(session)
     rows = [deliver(session, webhook, state="paused") for _ in range(5)]
     moved: list[int] = []
-    while webhooks.settle_backlog(session, webhook.id, False, LATER_MS):
+    while webhooks.settle_backlog(session, webhook.id, LATER_MS):
         moved.append(states(session, *rows).count("pending"))
     assert moved == [2, 4]
     assert states(session, *rows) == ["pending"] * 5
@@ -243,6 +244,7 @@ def test_another_tenants_endpoint_looks_like_none(session: Session) -> None:
         lambda: webhooks.get_webhook(session, TENANT_B, webhook.id),
         lambda: webhooks.update_webhook(session, TENANT_B, WebhookChange(webhook.id), NOW_MS),
         lambda: webhooks.enable_webhook(session, TENANT_B, webhook.id, NOW_MS),
+        lambda: webhooks.skip_paused(session, TENANT_B, webhook.id, NOW_MS),
         lambda: webhooks.delete_webhook(session, TENANT_B, webhook.id),
         lambda: delivery_log.list_deliveries(session, TENANT_B, DeliveryFilter(webhook.id, "", ""), 10),
         lambda: delivery_log.get_delivery(session, TENANT_B, row.id),

@@ -230,7 +230,18 @@ def test_the_poll_finds_every_endpoint_with_something_pending_and_when_it_is_due
     assert found == {(one, None, NOW_MS + 5), (three, NOW_MS, None)}
 
 
-@pytest.mark.parametrize("statement", ["_due_free", "_due", "_pending_free", "_waiting"])
+def test_a_backlog_is_stranded_if_its_endpoint_is_on_or_gone(session: Session) -> None:
+    on, off, gone, without = (add_webhook(session) for _ in range(4))
+    add_deliveries(session, NOW_MS, 2)
+    session.execute(
+        text("UPDATE delivery SET state = 'paused' WHERE webhook_id <> :without"), {"without": without}
+    )
+    change_webhook(session, off, enabled=False)
+    delete_webhook(session, gone)
+    assert queries.stranded_endpoints(session) == sorted([on, gone])
+
+
+@pytest.mark.parametrize("statement", ["_due_free", "_due", "_pending_free", "_waiting", "_stranded"])
 def test_what_is_asked_of_one_endpoint_seeks_and_never_scans(session: Session, statement: str) -> None:
     compiled = str(getattr(queries, statement).compile(dialect=session.get_bind().dialect))
     parameters = ("x",) * compiled.count("?")
