@@ -151,13 +151,16 @@ class Client:
         if self._protocol.journal_is_stale:
             await self._engine.renew_journal()
             log.error("journal.renewed", reason="an older copy of the journal was put back")
+        await self._engine.journal_idle()
+        if self._is_leaving:
+            # `leave` found no stream to say goodbye on, so none may open after it.
+            return _End.AGAIN_SOON
         try:
             metadata = (("authorization", f"Bearer {self._core.token()}"),)
             channel = self._channel()
         except OSError as error:
             log.error("stream.not_opened", error=str(error))
             return _End.AGAIN_LATER
-        await self._engine.journal_idle()
         async with channel:
             stub = DriverServiceStub(channel)
             call = stub.Connect(metadata=metadata, wait_for_ready=False)

@@ -74,6 +74,7 @@ class Engine:
         self._tasks: set[asyncio.Task[None]] = set()
         self.journal_task = asyncio.create_task(self._run_journal(), name="journal")
         """Runs for as long as the engine; if it ends, the process has to."""
+        self.journal_task.add_done_callback(lambda _: self._idle.set())
         self._unacknowledged: list[tuple[int, int, asyncio.Future[None]]] = []
         """Heap of those who wait for the core to have a fact: its number, a tie-breaker, the waiter."""
 
@@ -116,10 +117,9 @@ class Engine:
 
     async def close(self) -> None:
         """Write what is left and give the journal free."""
-        if not self.journal_task.done():
-            await self.journal_idle()
-            self.journal_task.cancel()
-            await asyncio.wait([self.journal_task])
+        await self._idle_or_ended()
+        self.journal_task.cancel()
+        await asyncio.wait([self.journal_task])
         batch = self.protocol.take_batch()
         if batch is not None:
             try:
@@ -132,8 +132,16 @@ class Engine:
     # The journal.
 
     async def journal_idle(self) -> None:
-        """Wait until no transaction is under way; none begins before the caller awaits again."""
-        while self.protocol.is_writing:
+        """Wait until no transaction is under way; none begins before the caller awaits again.
+
+        Raises JournalUnwritable if the journal's task has ended in the middle of one.
+        """
+        await self._idle_or_ended()
+        if self.protocol.is_writing:
+            raise JournalUnwritable("the journal's task has ended")
+
+    async def _idle_or_ended(self) -> None:
+        while self.protocol.is_writing and not self.journal_task.done():
             await self._idle.wait()
 
     async def renew_journal(self) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import structlog
 
 from drivers.runtime import settings as read
-from drivers.runtime.client import Client, CoreAddress, NotAdmitted, Superseded
+from drivers.runtime.client import GOODBYE_TIMEOUT_S, Client, CoreAddress, NotAdmitted, Superseded
 from drivers.runtime.clock import SystemClock
 from drivers.runtime.commands import SendingLimits
 from drivers.runtime.context import Context, ContextFactory
@@ -40,6 +40,8 @@ STOP_S = 1.0
 """Seconds that the driver itself has to close what it opened."""
 FLUSH_S = 0.5
 """Seconds that the core has to take the last facts when the driver leaves."""
+STREAM_END_S = GOODBYE_TIMEOUT_S + 1.0
+"""Seconds that the stream has to end after that, before it is cut off."""
 
 log = structlog.get_logger("runtime")
 
@@ -213,7 +215,11 @@ async def work(client: Client, engine: Engine, stop: asyncio.Event, *, grace_s: 
         await engine.drain(grace_s, stop_s=STOP_S)
         if not stream.done():
             await client.leave("The driver process ends.", flush_s=FLUSH_S)
-        await stream
+            await asyncio.wait({stream}, timeout=STREAM_END_S)
+        if stream.done():
+            stream.result()
+        else:
+            log.warning("stream.cut_off")
     except Superseded as superseded:
         log.error("driver.superseded", detail=str(superseded))
         return EXIT_SUPERSEDED
