@@ -20,6 +20,7 @@ from grpc import aio
 
 from drivers.runtime.backoff import LONG_DELAY_S, Backoff
 from drivers.runtime.engine import Engine
+from drivers.runtime.failures import describe
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
 from infinireach.driver.v1.driver_service_pb2_grpc import DriverServiceStub
 
@@ -99,21 +100,32 @@ class Client:
         engine.on_reopen = self._reopen
 
     async def run(self) -> None:
-        """Connect again and again until `leave`. Raises Superseded or NotAdmitted if the core says so."""
+        """Connect again and again until `leave`.
+
+        Raises Superseded or NotAdmitted if the core says so, and whatever its ticker fails with: without ticks there
+        are no heartbeats and no expiry, so the process has to end.
+        """
         ticker = asyncio.create_task(self._tick(), name="ticker")
+        ticker.add_done_callback(_log_failure)
+        streams = asyncio.create_task(self._keep_open(), name="streams")
         try:
-            while not self._is_leaving:
-                self._opened_at = None
-                end = await self._run_stream()
-                if self._was_good():
-                    self._backoff.reset()
-                at_least_s = LONG_DELAY_S if end is _End.AGAIN_LATER else self._away_s
-                self._away_s = 0.0
-                if not self._is_leaving:
-                    await self._pause(self._backoff.next_delay_s(at_least_s=at_least_s))
+            await asyncio.wait({ticker, streams}, return_when=asyncio.FIRST_COMPLETED)
+            (streams if streams.done() else ticker).result()
         finally:
             ticker.cancel()
-            await asyncio.wait([ticker])
+            streams.cancel()
+            await asyncio.wait({ticker, streams})
+
+    async def _keep_open(self) -> None:
+        while not self._is_leaving:
+            self._opened_at = None
+            end = await self._run_stream()
+            if self._was_good():
+                self._backoff.reset()
+            at_least_s = LONG_DELAY_S if end is _End.AGAIN_LATER else self._away_s
+            self._away_s = 0.0
+            if not self._is_leaving:
+                await self._pause(self._backoff.next_delay_s(at_least_s=at_least_s))
 
     def _was_good(self) -> bool:
         return (
@@ -167,6 +179,7 @@ class Client:
             self._call = call
             self._protocol.connected()
             writer = asyncio.create_task(self._write(call), name="stream writer")
+            writer.add_done_callback(_log_failure)
             try:
                 await self._read(call)
             except aio.AioRpcError as error:
@@ -225,6 +238,10 @@ class Client:
         except (aio.AioRpcError, asyncio.InvalidStateError):
             # The stream has ended; the reader learns why.
             return
+        except Exception:
+            # A stream on which nothing is said is no use: the reader ends, and a new one is opened.
+            call.cancel()
+            raise
 
     def _note(self, frame: ConnectResponse) -> None:
         match frame.WhichOneof("frame"):
@@ -315,6 +332,11 @@ class Client:
             self._protocol.say_goodbye("The driver opens its stream anew.", reconnect_expected=True)
             self._frames.set()
             asyncio.get_running_loop().call_later(GOODBYE_TIMEOUT_S, self._call.cancel)
+
+
+def _log_failure(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.error("stream.task_failed", task=task.get_name(), **describe(error))
 
 
 def _is_cancelling() -> bool:

@@ -29,10 +29,12 @@ class SlowJournal(Journal):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, horizon_s=1e6, settled_commands_max=10**6)
+        self.has_begun = threading.Event()
         self.may_end = threading.Event()
         self.error: Exception | None = None
 
     def commit(self, batch: Batch, *, now_s: float | None = None) -> Committed:
+        self.has_begun.set()
         self.may_end.wait(WAIT_S)
         if self.error is not None:
             raise self.error
@@ -72,9 +74,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[WatchedEngine]:
     engine = WatchedEngine(driver, SlowJournal(tmp_path / "journal.db"))
     await engine.start(lambda host: Context(host, settings={}, var_folder=tmp_path, clock=SystemClock()))
     writing = asyncio.create_task(driver.context.store.write({"key": b"value"}))
-    async with asyncio.timeout(WAIT_S):
-        while not engine.protocol.is_writing:
-            await asyncio.sleep(0)
+    assert await asyncio.to_thread(engine.journal.has_begun.wait, WAIT_S)
     yield engine
     engine.journal.may_end.set()
     writing.cancel()
