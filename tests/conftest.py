@@ -1,4 +1,4 @@
-"""What holds for every test: no settings from outside, one hypothesis profile per place, no skips in CI."""
+"""What holds for every test: no settings from outside, one hypothesis profile per place, no skips in CI, databases."""
 
 import os
 from collections.abc import Generator
@@ -6,6 +6,8 @@ from typing import TypeVar
 
 import hypothesis
 import pytest
+
+from tests.fakes.database import Database, chosen
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 SETTING_PREFIX = "INFINIREACH_"
@@ -22,6 +24,13 @@ def pytest_configure() -> None:
     for name in list(os.environ):
         if name.startswith(SETTING_PREFIX) and not name.startswith(TEST_SETTING_PREFIX):
             del os.environ[name]
+
+
+@pytest.fixture(params=list(Database))
+def database(request: pytest.FixtureRequest) -> Generator[Database]:
+    """Each database in turn; what the test opens with tests.fakes.database is of its kind."""
+    with chosen(request.param):
+        yield request.param
 
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)

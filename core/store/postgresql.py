@@ -116,11 +116,14 @@ class PostgresqlStore(Store):
         if self._closing or self._waiting >= self.waiting_max:
             raise too_much()
         self._waiting += 1
-        try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._writers, self._write, function, args)
-        finally:
-            self._waiting -= 1
+        work = asyncio.get_running_loop().run_in_executor(self._writers, self._write, function, args)
+        work.add_done_callback(self._ended)
+        return await asyncio.shield(work)  # a caller that goes away takes nothing back
+
+    def _ended(self, work: asyncio.Future[Any]) -> None:
+        self._waiting -= 1
+        if not work.cancelled():
+            work.exception()  # it was raised in whoever waits; nobody may be left
 
     async def read(self, function: Callable[[Session, *Args], Result], *args: *Args) -> Result:
         """See Store.read."""

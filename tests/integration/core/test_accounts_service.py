@@ -22,6 +22,8 @@ from tests.fakes.database import TENANT_A, TENANT_B
 from tests.fakes.rpc_outcome import refusal
 from tests.fakes.set_clock import START_MS
 
+pytestmark = pytest.mark.usefixtures("database")
+
 IMPORTED = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"
 
 

@@ -27,6 +27,8 @@ from tests.fakes.database import TENANT_A
 from tests.fakes.rpc_outcome import refusal
 from tests.fakes.set_clock import START_MS
 
+pytestmark = pytest.mark.usefixtures("database")
+
 UNKNOWN_ID = "3f2504e0-4f89-41d3-9a0c-0305e82c3301"
 ADDRESSES = (
     OfferedAddress("sms", "+15559876543", 1, ready=True),

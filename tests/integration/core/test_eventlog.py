@@ -20,6 +20,8 @@ from tests.fakes.database import TENANT_A, TENANT_B, file_store
 from tests.fakes.driver_stream import eventually
 from tests.fakes.set_clock import SetClock
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Generator[Store]:

@@ -19,6 +19,8 @@ from tests.fakes.database import TENANT_B
 from tests.fakes.messages_api import SENDER, TTL_S, MessagesApi, messages_api
 from tests.fakes.rpc_outcome import refusal
 
+pytestmark = pytest.mark.usefixtures("database")
+
 RECIPIENT = "+1234567890"
 ELSEWHERE: dict[str, Any] = {"from": "+19990000000"}
 

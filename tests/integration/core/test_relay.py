@@ -20,6 +20,8 @@ from tests.core_fixtures import NOW_MS
 from tests.fakes.database import TENANT_A, file_store
 from tests.fakes.driver_stream import eventually
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Generator[Store]:

@@ -21,6 +21,8 @@ from tests.fakes.database import TENANT_A, TENANT_B
 from tests.fakes.rpc_outcome import refusal
 from tests.fakes.set_clock import START_MS
 
+pytestmark = pytest.mark.usefixtures("database")
+
 CANARY = "canary-of-tenant-a"
 SERVICES = {
     "accounts": (accounts_service_pb2, "AccountsService"),

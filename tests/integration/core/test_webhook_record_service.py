@@ -18,6 +18,8 @@ from tests.fakes.rpc_outcome import refusal
 from tests.fakes.set_clock import START_MS
 from tests.fakes.webhook_calls import add_deliveries, call, create, deliveries
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 async def apis(tmp_path: Path) -> AsyncGenerator[CoreApis]:

@@ -25,6 +25,8 @@ from tests.fakes.set_clock import START_MS
 from tests.fakes.webhook_calls import URL, add_deliveries, call, create, deliveries, states
 from tests.fakes.webhook_receiver import Reply, WebhookReceiver
 
+pytestmark = pytest.mark.usefixtures("database")
+
 UNKNOWN_ID = "f" * 24
 ALL_EVENTS = list(events.EVENT_TYPES)
 

@@ -3,11 +3,15 @@
 import asyncio
 from collections import Counter
 
+import pytest
+
 from core.delivery.claims import LEASE_EXTRA_MS
 from core.delivery.deliverer import Deliverer
 from tests.fakes import delivery_rows
 from tests.fakes.webhook_receiver import Reply, WebhookReceiver
 from tests.integration.delivery.stage import Gate, Stage
+
+pytestmark = pytest.mark.usefixtures("database")
 
 LEASE_S = 10 + LEASE_EXTRA_MS / 1_000
 

@@ -18,6 +18,8 @@ from tests.fakes.delivery_rows import DELIVERED, INBOUND
 from tests.fakes.webhook_receiver import ReceivedRequest, Reply, WebhookReceiver
 from tests.integration.delivery.stage import Gate, Stage, until
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 def sent_as(requests: list[ReceivedRequest]) -> set[tuple[str | None, bytes]]:
     return {(request.header("webhook-id"), request.body) for request in requests}

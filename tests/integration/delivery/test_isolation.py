@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from core.delivery.breaker import CONSECUTIVE_FAILURES_MAX, OPEN_MS_FIRST
 from core.delivery.fanout import fan_out
 from tests.fakes import delivery_rows
@@ -9,6 +11,8 @@ from tests.fakes.database import TENANT_A, TENANT_B
 from tests.fakes.delivery_rows import DELIVERED, SENT
 from tests.fakes.webhook_receiver import Connection, ReceivedRequest, Reply, WebhookReceiver, say_nothing
 from tests.integration.delivery.stage import Gate, Stage, by_path
+
+pytestmark = pytest.mark.usefixtures("database")
 
 
 def root(receiver: WebhookReceiver) -> str:

@@ -18,6 +18,8 @@ from core.store.rows import ApiKeyRow, DriverTokenRow
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
 from tests.fakes.set_clock import START_MS
 
+pytestmark = pytest.mark.usefixtures("database")
+
 NOW_MS = START_MS
 MINUTE_MS = 60_000
 IMPORTED = "sk_live_4eC39HqLyjWDarjtT1zdp7dc"

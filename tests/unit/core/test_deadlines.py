@@ -32,6 +32,8 @@ from tests.core_fixtures import (
 )
 from tests.fakes.database import memory_session
 
+pytestmark = pytest.mark.usefixtures("database")
+
 FAR_MS = NOW_MS + 10**10
 ABANDONED_MS = NOW_MS + TTL_MS + ABANDON_AFTER_MS
 

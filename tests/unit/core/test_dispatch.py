@@ -31,6 +31,8 @@ from tests.core_fixtures import (
 )
 from tests.fakes.database import memory_session
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def session() -> Generator[Session]:

@@ -11,6 +11,8 @@ from core.store.rows import EventRow
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
 from tests.fakes.set_clock import START_MS
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def session() -> Generator[Session]:

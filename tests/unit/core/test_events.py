@@ -13,6 +13,8 @@ from core.store.rows import EventRow
 from tests.core_fixtures import NOW_MS
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def session() -> Generator[Session]:

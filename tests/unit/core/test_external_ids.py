@@ -27,6 +27,8 @@ from tests.core_fixtures import (
 )
 from tests.fakes.database import TENANT_B, memory_session
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def session() -> Generator[Session]:

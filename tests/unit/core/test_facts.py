@@ -30,6 +30,8 @@ from tests.core_fixtures import (
 )
 from tests.fakes.database import memory_session
 
+pytestmark = pytest.mark.usefixtures("database")
+
 FINAL = {"delivered", "failed", "expired", "cancelled"}
 
 

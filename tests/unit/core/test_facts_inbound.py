@@ -27,6 +27,8 @@ from tests.core_fixtures import (
 )
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
 
+pytestmark = pytest.mark.usefixtures("database")
+
 # What each change of a device's state is told as; anything else is told as nothing.
 TOLD = {
     ("online", "offline"): "device.offline",

@@ -40,6 +40,8 @@ from tests.core_fixtures import (
 )
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
 
+pytestmark = pytest.mark.usefixtures("database")
+
 FINAL = {"delivered", "failed", "expired", "cancelled"}
 
 

@@ -17,6 +17,8 @@ from core.store.engine import Store
 from tests.fakes.database import TENANT_A, file_store
 from tests.fakes.set_clock import SetClock
 
+pytestmark = pytest.mark.usefixtures("database")
+
 REVOCATION_S_MAX = 5.0
 
 

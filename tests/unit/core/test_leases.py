@@ -29,6 +29,8 @@ from tests.core_fixtures import (
 )
 from tests.fakes.database import TENANT_A, memory_session
 
+pytestmark = pytest.mark.usefixtures("database")
+
 PATIENCE_MS = 25_000
 
 

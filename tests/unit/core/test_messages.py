@@ -49,6 +49,8 @@ from tests.core_fixtures import (
 )
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
 
+pytestmark = pytest.mark.usefixtures("database")
+
 GROUP = "120363021234567890@g.us"
 
 

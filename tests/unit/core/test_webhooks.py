@@ -18,6 +18,8 @@ from core.webhooks import WebhookChange
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
 from tests.fakes.webhook_rows import LATER_MS, NOW_MS, PLAIN, VAULT, claimed, deliver, make
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def session() -> Generator[Session]:

@@ -11,7 +11,7 @@ from core.delivery import claims
 from core.delivery.claims import LEASE_EXTRA_MS, Claimed, Want, claim, release
 from core.delivery.fanout import fan_out
 from core.store import deliveries as queries
-from tests.fakes.database import memory_session
+from tests.fakes.database import Database, memory_session
 from tests.fakes.delivery_rows import (
     DELIVERED,
     INBOUND,
@@ -24,6 +24,8 @@ from tests.fakes.delivery_rows import (
     deliveries,
 )
 from tests.fakes.set_clock import START_MS
+
+pytestmark = pytest.mark.usefixtures("database")
 
 NOW_MS = START_MS
 LEASE_MS = 10_000 + LEASE_EXTRA_MS
@@ -242,6 +244,7 @@ def test_a_backlog_is_stranded_if_its_endpoint_is_on_or_gone(session: Session) -
 
 
 @pytest.mark.parametrize("statement", ["_due_free", "_due", "_pending_free", "_waiting", "_stranded"])
+@pytest.mark.parametrize("database", [Database.SQLITE], indirect=True)
 def test_what_is_asked_of_one_endpoint_seeks_and_never_scans(session: Session, statement: str) -> None:
     compiled = str(getattr(queries, statement).compile(dialect=session.get_bind().dialect))
     parameters = ("x",) * compiled.count("?")

@@ -11,6 +11,8 @@ from tests.fakes.database import TENANT_B, memory_session
 from tests.fakes.delivery_rows import DELIVERED, INBOUND, SENT, add_events, add_webhook, deliveries
 from tests.fakes.set_clock import START_MS
 
+pytestmark = pytest.mark.usefixtures("database")
+
 NOW_MS = START_MS
 
 

@@ -27,6 +27,8 @@ from tests.fakes.delivery_rows import (
 )
 from tests.fakes.set_clock import START_MS
 
+pytestmark = pytest.mark.usefixtures("database")
+
 NOW_MS = START_MS
 DAY_MS = 86_400_000
 

@@ -14,6 +14,8 @@ from core.store.engine import Store
 from tests.fakes.database import file_store
 from tests.fakes.set_clock import SetClock
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Generator[Store]:

@@ -22,6 +22,8 @@ from tests.fakes.database import file_store
 from tests.fakes.driver_stream import FakeSession, eventually
 from tests.fakes.set_clock import SetClock
 
+pytestmark = pytest.mark.usefixtures("database")
+
 NEVER_S = 3600.0
 POLL_S = 0.01
 

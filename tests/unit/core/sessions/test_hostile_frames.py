@@ -20,6 +20,8 @@ from tests.core_fixtures import LEASE_MS, NOW_MS, NUMBER, claimed_command, conne
 from tests.driver_frames import Request, facts_frame, hello_frame
 from tests.fakes.database import TENANT_A, memory_session
 
+pytestmark = pytest.mark.usefixtures("database")
+
 COMMAND = "0" * 24 + "-1"
 EXTREMES = st.one_of(st.sampled_from([0, 1, -1, 2**31 - 1, -(2**31)]), st.integers(-(2**31), 2**31 - 1))
 NUMBERS = st.one_of(st.integers(0, 5), st.integers(0, 2**64 - 1))

@@ -33,6 +33,8 @@ from tests.driver_frames import (
 from tests.fakes.database import file_store
 from tests.fakes.driver_stream import HeldWriter, eventually, session_core
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Generator[Store]:

@@ -23,6 +23,8 @@ from tests.fakes.database import file_store
 from tests.fakes.driver_stream import FakeSession
 from tests.fakes.set_clock import SetClock
 
+pytestmark = pytest.mark.usefixtures("database")
+
 OFFLINE_AFTER_S = 25.0
 JUMP_S = 3600.0
 
