@@ -106,26 +106,28 @@ class Client:
         are no heartbeats and no expiry, so the process has to end.
         """
         ticker = asyncio.create_task(self._tick(), name="ticker")
-        ticker.add_done_callback(_log_failure)
-        streams = asyncio.create_task(self._keep_open(), name="streams")
+        ticker.add_done_callback(self._ticker_ended)
         try:
-            await asyncio.wait({ticker, streams}, return_when=asyncio.FIRST_COMPLETED)
-            (streams if streams.done() else ticker).result()
+            while not self._is_leaving:
+                self._opened_at = None
+                end = await self._run_stream()
+                if self._was_good():
+                    self._backoff.reset()
+                at_least_s = LONG_DELAY_S if end is _End.AGAIN_LATER else self._away_s
+                self._away_s = 0.0
+                if not self._is_leaving:
+                    await self._pause(self._backoff.next_delay_s(at_least_s=at_least_s))
+            if ticker.done():
+                ticker.result()
         finally:
             ticker.cancel()
-            streams.cancel()
-            await asyncio.wait({ticker, streams})
+            await asyncio.wait([ticker])
 
-    async def _keep_open(self) -> None:
-        while not self._is_leaving:
-            self._opened_at = None
-            end = await self._run_stream()
-            if self._was_good():
-                self._backoff.reset()
-            at_least_s = LONG_DELAY_S if end is _End.AGAIN_LATER else self._away_s
-            self._away_s = 0.0
-            if not self._is_leaving:
-                await self._pause(self._backoff.next_delay_s(at_least_s=at_least_s))
+    def _ticker_ended(self, ticker: "asyncio.Task[None]") -> None:
+        _log_failure(ticker)
+        self._is_leaving = True
+        self._left.set()
+        self._drop(0.0)
 
     def _was_good(self) -> bool:
         return (
