@@ -49,7 +49,9 @@ from core.sessions.session import SessionDependencies
 from core.sessions.sweeper import Sweeper
 from core.store.databases import open_store
 from core.store.engine import Store
+from core.store.hints import DeviceHints
 from core.store.migrate import migrate
+from core.store.postgresql import PostgresqlStore
 from core.vault import Vault
 from core.webhooks import open_secret
 from infinireach.driver.v1 import driver_service_pb2, driver_service_pb2_grpc
@@ -103,6 +105,8 @@ async def serve_core(settings: Settings) -> None:
         server, health_service = await _start_server(parts, sessions, drivers)
         sweeper = _sweeper(parts, sessions)
         loops = [sessions.applier.run(), sessions.dispatcher.run(), sweeper.run()]
+        if parts.hints:
+            loops.append(parts.hints.run(sessions.dispatcher.hint))
         if settings.relay_embedded:
             loops.append(parts.relay.run())
         if settings.deliver_embedded:
@@ -147,6 +151,8 @@ class _Parts:
     sender: WebhookSender
     relay: Relay
     deliverer: Deliverer
+    hints: DeviceHints | None
+    """Between cores; none where there can be only one."""
 
 
 async def _run_until_told(
@@ -193,7 +199,8 @@ async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
                 announced=lambda: relay.wake(),  # noqa: PLW0108 - it is made below
             )
             relay = Relay(store, EmbeddedLog(store, clock, fan_out=fan_out, on_due=deliverer.published))
-            yield _Parts(settings, store, clock, vault, policy, sender, relay, deliverer)
+            hints = DeviceHints(store, settings.database_url) if isinstance(store, PostgresqlStore) else None
+            yield _Parts(settings, store, clock, vault, policy, sender, relay, deliverer, hints)
     finally:
         metrics.shutdown()
         metrics.server_close()
@@ -223,7 +230,13 @@ def _sessions(parts: _Parts) -> SessionDependencies:
         store=parts.store,
         clock=parts.clock,
         registry=registry,
-        dispatcher=Dispatcher(parts.store, registry, parts.clock, settings.claim_poll_s),
+        dispatcher=Dispatcher(
+            parts.store,
+            registry,
+            parts.clock,
+            settings.claim_poll_s,
+            tell_others=parts.hints.tell if parts.hints else lambda _: None,
+        ),
         applier=FactApplier(parts.store, parts.clock, parts.relay.wake),
         limits=SessionLimits(
             heartbeat_interval_s=settings.heartbeat_interval_s,

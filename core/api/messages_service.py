@@ -130,7 +130,7 @@ class MessagesService(pb_grpc.MessagesServiceServicer):
 
     async def _accept(self, new: Sequence[NewMessage]) -> list[Outcome]:
         outcomes = await self._store.run(messages.accept, new, self._clock.now_ms(), self._ttl_ms)
-        self._dispatcher.hint({o.device_id for o in outcomes if isinstance(o, Accepted) and o.created})
+        self._dispatcher.accepted({o.device_id for o in outcomes if isinstance(o, Accepted) and o.created})
         return outcomes
 
 

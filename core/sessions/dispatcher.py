@@ -4,7 +4,7 @@ Owns when to claim. A hint says that a device may have work; losing one costs a 
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from core.clock import Clock
 from core.dispatch import Command, ReadyDevice, claim
@@ -23,18 +23,34 @@ COMMANDS_PER_CLAIM_MAX = 500
 class Dispatcher:
     """Claims for all ready devices in one transaction after the other while there is work."""
 
-    def __init__(self, store: Store, registry: Registry, clock: Clock, poll_s: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        clock: Clock,
+        poll_s: float,
+        *,
+        tell_others: Callable[[Iterable[str]], None] = lambda _: None,
+    ) -> None:
         self._store = store
         self._registry = registry
         self._clock = clock
         self._poll_s = poll_s
+        self._tell_others = tell_others
         self._hinted: dict[str, None] = {}
         self._full: set[str] = set()  # hinted, and without room when last looked at
         self._wake = asyncio.Event()
         self._stopping = False
 
+    def accepted(self, device_ids: Collection[str]) -> None:
+        """These devices have queued messages; tells the other cores of those that are not connected here."""
+        self.hint(device_ids)
+        away = [device_id for device_id in device_ids if self._registry.of_device(device_id) is None]
+        if away:
+            self._tell_others(away)
+
     def hint(self, device_ids: Iterable[str]) -> None:
-        """These devices may have queued messages, or room for some."""
+        """These devices may have queued messages, or room for some; those not connected here are passed over."""
         for device_id in device_ids:
             if self._registry.of_device(device_id) is not None:
                 self._full.discard(device_id)

@@ -67,8 +67,11 @@ _due_free = _due.where(_free, ~_sibling_elsewhere)
 _ids = bindparam("ids", expanding=True)
 _named = delivery.c.id.in_(_ids)
 
-_endpoints_of_tenants = select(webhook.c.id, webhook.c.tenant_id, webhook.c.events, webhook.c.enabled).where(
-    webhook.c.tenant_id.in_(_ids)
+_endpoints_of_tenants = (
+    select(webhook.c.id, webhook.c.tenant_id, webhook.c.events, webhook.c.enabled)
+    .where(webhook.c.tenant_id.in_(_ids))
+    .order_by(webhook.c.id)
+    .with_for_update(read=True)  # nobody switches one off while its deliveries are made
 )
 _lock_endpoints = select(webhook).where(webhook.c.id.in_(_ids)).order_by(webhook.c.id)
 _lock_free_endpoints = _lock_endpoints.with_for_update(skip_locked=True)

@@ -48,7 +48,7 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
 }
 CONNECT_S = 5
-CONNECTION_SETTINGS = {
+CONNECTION_SETTINGS: dict[str, Any] = {
     "connect_timeout": CONNECT_S,
     "keepalives_idle": 10,
     "keepalives_interval": 5,

@@ -382,3 +382,12 @@ async def test_a_claim_of_which_nobody_knows_the_outcome_ends_its_sessions(
         dispatcher.hint(session.device_ids)
         await eventually(lambda: session.closed_with is not None)
     assert isinstance(session.closed_with, OutcomeUnknown)
+
+
+async def test_other_cores_are_told_of_devices_that_are_not_connected_here(world: World) -> None:
+    told: list[str] = []
+    session = await world.connect()
+    dispatcher = Dispatcher(world.store, world.registry, world.clock, NEVER_S, tell_others=told.extend)
+    dispatcher.accepted([*session.device_ids, "elsewhere"])
+    dispatcher.hint(["elsewhere"])  # as told by another core: it goes no further
+    assert told == ["elsewhere"]
