@@ -76,7 +76,7 @@ class Gateway:
     def start(self) -> None:
         """Start everything and wait until run.json says that it is ready."""
         for name in ("REST", "GRPC", "METRICS"):
-            self.ports.setdefault(name, _free_port())
+            self.ports.setdefault(name, free_port())
         line = [sys.executable, "-P", "-m", "core.cli.main", "up", "--quiet"]
         with (self.var.parent / "up.out").open("ab") as output:
             self.process = subprocess.Popen(line, env=self._environment(), stdout=output, stderr=output)
@@ -242,6 +242,7 @@ def message(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody uses at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]

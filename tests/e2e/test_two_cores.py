@@ -1,0 +1,89 @@
+"""Two cores on one PostgreSQL: what one accepts, a driver that is connected to the other sends."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import pytest
+
+from core.vault import new_key_line
+from infinireach.v1 import message_pb2, messages_service_pb2, messages_service_pb2_grpc
+from tests.e2e.gateway import NUMBER, Gateway, free_port
+from tests.fakes.postgresql import Cluster
+
+ALONE = {
+    "INFINIREACH_CLAIM_POLL_S": "60",  # what is sent before was told of
+    "INFINIREACH_RELAY_EMBEDDED": "false",
+    "INFINIREACH_DELIVER_EMBEDDED": "false",
+}
+
+
+@pytest.fixture
+def cluster() -> Generator[Cluster]:
+    cluster = Cluster(is_durable=True)
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def gateway(cluster: Cluster, tmp_path: Path) -> Generator[Gateway]:
+    """A whole gateway, its database on PostgreSQL."""
+    var = tmp_path / "var"
+    var.mkdir()
+    for name, line in (("master.key", new_key_line()), ("service.credential", secrets.token_urlsafe(32))):
+        (var / name).write_text(f"{line}\n", encoding="ascii")
+        (var / name).chmod(0o600)
+    url = cluster.create_database("reach")
+    gateway = Gateway(var, {"INFINIREACH_DATABASE_URL": url, "INFINIREACH_CLAIM_POLL_S": "60"})
+    gateway.start()
+    yield gateway
+    gateway.stop()
+
+
+@contextmanager
+def second_core(gateway: Gateway) -> Generator[tuple[subprocess.Popen[bytes], str]]:
+    """Another core on the same database; its process and address."""
+    port = free_port()
+    ports = {"INFINIREACH_GRPC_PORT": str(port), "INFINIREACH_METRICS_PORT": str(free_port())}
+    environment = {**os.environ, **gateway.settings, **ALONE, **ports, "INFINIREACH_VAR": str(gateway.var)}
+    line = [sys.executable, "-P", "-m", "core.cli.main", "core"]
+    with (gateway.var / "second.log").open("ab") as log:
+        process = subprocess.Popen(line, env=environment, stdout=log, stderr=log)
+    try:
+        yield process, f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def accept_at(address: str, key: str, text: str) -> str:
+    """Have a core accept a message; its id."""
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = messages_service_pb2_grpc.MessagesServiceStub(channel)
+        new = messages_service_pb2.NewMessage(
+            to="+15551230000", text=text, channel=message_pb2.CHANNEL_SMS, **{"from": NUMBER}
+        )
+        request = messages_service_pb2.CreateMessageRequest(message=new)
+        answer = await stub.CreateMessage(
+            request, metadata=(("x-api-key", key),), wait_for_ready=True, timeout=30
+        )
+        return answer.message_id
+
+
+async def test_a_message_reaches_a_driver_that_is_connected_to_another_core(gateway: Gateway) -> None:
+    with second_core(gateway) as (process, address):
+        async with gateway.client() as client:
+            accepted = [await accept_at(address, gateway.run["apiKey"], f"Hello {n}") for n in range(20)]
+            for message_id in accepted:
+                await client.message_in(message_id, "delivered")
+            last = await accept_at(address, gateway.run["apiKey"], "Last words")
+            process.kill()
+            assert (await client.get(f"/api/v1/messages/{last}"))["id"] == last
+    sent = [entry["message_id"] for entry in gateway.radio()]
+    assert sorted(set(sent) & set(accepted)) == sorted(accepted)
+    assert len(sent) == len(set(sent))
