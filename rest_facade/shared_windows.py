@@ -7,8 +7,9 @@ up is not asked about for a moment, so that a flood of requests is no flood of c
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
-from limits.aio.storage import Storage
+from limits.aio.storage import RedisStorage, Storage
 from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
@@ -72,9 +73,12 @@ class SharedWindows:
             raise StorageFailed("no answer")
 
     async def close(self) -> None:
-        """Wait for what is being counted."""
+        """Wait for what is being counted, then disconnect."""
         while self._drains:
             await asyncio.wait(self._drains)
+        if isinstance(self._storage, RedisStorage):
+            client: Any = self._storage.bridge
+            await client.storage.aclose()  # the library has no way of its own
 
     async def _drain(self, name: str) -> None:
         while hits := self._waiting[name]:
