@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 from tests.e2e.kills.run import run
+from tests.fakes.postgresql import Cluster
 
 
 def main() -> None:
@@ -16,10 +17,17 @@ def main() -> None:
     )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--postgresql", action="store_true", help="on a PostgreSQL that crashes too")
     parser.add_argument("--keep", type=Path, help="use this data folder and keep it")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="infinireach-kills-") as folder:
-        result = asyncio.run(run(options.keep or Path(folder), kills=options.kills, seed=options.seed))
+    cluster = Cluster(is_durable=True) if options.postgresql else None
+    try:
+        with tempfile.TemporaryDirectory(prefix="infinireach-kills-") as folder:
+            var = options.keep or Path(folder)
+            result = asyncio.run(run(var, kills=options.kills, seed=options.seed, cluster=cluster))
+    finally:
+        if cluster is not None:
+            cluster.remove()
     print(result)
     sys.exit(1 if result.accounts.faults else 0)
 

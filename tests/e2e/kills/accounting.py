@@ -72,8 +72,8 @@ def account(gateway: Gateway, load: Load, received: Sequence[ReceivedRequest], s
     _account_radio(accounts, gateway, messages)
     _account_inbound(accounts, gateway, load)
     _account_webhooks(accounts, gateway, received, secret)
-    integrity = gateway.query("PRAGMA integrity_check")[0][0]
-    accounts.check(integrity == "ok", "the database is whole", integrity)
+    fault = gateway.fault_of_database()
+    accounts.check(not fault, "the database is whole", fault)
     return accounts
 
 

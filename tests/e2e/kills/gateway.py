@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import sqlite3
@@ -16,6 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
+from core.vault import new_key_line
+from tests.fakes.postgresql import Cluster
+
+DATABASE = "reach"
 READY_S_MAX = 60.0
 STOP_S_MAX = 15.0
 ROLES = ("core", "rest", "driver")
@@ -23,9 +30,10 @@ ROLES = ("core", "rest", "driver")
 
 @dataclass(slots=True)
 class Gateway:
-    """`infinireach up` in `var`."""
+    """`infinireach up` in `var`, with its database there or in a PostgreSQL."""
 
     var: Path
+    cluster: Cluster | None = None
     ports: dict[str, int] = field(default_factory=dict[str, int])
     process: asyncio.subprocess.Process | None = None
 
@@ -35,6 +43,7 @@ class Gateway:
             self.ports.setdefault(name, _free_port())
         environment = {
             **os.environ,
+            **self._database(),
             "INFINIREACH_VAR": str(self.var),
             **{f"INFINIREACH_{name}_PORT": str(port) for name, port in self.ports.items()},
         }
@@ -80,9 +89,42 @@ class Gateway:
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Rows of the gateway's database."""
+        if self.cluster is not None:
+            with psycopg.connect(self.cluster.url(DATABASE)) as connection:
+                return connection.execute(sql.encode()).fetchall()
         uri = f"file:{self.var / 'infinireach.db'}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20)) as connection:
             return connection.execute(sql).fetchall()
+
+    async def crash_database(self) -> None:
+        """End PostgreSQL as a power cut does, and start it again."""
+        assert self.cluster is not None
+        await asyncio.to_thread(self.cluster.stop, "immediate")
+        await asyncio.to_thread(self.cluster.start)
+
+    def fault_of_database(self) -> str:
+        """What is wrong with its files; empty if nothing is."""
+        if self.cluster is not None:
+            return ""  # it checks itself whenever it starts after a crash
+        ((answer,),) = self.query("PRAGMA integrity_check")
+        return "" if answer == "ok" else str(answer)
+
+    def _database(self) -> dict[str, str]:
+        """The settings for a database that is not in the data folder; keys are then not made by themselves."""
+        if self.cluster is None:
+            return {}
+        if not (self.var / "master.key").exists():
+            self.cluster.create_database(DATABASE)
+            for name, line in (
+                ("master.key", new_key_line()),
+                ("service.credential", secrets.token_urlsafe(32)),
+            ):
+                (self.var / name).write_text(f"{line}\n", encoding="ascii")
+                (self.var / name).chmod(0o600)
+        return {
+            "INFINIREACH_DATABASE_URL": self.cluster.url(DATABASE),
+            "INFINIREACH_PROFILE": "development",  # webhooks go to loopback
+        }
 
     def radio(self) -> list[dict[str, Any]]:
         """What the simulated network took, one entry for each handing over."""

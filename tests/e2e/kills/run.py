@@ -19,6 +19,7 @@ import aiohttp
 from tests.e2e.kills.accounting import Accounts, account
 from tests.e2e.kills.gateway import ROLES, Gateway
 from tests.e2e.kills.load import Load, MoodyReceiver
+from tests.fakes.postgresql import Cluster
 from tests.fakes.webhook_receiver import WebhookReceiver
 
 PAUSE_S = (0.2, 2.0)
@@ -62,11 +63,11 @@ class Run:
         )
 
 
-async def run(var: Path, *, kills: int, seed: int) -> Run:
-    """Kill `kills` times and account."""
+async def run(var: Path, *, kills: int, seed: int, cluster: Cluster | None = None) -> Run:
+    """Kill `kills` times and account. With a `cluster` the database is there, and crashes too."""
     rng = random.Random(seed)
     result = Run(seed)
-    gateway = Gateway(var)
+    gateway = Gateway(var, cluster)
     await gateway.start()
     moods = MoodyReceiver(random.Random(seed + 1))
     async with WebhookReceiver() as receiver:
@@ -89,9 +90,13 @@ async def run(var: Path, *, kills: int, seed: int) -> Run:
 
 
 async def _harm(gateway: Gateway, rng: random.Random, result: Run) -> None:
-    """One kill: of one process mostly, of two, of the supervisor, or a process stands still for a while."""
-    kind = rng.choices(("one", "two", "up", "freeze"), (85, 8, 2, 5))[0]
-    if kind == "up":
+    """One kill: of one process mostly, of two, of the supervisor, of PostgreSQL; or a process stands still."""
+    kinds = {"one": 85, "two": 8, "up": 2, "freeze": 5, "database": 5 if gateway.cluster else 0}
+    kind = rng.choices(list(kinds), list(kinds.values()))[0]
+    if kind == "database":
+        await gateway.crash_database()
+        names = ["database"]
+    elif kind == "up":
         await gateway.kill_supervisor()
         names = ["up"]
     elif kind == "freeze":
