@@ -24,6 +24,8 @@ def load(given: str, path: Path, *, create: bool) -> str:
         return given
     if create:
         _create(path)
+    if not path.exists():
+        raise CredentialError(f"{path}: the service credential is missing; run infinireach secrets")
     try:
         credential = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -72,7 +72,9 @@ class Vault:
         try:
             mode, text = path.stat().st_mode, path.read_text(encoding="ascii")
         except FileNotFoundError:
-            raise VaultError(f"{path}: the file with the master keys is missing") from None
+            raise VaultError(
+                f"{path}: the file with the master keys is missing; run infinireach secrets"
+            ) from None
         except OSError as error:
             raise VaultError(f"{path}: cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:

@@ -14,6 +14,7 @@ from core.cli import (
     devices,
     doctor,
     driver_tokens,
+    installation,
     keys,
     messages,
     migration,
@@ -76,6 +77,7 @@ app.add_typer(messages.app, name="message", rich_help_panel=CLIENT)
 app.add_typer(devices.app, name="device", rich_help_panel=CLIENT)
 app.add_typer(webhooks.app, name="webhook", rich_help_panel=CLIENT)
 app.add_typer(simulate.app, name="simulate", rich_help_panel=CLIENT)
+app.command("secrets", rich_help_panel=OPERATION)(installation.secrets)
 app.command("config", rich_help_panel=OPERATION)(configuration.config)
 app.command("doctor", rich_help_panel=OPERATION)(doctor.doctor)
 

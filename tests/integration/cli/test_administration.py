@@ -166,3 +166,24 @@ def test_faulty_settings_are_all_told_and_end_with_status_2(monkeypatch: pytest.
     finished = infinireach("tenant", "list")
     assert finished.status == 2
     assert finished.err.count("\n  INFINIREACH_") == 2
+
+
+def test_the_files_that_an_installation_shares_are_made_once(var: Path) -> None:
+    files = [var / "master.key", var / "service.credential"]
+    first = infinireach("secrets")
+    assert first.status == 0
+    assert all(f"Made {file}" in first.out for file in files)
+    texts = [file.read_text(encoding="ascii") for file in files]
+    assert all(file.stat().st_mode & 0o777 == 0o600 for file in files)
+    assert not any(text.strip() in first.out for text in texts)
+    again = json.loads(infinireach("secrets", "--json").out)
+    assert again == {"masterKeyFile": str(files[0]), "serviceCredentialFile": str(files[1]), "made": []}
+    assert [file.read_text(encoding="ascii") for file in files] == texts
+
+
+def test_a_file_of_secrets_that_cannot_be_used_is_told(var: Path) -> None:
+    var.mkdir()
+    (var / "master.key").write_text("nonsense\n", encoding="ascii")
+    finished = infinireach("secrets")
+    assert finished.status == 1
+    assert "master.key" in finished.err
