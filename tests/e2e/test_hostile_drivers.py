@@ -78,13 +78,13 @@ async def test_a_driver_that_breaks_the_protocol_is_told_why_and_cut_off(
 
 @pytest.mark.parametrize("token", [None, "", "nonsense", "ird_" + "a" * 46])
 async def test_a_stream_without_a_live_token_is_refused(token: str | None, running: Gateway) -> None:
-    async with played_driver(running.run["grpc"], token, [hello()]) as driver:
+    async with played_driver(running.run["grpc"], token) as driver:  # refused before it has said anything
         end = await driver.end()
     assert (end.code, end.reason, driver.frames) == ("UNAUTHENTICATED", "UNAUTHENTICATED", [])
 
 
 async def test_an_api_key_is_no_driver_token(running: Gateway, other: Client) -> None:
-    async with played_driver(running.run["grpc"], other.key, [hello()]) as driver:
+    async with played_driver(running.run["grpc"], other.key) as driver:
         assert (await driver.end()).reason == "UNAUTHENTICATED"
 
 
