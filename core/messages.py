@@ -65,7 +65,7 @@ def accept(
     A result is an error (DeviceNotFound, ExternalIdConflict) where that message was refused; the others stand.
     A repeated external_id with the same content answers the first message, also within one batch.
     """
-    owners = _owners(session, items)
+    owners = _owners(session, items, for_share=True)  # a number that moves takes its waiting messages along
     known = _by_external_id(session, items)
     results: list[Accepted | InfiniReachError] = []
     rows: list[dict[str, Any]] = []
@@ -209,13 +209,16 @@ def fail_waiting(session: Session, device_id: str, now_ms: int) -> int:
     return count
 
 
-def _owners(session: Session, items: Sequence[NewMessage]) -> dict[tuple[str, str], tuple[str, str]]:
+def _owners(
+    session: Session, items: Sequence[NewMessage], *, for_share: bool = False
+) -> dict[tuple[str, str], tuple[str, str]]:
     columns = (_address.c.channel, _address.c.number, _address.c.tenant_id, _address.c.device_id)
     where = (
         _address.c.channel.in_({item.channel for item in items}),
         _address.c.number.in_({item.sender for item in items}),
     )
-    rows = session.execute(select(*columns).where(*where))
+    query = select(*columns).where(*where).order_by(_address.c.channel, _address.c.number)
+    rows = session.execute(query.with_for_update(read=True) if for_share else query)
     return {(channel, number): (tenant_id, device_id) for channel, number, tenant_id, device_id in rows}
 
 
