@@ -132,9 +132,12 @@ class Unavailable(InfiniReachError):
 
 
 class OutcomeUnknown(InfiniReachError):
-    """The database went away in the middle of a commit; nobody can tell whether this was done."""
+    """The database went away in the middle of a commit; nobody can tell whether this was done.
 
-    status = "UNAVAILABLE"
+    Not UNAVAILABLE, which clients and proxies repeat by themselves: a message would be sent twice.
+    """
+
+    status = "UNKNOWN"
     reason = "OUTCOME_UNKNOWN"
     retriable = True
 

@@ -158,9 +158,8 @@ class Scheduler:
         wants: list[Want] = []
         put_back: list[Mailbox] = []
         most = CLAIM_DELIVERIES_MAX
-        for _ in range(
-            len(self._hungry)
-        ):  # those that get nothing do not count: they must not hide the others
+        # Those that get nothing do not count: they must not hide the others.
+        for _ in range(len(self._hungry)):
             room = min(most, self.limits.held_max - self._held - self._asked)
             if room <= 0 or len(wants) >= CLAIM_ENDPOINTS_MAX:
                 break

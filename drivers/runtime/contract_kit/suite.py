@@ -33,7 +33,9 @@ class _WithRig:
     @pytest.fixture
     def subject(self, tmp_path: Path) -> Subject:
         """The driver under test; `tmp_path` is its INFINIREACH_VAR."""
-        raise NotImplementedError
+        raise pytest.UsageError(
+            "A driver's own tests override the fixture `subject`: see docs/writing-a-driver.md."
+        )
 
     @pytest_asyncio.fixture
     async def rig(self, subject: Subject, tmp_path: Path) -> AsyncIterator[Rig]:
