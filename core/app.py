@@ -11,22 +11,11 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequ
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
 import structlog
-from grpc_channelz.v1 import channelz
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 from prometheus_client import REGISTRY, start_http_server
 
-from core import service_credential
-from core.api.accounts_service import AccountsService
-from core.api.devices_service import DevicesService
 from core.api.driver_service import DriverService
-from core.api.identity import Identity
-from core.api.key_cache import KeyCache
-from core.api.messages_service import MessagesService
-from core.api.webhook_tester import WebhookTester
-from core.api.webhooks_service import WebhooksService
+from core.api.server import GrpcServer, Means
 from core.clock import SystemClock
 from core.config import Settings
 from core.delivery.claims import Endpoint
@@ -54,42 +43,8 @@ from core.store.migrate import migrate
 from core.store.postgresql import PostgresqlStore
 from core.vault import Vault
 from core.webhooks import open_secret
-from infinireach.driver.v1 import driver_service_pb2, driver_service_pb2_grpc
-from infinireach.v1 import (
-    accounts_service_pb2,
-    accounts_service_pb2_grpc,
-    devices_service_pb2,
-    devices_service_pb2_grpc,
-    messages_service_pb2,
-    messages_service_pb2_grpc,
-    webhooks_service_pb2,
-    webhooks_service_pb2_grpc,
-)
 
 log = structlog.get_logger()
-
-REQUEST_BYTES_MAX = 8 * 1024 * 1024
-"""A full BatchCreateMessages has some 7 MB; driver frames have their own, smaller limit."""
-
-STOP_GRACE_S = 1.0
-"""How long running calls may take once the port is closed."""
-
-SERVER_OPTIONS = [
-    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
-    ("grpc.so_reuseport", 0),  # a taken port is an error, not a share of the calls
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.keepalive_permit_without_calls", 1),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-    ("grpc.http2.max_ping_strikes", 0),
-]
-
-
-HealthServicer = health.aio.HealthServicer  # pyright: ignore[reportAttributeAccessIssue] - behind a version check
-
-
-class AddressTaken(Exception):
-    """Something else listens on the address of the gRPC server."""
 
 
 async def serve_core(settings: Settings) -> None:
@@ -102,7 +57,8 @@ async def serve_core(settings: Settings) -> None:
     async with _resources(settings) as parts:
         sessions = _sessions(parts)
         drivers = DriverService(sessions)
-        server, health_service = await _start_server(parts, sessions, drivers)
+        server = GrpcServer(_means(parts, sessions), drivers)
+        await server.start()
         sweeper = _sweeper(parts, sessions)
         loops = [sessions.applier.run(), sessions.dispatcher.run(), sweeper.run()]
         if parts.hints:
@@ -114,17 +70,17 @@ async def serve_core(settings: Settings) -> None:
 
         async def stop() -> None:
             drivers.stopping = True
-            await health_service.enter_graceful_shutdown()
+            await server.say_stopping()
             sessions.dispatcher.stop()
             await _drain_drivers(sessions.registry, settings.drain_grace_s)
-            await server.stop(STOP_GRACE_S)
+            await server.stop()
             await parts.deliverer.stop(settings.drain_grace_s)
 
         log.info("core.ready", grpc=f"{settings.grpc_host}:{settings.grpc_port}")
         try:
             await _run_until_told(loops, stop)
         finally:
-            await server.stop(None)  # a loop failed: whoever keeps this process running starts it again
+            await server.abort()  # a loop failed: whoever keeps this process running starts it again
 
 
 async def serve_relay(settings: Settings) -> None:
@@ -250,27 +206,6 @@ def _sessions(parts: _Parts) -> SessionDependencies:
     )
 
 
-async def _start_server(
-    parts: _Parts, sessions: SessionDependencies, drivers: DriverService
-) -> tuple[grpc.aio.Server, Any]:
-    settings = parts.settings
-    server = grpc.aio.server(options=SERVER_OPTIONS)
-    names = _add_services(server, parts, sessions, drivers)
-    health_service = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
-    for name in ("", *names):
-        await health_service.set(name, health_pb2.HealthCheckResponse.SERVING)
-    channelz.add_channelz_servicer(server)
-    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    address = f"{settings.grpc_host}:{settings.grpc_port}"
-    try:
-        server.add_insecure_port(address)
-    except RuntimeError:
-        raise AddressTaken(address) from None
-    await server.start()
-    return server, health_service
-
-
 def _sweeper(parts: _Parts, sessions: SessionDependencies) -> Sweeper:
     return Sweeper(
         parts.store,
@@ -283,6 +218,20 @@ def _sweeper(parts: _Parts, sessions: SessionDependencies) -> Sweeper:
     )
 
 
+def _means(parts: _Parts, sessions: SessionDependencies) -> Means:
+    return Means(
+        settings=parts.settings,
+        store=parts.store,
+        clock=parts.clock,
+        vault=parts.vault,
+        policy=parts.policy,
+        send=parts.sender.send,
+        wake_relay=parts.relay.wake,
+        wake_deliverer=parts.deliverer.wake,
+        dispatcher=sessions.dispatcher,
+    )
+
+
 async def _drain_drivers(registry: Registry, grace_s: float) -> None:
     """Ask drivers to leave; those that have not after the grace are cut off by the server's stop."""
     for session in registry.sessions():
@@ -292,60 +241,3 @@ async def _drain_drivers(registry: Registry, grace_s: float) -> None:
             await registry.empty.wait()
     for session in registry.sessions():
         session.close(Unavailable("The core stopped; connect again."))
-
-
-def _add_services(
-    server: grpc.aio.Server, parts: _Parts, sessions: SessionDependencies, drivers: DriverService
-) -> list[str]:
-    """Add every service; answers their full names."""
-    settings, store, clock = parts.settings, parts.store, parts.clock
-    credential = service_credential.load(
-        settings.service_credential.get_secret_value(),
-        settings.service_credential_file,
-        create=settings.embedded,
-    )
-    keys = KeyCache(store, clock)
-    identity = Identity([credential], keys)
-    messages_service_pb2_grpc.add_MessagesServiceServicer_to_server(
-        MessagesService(
-            identity,
-            store,
-            clock,
-            dispatcher=sessions.dispatcher,
-            wake_relay=parts.relay.wake,
-            ttl_s=settings.message_ttl_s,
-        ),
-        server,
-    )
-    devices_service_pb2_grpc.add_DevicesServiceServicer_to_server(
-        DevicesService(
-            identity, store, clock, hint_devices=sessions.dispatcher.hint, wake_relay=parts.relay.wake
-        ),
-        server,
-    )
-    webhooks_service_pb2_grpc.add_WebhooksServiceServicer_to_server(
-        WebhooksService(
-            identity,
-            store,
-            clock,
-            vault=parts.vault,
-            policy=parts.policy,
-            tester=WebhookTester(parts.sender.send, parts.vault, clock),
-            wake=parts.deliverer.wake,
-            timeout_default_s=settings.delivery_timeout_default_s,
-        ),
-        server,
-    )
-    accounts = AccountsService(identity, store, clock, keys=keys)
-    accounts_service_pb2_grpc.add_AccountsServiceServicer_to_server(accounts, server)
-    driver_service_pb2_grpc.add_DriverServiceServicer_to_server(drivers, server)
-    modules = (
-        messages_service_pb2,
-        devices_service_pb2,
-        webhooks_service_pb2,
-        accounts_service_pb2,
-        driver_service_pb2,
-    )
-    return [
-        service.full_name for module in modules for service in module.DESCRIPTOR.services_by_name.values()
-    ]
