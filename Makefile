@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Debian packages that `make test` needs beyond Python, e.g. database engines; installed only when missing.
-TEST_PACKAGES := postgresql redis-server
+TEST_PACKAGES := postgresql redis-server default-jre-headless maven
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

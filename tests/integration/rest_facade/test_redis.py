@@ -1,9 +1,6 @@
 """Rate limits of several facades in a real Redis."""
 
 import asyncio
-import shutil
-import socket
-import subprocess
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,66 +9,19 @@ import pytest
 
 from rest_facade import limits as limits_module
 from rest_facade.limits import RateLimiter
+from tools.engines.ports import free_port
+from tools.engines.redis import Redis
 
 LIMIT = 600
 STORAGE_FAILED = "rate_limit_storage_failed"
 
 
-class Redis:
-    """A server in a folder of its own, on a free port of loopback."""
-
-    def __init__(self, folder: Path) -> None:
-        program = shutil.which("redis-server")
-        assert program, "Redis is not installed: sudo apt install redis-server"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self._port = probe.getsockname()[1]
-        self._line = [
-            program,
-            "--port",
-            str(self._port),
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--dir",
-            str(folder),
-        ]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"redis://127.0.0.1:{self._port}/0"
-
-    async def start(self) -> None:
-        """Start it; returns when it takes connections."""
-        self._launch()
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", self._port)
-                except ConnectionRefusedError:
-                    await asyncio.sleep(0.01)
-                else:
-                    writer.close()
-                    return await writer.wait_closed()
-
-    def _launch(self) -> None:
-        self._process = subprocess.Popen(self._line, stdout=subprocess.DEVNULL)
-
-    def stop(self) -> None:
-        """End it at once."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-
 @pytest.fixture
 def redis(tmp_path: Path) -> Generator[Redis]:
-    redis = Redis(tmp_path)
+    redis = Redis(tmp_path, free_port())
+    redis.start()
     yield redis
-    redis.stop()
+    redis.kill()
 
 
 @asynccontextmanager
@@ -86,7 +36,6 @@ async def facades(url: str, count: int = 2) -> AsyncGenerator[list[RateLimiter]]
 
 
 async def test_two_facades_admit_the_limit_within_one_percent_at_ten_times_the_rate(redis: Redis) -> None:
-    await redis.start()
     async with facades(redis.url) as limiters:
         admitted = 0
         for _ in range(100):
@@ -99,7 +48,6 @@ async def test_two_facades_admit_the_limit_within_one_percent_at_ten_times_the_r
 
 
 async def test_a_batch_that_does_not_fit_takes_nothing_from_anybody(redis: Redis) -> None:
-    await redis.start()
     async with facades(redis.url) as (one, other):
         assert (await one.take_shared("key", limit=10, cost=6)).allowed
         assert not (await other.take_shared("key", limit=10, cost=5)).allowed
@@ -111,14 +59,13 @@ async def test_without_redis_each_facade_counts_for_itself_and_returns_to_it(
     redis: Redis, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(limits_module, "PAUSE_S", 0.0)
-    await redis.start()
     async with facades(redis.url) as (one, other):
         assert (await one.take_shared("key", limit=2)).allowed
-        redis.stop()
+        redis.kill()
         alone = [(await one.take_shared("key", limit=2)).allowed for _ in range(3)]
         assert alone == [True, True, False]
         assert (await other.take_shared("key", limit=2)).allowed
         assert STORAGE_FAILED in capsys.readouterr().out
-        await redis.start()
+        redis.start()
         together = [(await limiter.take_shared("key", limit=2)).allowed for limiter in (one, other, one)]
         assert together == [True, True, False]
