@@ -7,11 +7,12 @@ gateway that runs on this machine. Knows no route.
 import http.client
 import json
 import os
+import ssl
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 import typer
 
@@ -48,6 +49,8 @@ class RestClient:
     url: str
     api_key: str = field(repr=False)
     timeout_s: float = TIMEOUT_S
+    ca: str = ""
+    """File with the certificates to trust; empty: the system's."""
 
     def get(self, path: str, **query: object) -> dict[str, Any]:
         """GET; query values that are None or empty are left out. Raises CommandFailed."""
@@ -60,9 +63,7 @@ class RestClient:
 
     def _request(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
         address = urlsplit(self.url)
-        secure = address.scheme == "https"
-        connect = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-        connection = connect(address.hostname or "", address.port, timeout=self.timeout_s)
+        connection = self._connection(address)
         try:
             connection.request(
                 method,
@@ -88,12 +89,23 @@ class RestClient:
             raise RequestRefused(response.status, answer)
         return answer
 
+    def _connection(self, address: SplitResult) -> http.client.HTTPConnection:
+        host, timeout_s = address.hostname or "", self.timeout_s
+        if address.scheme != "https":
+            return http.client.HTTPConnection(host, address.port, timeout=timeout_s)
+        try:
+            trust = ssl.create_default_context(cafile=self.ca or None)
+        except OSError as error:
+            raise CommandFailed(f"{self.ca}: the certificate cannot be read: {error}") from None
+        return http.client.HTTPSConnection(host, address.port, timeout=timeout_s, context=trust)
+
 
 def client(url: str, api_key: str) -> RestClient:
     """The client that the options, the environment or run.json describe. Raises CommandFailed."""
     var = Path(os.environ.get(f"{PREFIX}VAR") or "var")
     running = run_file.read(var)
-    found_url = url or os.environ.get(f"{PREFIX}URL") or running.get("rest", "")
+    given_url = url or os.environ.get(f"{PREFIX}URL")
+    found_url = given_url or running.get("restTls") or running.get("rest", "")
     key = api_key or os.environ.get(f"{PREFIX}API_KEY") or running.get("apiKey", "")
     if not found_url:
         raise CommandFailed(
@@ -104,7 +116,7 @@ def client(url: str, api_key: str) -> RestClient:
         raise CommandFailed(f"An API key is needed: --api-key or {PREFIX}API_KEY.")
     if not _is_address(found_url):
         raise CommandFailed(f"{found_url} is no address such as http://127.0.0.1:8080.")
-    return RestClient(found_url, key)
+    return RestClient(found_url, key, ca="" if given_url else running.get("ca", ""))
 
 
 def _is_address(url: str) -> bool:

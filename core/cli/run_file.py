@@ -30,11 +30,16 @@ class Running:
     """id, name, channels and number of each device, as they were when everything was ready."""
     pids: dict[str, int] = field(default_factory=dict)
     """Process ids by role, with `up` for the supervisor."""
+    rest_tls: str = ""
+    """Base URL of the REST API at the edge, over TLS; empty where there is no edge."""
+    ca: str = ""
+    """File with the certificate to trust there."""
 
     def document(self) -> dict[str, Any]:
         """As it stands in the file."""
         return {
             "rest": self.rest,
+            **({"restTls": self.rest_tls, "ca": self.ca} if self.rest_tls else {}),
             "grpc": self.grpc,
             "metrics": self.metrics,
             "apiKey": self.api_key,

@@ -78,7 +78,7 @@ async def _run(
     api = RestClient(running.rest, running.api_key)
     gateway = Gateway(
         settings.var,
-        roles,
+        [[role] for role in roles],
         running,
         list_devices=lambda: readiness.numbers(api),
         announce=announce,

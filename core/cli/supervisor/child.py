@@ -36,6 +36,8 @@ class Role:
     stop_s: float
     """How long it may take to end once it is asked to."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    settle_s: float = 0.0
+    """In a rolling restart, how long it takes until whoever balances load over several has seen it ready."""
 
 
 class Observer(Protocol):
@@ -67,6 +69,8 @@ class Child:
         self._observer = observer
         self._stopping = asyncio.Event()
         self._gone = asyncio.Event()
+        self._replacing = False
+        self._ended = asyncio.Event()
 
     async def keep(self) -> None:
         """Keep the process running until `stop`."""
@@ -75,6 +79,9 @@ class Child:
                 status = await self._run_once()
                 if self._stopping.is_set():
                     break
+                if self._replacing:
+                    self._replacing = False
+                    continue
                 self.deaths += 1
                 delay_s = RESTART_DELAYS_S[min(self.deaths, len(RESTART_DELAYS_S)) - 1]
                 self._observer.ended(self, status, delay_s)
@@ -93,6 +100,19 @@ class Child:
         except TimeoutError:
             self.kill()
             await self._gone.wait()
+
+    async def restart(self) -> None:
+        """Have the process end in order and another one take its place; returns when that one is ready."""
+        if self.pid is not None:  # otherwise it is about to be started anyway
+            self._replacing = True
+            self._ended.clear()
+            self._signal(signal.SIGTERM)
+            try:
+                await asyncio.wait_for(self._ended.wait(), self.role.stop_s)
+            except TimeoutError:
+                self._signal(signal.SIGKILL)
+                await self._ended.wait()
+        await self.ready.wait()
 
     def kill(self) -> None:
         """End the process and all that it started at once, for good."""
@@ -126,6 +146,7 @@ class Child:
             self._signal(signal.SIGKILL)  # what it started and left behind
             self.pid = None
         self.ready.clear()
+        self._ended.set()
         return status
 
     async def _watch_readiness(self) -> None:

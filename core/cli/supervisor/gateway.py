@@ -1,6 +1,7 @@
 """The whole of `infinireach up` while it runs: starts all children, waits until all are ready, ends them in order.
 
-Owns run.json while it runs and what a signal means. Knows the children by role only.
+Owns run.json while it runs and what a signal means: SIGINT, SIGTERM and SIGHUP stop it, SIGUSR1 has one child after
+the other restarted. Knows the children by role only.
 """
 
 import asyncio
@@ -30,14 +31,14 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Gateway:
     """The children and what is told of them.
 
-    `list_devices` is called in a thread and `announce` after it, once, when all are ready; `tell` with a sentence
-    whenever something is worth one.
+    `groups` of roles are stopped one after the other, those of a group together. `list_devices` is called in a
+    thread and `announce` after it, once, when all are ready; `tell` with a sentence whenever something is worth one.
     """
 
     def __init__(
         self,
         var: Path,
-        roles: Sequence[Role],
+        groups: Sequence[Sequence[Role]],
         running: Running,
         *,
         list_devices: Callable[[], list[dict[str, Any]]],
@@ -54,24 +55,33 @@ class Gateway:
         self._doomed = asyncio.Event()
         self._doom = ""
         logs = var / "logs"
-        self._children = [Child(role, LogFile(logs / f"{role.name}.log"), self) for role in roles]
+        self._groups = [
+            [Child(role, LogFile(logs / f"{role.name}.log"), self) for role in roles] for roles in groups
+        ]
+        self._children = [child for group in self._groups for child in group]
+        self._restart_wanted = asyncio.Event()
 
     async def run(self) -> None:
         """Run until a signal. Raises CommandFailed if not all children become ready; none runs then any more."""
         for number in SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:  # nohup means it
                 asyncio.get_running_loop().add_signal_handler(number, self._stop_or_kill)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._restart_wanted.set)
         async with asyncio.TaskGroup() as group:
             for child in self._children:
                 group.create_task(child.keep(), name=child.role.name)
-            bounds = group.create_task(self._bound_logs(), name="log files")
+            chores = [
+                group.create_task(self._bound_logs(), name="log files"),
+                group.create_task(self._restart_when_told(), name="rolling restart"),
+            ]
             try:
                 problem = await self._start()
                 if not problem and not self._told.is_set():
                     await self._present()
                     await self._told.wait()
             finally:
-                bounds.cancel()
+                for chore in chores:
+                    chore.cancel()
                 await self._stop_all()
                 run_file.remove(self._var)
         if problem:
@@ -107,9 +117,21 @@ class Gateway:
         self._announce(self._running)
 
     async def _stop_all(self) -> None:
-        """End the children one after the other: no new requests, then no new facts, then the core."""
-        for child in self._children:
-            await child.stop()
+        """End the children group by group: no new requests, then no new facts, then the core."""
+        for group in self._groups:
+            await asyncio.gather(*(child.stop() for child in group))
+
+    async def _restart_when_told(self) -> None:
+        """Restart one child after the other, each when the one before it has been ready for a while."""
+        while True:
+            await self._restart_wanted.wait()
+            self._restart_wanted.clear()
+            await asyncio.gather(*(child.ready.wait() for child in self._children))
+            for child in self._children:
+                self._say(f"Restarting {child.role.name}.")
+                await child.restart()
+                await asyncio.sleep(child.role.settle_s)
+            self._say("All have been restarted.")
 
     def _stop_or_kill(self) -> None:
         """First signal: stop in order. Second: at once; everything that was accepted is on disk."""

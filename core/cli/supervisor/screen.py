@@ -4,6 +4,8 @@ Owns the words. Knows no process.
 """
 
 import json
+import shlex
+from pathlib import Path
 
 import typer
 
@@ -18,11 +20,16 @@ def screen(settings: Settings, running: Running) -> str:
     """The screen's text."""
     sender = next((str(d["number"]) for d in running.devices if "sms" in d["channels"]), "")
     var = settings.var.absolute()
+    command = (
+        "infinireach" if var == Path("var").absolute() else f"{PREFIX}VAR={shlex.quote(str(var))} infinireach"
+    )
+    rest = running.rest_tls or running.rest
     parts = [
         typer.style("Infini Reach is running.", bold=True),
         _rows({
-            "REST API": running.rest,
-            "Documentation": f"{running.rest}/docs",
+            "REST API": rest,
+            **({"Certificate to trust": running.ca} if running.ca else {}),
+            "Documentation": f"{rest}/docs",
             "gRPC": running.grpc,
             "Metrics": running.metrics,
             "API key": running.api_key,
@@ -33,17 +40,17 @@ def screen(settings: Settings, running: Running) -> str:
     if sender:
         parts.append(
             _heading("Watch it, and let one come in")
-            + "\n  infinireach message watch"
-            + f"\n  infinireach simulate inbound --from {FIRST_MESSAGE['to']} --to {sender} --body 'Hello back'"
+            + f"\n  {command} message watch"
+            + f"\n  {command} simulate inbound --from {FIRST_MESSAGE['to']} --to {sender} --body 'Hello back'"
         )
     else:
         parts.append(
             _heading("No driver runs") + "\n  Messages wait until one connects. Enrol it:\n"
-            "  infinireach driver-token create NAME"
+            f"  {command} driver-token create NAME"
         )
     parts += [
         _heading("Be told of replies and deliveries")
-        + "\n  infinireach webhook create http://127.0.0.1:9000/hook",
+        + f"\n  {command} webhook create http://127.0.0.1:9000/hook",
         _profile(settings),
         "Ctrl-C stops everything. What was accepted is kept and goes on at the next start.",
     ]
@@ -53,8 +60,9 @@ def screen(settings: Settings, running: Running) -> str:
 def curl(running: Running, sender: str) -> str:
     """A command that sends a first message; safe to paste into a shell."""
     body = json.dumps({**FIRST_MESSAGE, "from": sender, "channel": "sms"})
+    address = f"--cacert {shlex.quote(running.ca)} {running.rest_tls}" if running.rest_tls else running.rest
     return "\n".join([
-        f"  curl -X POST {running.rest}/api/v1/messages \\",
+        f"  curl -X POST {address}/api/v1/messages \\",
         f'    -H "X-API-Key: {running.api_key}" \\',
         '    -H "Content-Type: application/json" \\',
         f"    -d '{body}'",

@@ -113,7 +113,7 @@ def gateway_of(
     """A gateway of these roles that tells the witness."""
     return Gateway(
         folder,
-        roles,
+        [[role] for role in roles],
         Running("http://127.0.0.1:1", "127.0.0.1:2", "http://127.0.0.1:3", "irk_x", "tenant"),
         list_devices=lambda: [{"id": "device"}],
         announce=witness.announced.append,
@@ -339,3 +339,39 @@ def test_run_json_is_replaced_as_a_whole(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text()) == running.document()
     (tmp_path / "run.json").write_text("{half")
     assert run_file.read(tmp_path) == {}
+
+
+async def test_a_rolling_restart_replaces_one_after_the_other_and_counts_no_deaths(
+    tmp_path: Path, witness: Witness
+) -> None:
+    gateway = gateway_of(tmp_path, witness, role("rest", LIVES), role("core", DEAF, stop_s=0.2))
+    running = asyncio.create_task(gateway.run())
+    await eventually(lambda: bool(witness.announced), "all are ready")
+    before = run_file.read(tmp_path)["pids"]
+    os.kill(os.getpid(), signal.SIGUSR1)
+    await eventually(lambda: "All have been restarted." in witness.sentences, "the last one is ready")
+    after = run_file.read(tmp_path)["pids"]
+    assert before["up"] == after["up"]
+    assert {before["rest"], before["core"]}.isdisjoint(after.values())
+    assert [s for s in witness.sentences if s.startswith("Restarting")] == [
+        "Restarting rest.",
+        "Restarting core.",
+    ]
+    assert not [s for s in witness.sentences if "starting it again" in s]
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(running, BOUND_S)
+
+
+async def test_a_child_that_died_before_its_turn_is_only_waited_for(
+    tmp_path: Path, witness: Witness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(child_module, "RESTART_DELAYS_S", (0.2,))
+    async with kept(child_of(role("core", LIVES), tmp_path, witness)) as child:
+        await asyncio.wait_for(child.ready.wait(), BOUND_S)
+        first = child.pid
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        await eventually(lambda: child.pid is None, "its end")
+        await asyncio.wait_for(child.restart(), BOUND_S)
+        assert child.pid not in {None, first}
+    assert witness.ends == [(-signal.SIGKILL, 0.2)]

@@ -41,3 +41,20 @@ def test_without_a_driver_the_screen_says_how_to_enrol_one() -> None:
 
 def test_nobody_sees_the_key_by_printing_the_object() -> None:
     assert "irk_x" not in repr(RUNNING)
+
+
+def test_at_an_edge_the_curl_command_trusts_its_certificate() -> None:
+    edge = Running(
+        RUNNING.rest, RUNNING.grpc, RUNNING.metrics, RUNNING.api_key,
+        rest_tls="https://localhost:8443", ca="/srv/my certs/ca.pem",
+    )  # fmt: skip
+    words = shlex.split(curl(edge, "+15559876543").replace("\\\n", " "))
+    assert words[:6] == [
+        *("curl", "-X", "POST", "--cacert", "/srv/my certs/ca.pem", "https://localhost:8443/api/v1/messages"),
+    ]
+
+
+def test_commands_on_the_screen_name_the_data_folder_unless_it_is_the_default() -> None:
+    assert "\n  infinireach message watch" in screen(load({}), RUNNING)
+    elsewhere = load({"INFINIREACH_VAR": "/srv/reach"})
+    assert "\n  INFINIREACH_VAR=/srv/reach infinireach message watch" in screen(elsewhere, RUNNING)
