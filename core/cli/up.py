@@ -50,7 +50,7 @@ def up(
     settings = settings_or_exit()
     where = valid_or_exit(lambda: plan.addresses(settings, os.environ))
     plan.prepare_folder(settings.var)
-    with _only_one(settings):
+    with only_one(settings):
         if problems := ports.problems(where.endpoints(), patience_s=ports.RELEASE_S):
             raise CommandFailed("\n".join(problems))
         tell = _nothing if quiet or as_json else note
@@ -103,8 +103,8 @@ def _nothing(_text: str) -> None:
 
 
 @contextmanager
-def _only_one(settings: Settings) -> Generator[None]:
-    """Hold the data folder's lock; the kernel lets go of it however this process ends."""
+def only_one(settings: Settings) -> Generator[None]:
+    """Hold the data folder's lock; the kernel lets go of it however this process ends. Raises CommandFailed."""
     with (settings.var / LOCK_NAME).open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

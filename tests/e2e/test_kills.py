@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.kills.gateway import Gateway
 from tests.e2e.kills.run import run
 from tests.fakes.postgresql import Cluster
 
@@ -22,7 +23,7 @@ def cluster() -> Generator[Cluster]:
 
 @pytest.mark.timeout(900)
 async def test_200_kills_under_load_lose_nothing_and_send_nothing_twice(tmp_path: Path) -> None:
-    result = await run(tmp_path, kills=KILLS, seed=SEED)
+    result = await run(Gateway(tmp_path), kills=KILLS, seed=SEED)
     assert not result.accounts.faults, str(result)
 
 
@@ -30,6 +31,6 @@ async def test_200_kills_under_load_lose_nothing_and_send_nothing_twice(tmp_path
 async def test_kills_on_a_postgresql_that_crashes_too_lose_nothing_and_send_nothing_twice(
     tmp_path: Path, cluster: Cluster
 ) -> None:
-    result = await run(tmp_path, kills=KILLS_ON_POSTGRESQL, seed=SEED, cluster=cluster)
+    result = await run(Gateway(tmp_path, cluster), kills=KILLS_ON_POSTGRESQL, seed=SEED)
     assert result.kills["database"] >= 1
     assert not result.accounts.faults, str(result)

@@ -5,25 +5,29 @@ Each check asks once, in a worker thread, and says no where it gets no answer. K
 
 import asyncio
 import http.client
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from core.cli.output import CommandFailed
 from core.cli.rest_client import RestClient
 
 ANSWER_S = 2.0
+Check = Callable[[], Awaitable[bool]]
 
 
-async def core_serves(target: str) -> bool:
-    """Whether the core at host:port says that it serves."""
-    return await asyncio.to_thread(grpc_health, target) == "SERVING"
+async def core_serves(target: str, *, ca: Path | None = None) -> bool:
+    """Whether the core at host:port says that it serves; `ca`: over TLS, with this file of certificates to trust."""
+    return await asyncio.to_thread(grpc_health, target, ca) == "SERVING"
 
 
-def grpc_health(target: str) -> str:
+def grpc_health(target: str, ca: Path | None = None) -> str:
     """What the health service at host:port says: SERVING, NOT_SERVING, …; the status of the call if it fails."""
     import grpc  # noqa: PLC0415 - slow to import, and no other command needs it
     from grpc_health.v1 import health_pb2  # noqa: PLC0415
 
-    with grpc.insecure_channel(target) as channel:
+    credentials = grpc.ssl_channel_credentials(ca.read_bytes()) if ca is not None else None
+    with grpc.secure_channel(target, credentials) if credentials else grpc.insecure_channel(target) as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
@@ -56,6 +60,15 @@ def readyz(host: str, port: int) -> int:
 async def device_is_online(api: RestClient) -> bool:
     """Whether any device of the key's tenant is online."""
     return any(device["status"] == "online" for device in await asyncio.to_thread(devices, api))
+
+
+async def number_is_online(api: RestClient, number: str) -> bool:
+    """Whether a device with this number is online."""
+    found = await asyncio.to_thread(devices, api)
+    return any(
+        device["status"] == "online" and number in [address["number"] for address in device["numbers"]]
+        for device in found
+    )
 
 
 def devices(api: RestClient) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.e2e.kills.gateway import Gateway
 from tests.e2e.kills.run import run
 from tests.fakes.postgresql import Cluster
 
@@ -24,7 +25,7 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="infinireach-kills-") as folder:
             var = options.keep or Path(folder)
-            result = asyncio.run(run(var, kills=options.kills, seed=options.seed, cluster=cluster))
+            result = asyncio.run(run(Gateway(var, cluster), kills=options.kills, seed=options.seed))
     finally:
         if cluster is not None:
             cluster.remove()

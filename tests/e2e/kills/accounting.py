@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.e2e.kills.gateway import Gateway
+from tests.e2e.kills.gateway import Harmed
 from tests.e2e.kills.load import PLAIN, SANDBOX, Load, Post
 from tests.fakes.webhook_receiver import ReceivedRequest
 
@@ -58,7 +58,7 @@ class Accounts:
         return "\n".join(lines)
 
 
-def account(gateway: Gateway, load: Load, received: Sequence[ReceivedRequest], secret: str) -> Accounts:
+def account(gateway: Harmed, load: Load, received: Sequence[ReceivedRequest], secret: str) -> Accounts:
     """Compare what clients, the radio, the database and the receiver know."""
     accounts = Accounts()
     messages = {
@@ -105,7 +105,7 @@ def _account_posts(accounts: Accounts, posts: Sequence[Post], messages: dict[str
     }
 
 
-def _account_radio(accounts: Accounts, gateway: Gateway, messages: dict[str, Any]) -> None:
+def _account_radio(accounts: Accounts, gateway: Harmed, messages: dict[str, Any]) -> None:
     lines = gateway.radio()
     handed_over = Counter(line["message_id"] for line in lines)
     commands = Counter(line["command_id"] for line in lines)
@@ -126,7 +126,7 @@ def _account_radio(accounts: Accounts, gateway: Gateway, messages: dict[str, Any
     }
 
 
-def _account_inbound(accounts: Accounts, gateway: Gateway, load: Load) -> None:
+def _account_inbound(accounts: Accounts, gateway: Harmed, load: Load) -> None:
     rows = gateway.query("SELECT body, count(*) FROM message WHERE direction = 'inbound' GROUP BY body")
     counts = dict(rows)
     for body, taken in load.inbound.items():
@@ -138,7 +138,7 @@ def _account_inbound(accounts: Accounts, gateway: Gateway, load: Load) -> None:
 
 
 def _account_webhooks(
-    accounts: Accounts, gateway: Gateway, received: Sequence[ReceivedRequest], secret: str
+    accounts: Accounts, gateway: Harmed, received: Sequence[ReceivedRequest], secret: str
 ) -> None:
     events = {
         row[0]: (row[1], bytes(row[2]), row[3])
@@ -170,7 +170,7 @@ def _account_webhooks(
 
 
 def _account_sequences(
-    accounts: Accounts, gateway: Gateway, events: dict[str, tuple[str, bytes, str]]
+    accounts: Accounts, gateway: Harmed, events: dict[str, tuple[str, bytes, str]]
 ) -> None:
     by_message: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for _, body, message_id in events.values():

@@ -8,16 +8,17 @@ import asyncio
 import contextlib
 import json
 import random
+import ssl
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from tests.e2e.kills.gateway import Phone
 from tests.fakes.webhook_receiver import Connection, ReceivedRequest, Reply
 
-SENDER = "+15559876543"
 PLAIN = "+1234567890"
 SANDBOX = "+1500555{:04d}"
 POSTS_PER_S = 40.0
@@ -39,13 +40,45 @@ class Post:
     ids: list[str] = field(default_factory=list[str])
 
 
+@dataclass(frozen=True, slots=True)
+class Api:
+    """Where the REST API is; over TLS where there is an edge."""
+
+    url: str
+    key: str
+    ca: str = ""
+
+    @classmethod
+    def of(cls, run: dict[str, Any]) -> "Api":
+        """The API that a run.json names."""
+        return cls(run.get("restTls") or run["rest"], run["apiKey"], run.get("ca", ""))
+
+    def session(self, *, answer_s: float = ANSWER_S_MAX) -> aiohttp.ClientSession:
+        """A client of it."""
+        trust = ssl.create_default_context(cafile=self.ca) if self.ca else True
+        return aiohttp.ClientSession(
+            headers={"X-API-Key": self.key},
+            timeout=aiohttp.ClientTimeout(total=answer_s),
+            connector=aiohttp.TCPConnector(ssl=trust),
+        )
+
+    async def create_webhook(self, url: str, events: Sequence[str]) -> str:
+        """Have events posted there; the secret."""
+        async with (
+            self.session() as session,
+            session.post(f"{self.url}/api/v1/webhooks", json={"url": url, "events": list(events)}) as answer,
+        ):
+            document: Any = await answer.json()
+            assert answer.status == 201, document
+            return document["webhook"]["secret"]
+
+
 @dataclass(slots=True)
 class Load:
     """The traffic of one run."""
 
-    rest: str
-    key: str
-    control: Path
+    api: Api
+    phones: Sequence[Phone]
     rng: random.Random
     posts: list[Post] = field(default_factory=list[Post])
     inbound: dict[str, bool] = field(default_factory=dict[str, bool])
@@ -53,12 +86,7 @@ class Load:
 
     async def run(self) -> None:
         """Make traffic until `stopping`, then finish what is to be repeated."""
-        timeout = aiohttp.ClientTimeout(total=ANSWER_S_MAX)
-        headers = {"X-API-Key": self.key}
-        async with (
-            aiohttp.ClientSession(headers=headers, timeout=timeout) as session,
-            asyncio.TaskGroup() as group,
-        ):
+        async with self.api.session() as session, asyncio.TaskGroup() as group:
             group.create_task(self._inbound_loop())
             while not self.stopping:
                 group.create_task(self._post(session))
@@ -74,7 +102,7 @@ class Load:
         destination = self.rng.choices(list(DESTINATIONS), list(DESTINATIONS.values()))[0]
         body = {
             "to": destination,
-            "from": SENDER,
+            "from": self.rng.choice(self.phones).number,
             "channel": self.rng.choice(("sms", "sms", "whatsapp")),
             "message": self.rng.choice(("Hello", "Grüße 漢字", "long " * 90)),
         }
@@ -84,7 +112,7 @@ class Load:
 
     async def _answered(self, session: aiohttp.ClientSession, post: Post) -> bool:
         try:
-            async with session.post(f"{self.rest}/api/v1/messages", json=post.body) as answer:
+            async with session.post(f"{self.api.url}/api/v1/messages", json=post.body) as answer:
                 document: Any = await answer.json()
         except (aiohttp.ClientError, TimeoutError, ValueError):
             post.answers.append(0)
@@ -102,18 +130,19 @@ class Load:
             # One that was cut off may have been taken: a phone does not send again, so neither does this.
             with contextlib.suppress(OSError, ValueError, TimeoutError):
                 async with asyncio.timeout(ANSWER_S_MAX):
-                    self.inbound[body] = await self._inject(body)
+                    self.inbound[body] = await _inject(self.rng.choice(self.phones), body)
             await asyncio.sleep(self.rng.expovariate(INBOUND_PER_S))
 
-    async def _inject(self, body: str) -> bool:
-        reader, writer = await asyncio.open_unix_connection(self.control)
-        try:
-            request = {"inbound": {"from": "+19995550123", "to": SENDER, "body": body, "channel": "sms"}}
-            writer.write(json.dumps(request).encode() + b"\n")
-            await writer.drain()
-            return bool(json.loads(await reader.readline())["ok"])
-        finally:
-            writer.close()
+
+async def _inject(phone: Phone, body: str) -> bool:
+    reader, writer = await asyncio.open_unix_connection(phone.control)
+    try:
+        request = {"inbound": {"from": "+19995550123", "to": phone.number, "body": body, "channel": "sms"}}
+        writer.write(json.dumps(request).encode() + b"\n")
+        await writer.drain()
+        return bool(json.loads(await reader.readline())["ok"])
+    finally:
+        writer.close()
 
 
 @dataclass(slots=True)

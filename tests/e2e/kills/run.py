@@ -5,28 +5,18 @@ python -m tests.e2e.kills --kills 1000 --seed 7
 
 import asyncio
 import contextlib
-import json
 import random
-import signal
 import statistics
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
-import aiohttp
 
 from tests.e2e.kills.accounting import Accounts, account
-from tests.e2e.kills.gateway import ROLES, Gateway
-from tests.e2e.kills.load import Load, MoodyReceiver
-from tests.fakes.postgresql import Cluster
+from tests.e2e.kills.gateway import Harmed
+from tests.e2e.kills.load import Api, Load, MoodyReceiver
 from tests.fakes.webhook_receiver import WebhookReceiver
 
 PAUSE_S = (0.2, 2.0)
 """Between two kills."""
-
-FREEZE_S = (0.5, 3.0)
-"""How long a process that is stopped instead stays so."""
 
 QUIET_S_MAX = 150.0
 """After the last kill everything must have settled: late reports, retried webhooks."""
@@ -63,23 +53,25 @@ class Run:
         )
 
 
-async def run(var: Path, *, kills: int, seed: int, cluster: Cluster | None = None) -> Run:
-    """Kill `kills` times and account. With a `cluster` the database is there, and crashes too."""
+async def run(gateway: Harmed, *, kills: int, seed: int) -> Run:
+    """Start a gateway, kill `kills` times, stop it and account."""
     rng = random.Random(seed)
     result = Run(seed)
-    gateway = Gateway(var, cluster)
     await gateway.start()
     moods = MoodyReceiver(random.Random(seed + 1))
     async with WebhookReceiver() as receiver:
         receiver.respond_with(moods)
         described = gateway.run()
-        secret = await _create_webhook(described, receiver.url)
-        load = Load(described["rest"], described["apiKey"], var / "simulated.sock", rng)
+        secret = await Api.of(described).create_webhook(receiver.url, EVENTS)
+        load = Load(Api.of(described), gateway.phones(), rng)
         traffic = asyncio.create_task(load.run())
         watch = asyncio.create_task(_watch_recovery(load, result))
         while sum(result.kills.values()) < kills:
             await asyncio.sleep(rng.uniform(*PAUSE_S))
-            await _harm(gateway, rng, result)
+            names = await gateway.harm(rng)
+            result.harmed_at_s = time.monotonic()
+            for name in names:
+                result.kills[name] = result.kills.get(name, 0) + 1
         watch.cancel()
         load.stopping = moods.well = True
         await traffic
@@ -87,31 +79,6 @@ async def run(var: Path, *, kills: int, seed: int, cluster: Cluster | None = Non
         await gateway.stop()
         result.accounts = account(gateway, load, receiver.requests, secret)
     return result
-
-
-async def _harm(gateway: Gateway, rng: random.Random, result: Run) -> None:
-    """One kill: of one process mostly, of two, of the supervisor, of PostgreSQL; or a process stands still."""
-    kinds = {"one": 85, "two": 8, "up": 2, "freeze": 5, "database": 5 if gateway.cluster else 0}
-    kind = rng.choices(list(kinds), list(kinds.values()))[0]
-    if kind == "database":
-        await gateway.crash_database()
-        names = ["database"]
-    elif kind == "up":
-        await gateway.kill_supervisor()
-        names = ["up"]
-    elif kind == "freeze":
-        role = rng.choice(ROLES)
-        names = []
-        if gateway.signal(role, signal.SIGSTOP):
-            await asyncio.sleep(rng.uniform(*FREEZE_S))
-            gateway.signal(role, signal.SIGCONT)
-            names = [f"{role} frozen"]
-    else:
-        names = rng.sample(ROLES, 2 if kind == "two" else 1)
-        names = [role for role in names if gateway.signal(role, signal.SIGKILL)]
-    result.harmed_at_s = time.monotonic()
-    for name in names:
-        result.kills[name] = result.kills.get(name, 0) + 1
 
 
 async def _watch_recovery(load: Load, result: Run) -> None:
@@ -126,18 +93,7 @@ async def _watch_recovery(load: Load, result: Run) -> None:
             answered, since = now, time.monotonic()
 
 
-async def _create_webhook(described: dict[str, Any], url: str) -> str:
-    headers = {"X-API-Key": described["apiKey"]}
-    async with (
-        aiohttp.ClientSession(headers=headers) as session,
-        session.post(f"{described['rest']}/api/v1/webhooks", json={"url": url, "events": EVENTS}) as answer,
-    ):
-        document = json.loads(await answer.text())
-        assert answer.status == 201, document
-        return document["webhook"]["secret"]
-
-
-async def _wait_until_quiet(gateway: Gateway) -> None:
+async def _wait_until_quiet(gateway: Harmed) -> None:
     """Until nothing waits and, for a while, nothing has moved; returns at the bound too: the accounts tell then."""
     seen, unchanged = None, 0
     with contextlib.suppress(TimeoutError):
