@@ -14,8 +14,7 @@ from typing import Any
 import structlog
 from prometheus_client import REGISTRY, start_http_server
 
-from core.api.driver_service import DriverService
-from core.api.server import GrpcServer, Means
+from core.api.server import GrpcServers, Means, listeners
 from core.clock import SystemClock
 from core.config import Settings
 from core.delivery.claims import Endpoint
@@ -50,15 +49,18 @@ log = structlog.get_logger()
 async def serve_core(settings: Settings) -> None:
     """Serve gRPC, and publish and deliver as the settings say, until SIGTERM or SIGINT.
 
-    Raises AddressTaken before anything is served.
+    Raises AddressTaken, TlsFilesUnusable and CredentialError before it is ready.
     """
     if settings.embedded:
         migrate(settings.database_url)
     async with _resources(settings) as parts:
         sessions = _sessions(parts)
-        drivers = DriverService(sessions)
-        server = GrpcServer(_means(parts, sessions), drivers)
-        await server.start()
+        servers = GrpcServers(_means(parts, sessions))
+        try:
+            await servers.start()
+        except BaseException:
+            await servers.abort()
+            raise
         sweeper = _sweeper(parts, sessions)
         loops = [sessions.applier.run(), sessions.dispatcher.run(), sweeper.run()]
         if parts.hints:
@@ -68,19 +70,23 @@ async def serve_core(settings: Settings) -> None:
         if settings.deliver_embedded:
             loops.append(parts.deliverer.run())
 
-        async def stop() -> None:
-            drivers.stopping = True
-            await server.say_stopping()
+        async def stop(hurry: asyncio.Event) -> None:
+            await servers.say_stopping()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(hurry.wait(), settings.stop_delay_s)
             sessions.dispatcher.stop()
             await _drain_drivers(sessions.registry, settings.drain_grace_s)
-            await server.stop()
+            await servers.stop()
             await parts.deliverer.stop(settings.drain_grace_s)
 
-        log.info("core.ready", grpc=f"{settings.grpc_host}:{settings.grpc_port}")
+        if not settings.internal_port and not settings.is_credential_public:
+            log.warning("core.no_facades", remedy="set INFINIREACH_INTERNAL_PORT; see docs/tls.md")
+        public, *internal = (listener.address for listener in listeners(settings))
+        log.info("core.ready", grpc=public, internal=internal)
         try:
             await _run_until_told(loops, stop)
         finally:
-            await server.abort()  # a loop failed: whoever keeps this process running starts it again
+            await servers.abort()  # a loop failed: whoever keeps this process running starts it again
 
 
 async def serve_relay(settings: Settings) -> None:
@@ -92,7 +98,7 @@ async def serve_relay(settings: Settings) -> None:
 async def serve_deliver(settings: Settings) -> None:
     """Deliver webhooks until SIGTERM or SIGINT."""
     async with _resources(settings) as parts:
-        await _run_until_told([parts.deliverer.run()], lambda: parts.deliverer.stop(settings.drain_grace_s))
+        await _run_until_told([parts.deliverer.run()], lambda _: parts.deliverer.stop(settings.drain_grace_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,23 +118,30 @@ class _Parts:
 
 
 async def _run_until_told(
-    loops: Sequence[Coroutine[Any, Any, None]], stop: Callable[[], Awaitable[None]]
+    loops: Sequence[Coroutine[Any, Any, None]], stop: Callable[[asyncio.Event], Awaitable[None]]
 ) -> None:
-    """Run loops until a signal; then `stop`, then cancel what still runs. A loop that fails ends the process."""
-    told = asyncio.Event()
+    """Run loops until a signal; then `stop`, then cancel what still runs. A loop that fails ends the process.
+
+    `stop` is given what a second signal sets: it need not be polite any more.
+    """
+    told, hurry = asyncio.Event(), asyncio.Event()
+
+    def note() -> None:
+        (hurry if told.is_set() else told).set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told.set)
+        asyncio.get_running_loop().add_signal_handler(number, note)
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(loop, name=loop.__qualname__) for loop in loops]
         await told.wait()
         log.info("core.stopping")
-        await stop()
+        await stop(hurry)
         for task in tasks:
             task.cancel()
     log.info("core.stopped")
 
 
-async def _nothing() -> None:
+async def _nothing(_hurry: asyncio.Event) -> None:
     pass
 
 
@@ -228,7 +241,7 @@ def _means(parts: _Parts, sessions: SessionDependencies) -> Means:
         send=parts.sender.send,
         wake_relay=parts.relay.wake,
         wake_deliverer=parts.deliverer.wake,
-        dispatcher=sessions.dispatcher,
+        sessions=sessions,
     )
 
 

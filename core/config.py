@@ -7,7 +7,7 @@ docs/configuration.md is made from it. Opens no file and no socket.
 import os
 import re
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,10 +59,25 @@ class Settings(BaseModel):
         _profile,
         words="development with the default database, otherwise production",
     )
-    grpc_host: str = _setting("address that the gRPC server listens on", "127.0.0.1", min_length=1)
-    grpc_port: int = _setting("port of the gRPC server; 0: any free one", 50051, ge=0, le=65535)
+    grpc_host: str = _setting("address that the public gRPC server listens on", "127.0.0.1", min_length=1)
+    grpc_port: int = _setting("port of the public gRPC server; 0: any free one", 50051, ge=0, le=65535)
     metrics_host: str = _setting("address that /metrics listens on", "127.0.0.1", min_length=1)
     metrics_port: int = _setting("port of /metrics; 0: any free one", 9464, ge=0, le=65535)
+
+    # Identity of the gRPC servers; docs/tls.md
+    tls_cert_file: Path | None = _setting(
+        "certificate chain (PEM) that the gRPC servers show; empty: they speak no TLS", None
+    )
+    tls_key_file: Path | None = _setting("private key (PEM) of that certificate", None)
+    tls_client_ca_file: Path | None = _setting(
+        "authorities (PEM) of which the internal gRPC server demands a certificate from its clients", None
+    )
+    internal_host: str = _setting(
+        "address that the internal gRPC server listens on, for facades and for proxies of drivers",
+        "127.0.0.1",
+        min_length=1,
+    )
+    internal_port: int = _setting("port of the internal gRPC server; 0: there is none", 0, ge=0, le=65535)
 
     # Secrets
     service_credential: SecretStr = _setting(
@@ -150,6 +165,13 @@ class Settings(BaseModel):
     )
 
     # Operation
+    stop_delay_s: float = _setting(
+        "how long the core goes on after it was told to stop, so that nobody sends it new calls any more",
+        0.0,
+        unit="s",
+        ge=0,
+        le=300,
+    )
     drain_grace_s: float = _setting(
         "time that running work has at shutdown before it is broken off", 2.0, unit="s", ge=0, le=300
     )
@@ -160,6 +182,37 @@ class Settings(BaseModel):
     def embedded(self) -> bool:
         """Whether the database is the default file in the data folder."""
         return self.database_url == _embedded_url(self.var)
+
+    @property
+    def is_credential_public(self) -> bool:
+        """Whether the public gRPC server takes the service credential: only where none but this machine reaches it."""
+        return not self.internal_port and is_loopback(self.grpc_host)
+
+    @field_validator("tls_key_file", mode="after")
+    @classmethod
+    def _check_key_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "tls_cert_file" in info.data and (value is None) != (info.data["tls_cert_file"] is None):
+            raise ValueError(f"must be set if {PREFIX}TLS_CERT_FILE is, and only then")
+        return value
+
+    @field_validator("tls_client_ca_file", mode="after")
+    @classmethod
+    def _check_client_ca_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("tls_cert_file", value) is None:
+            raise ValueError(f"needs {PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE as well")
+        return value
+
+    @field_validator("internal_port", mode="after")
+    @classmethod
+    def _check_internal_port(cls, value: int, info: ValidationInfo) -> int:
+        known = info.data
+        if not value or "internal_host" not in known or "tls_client_ca_file" not in known:
+            return value
+        if known["tls_client_ca_file"] is None and not is_loopback(known["internal_host"]):
+            raise ValueError(
+                f"needs {PREFIX}TLS_CLIENT_CA_FILE, since {PREFIX}INTERNAL_HOST can be reached from elsewhere"
+            )
+        return value
 
     @field_validator("database_url", mode="after")
     @classmethod
@@ -210,6 +263,14 @@ def _split(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a server that listens on `host`. A name other than localhost is none."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def variable(name: str) -> str:
     """The environment variable of a setting."""
     return PREFIX + name.upper()
@@ -250,4 +311,6 @@ def shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, tuple | list):
         return ",".join(str(part) for part in value)
+    if value is None:
+        return ""
     return re.sub(r"(://[^/:@]*):[^/]*@", r"\1:***@", str(value))

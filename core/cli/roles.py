@@ -60,14 +60,18 @@ async def _run(role: Role, settings: Settings) -> int:
     """Serve; the exit status. What an operator can mend is told in a sentence, all else with its traceback."""
     from core import app  # noqa: PLC0415 - brings gRPC and all adapters, which no other command needs
     from core.api.server import AddressTaken  # noqa: PLC0415
+    from core.api.server_tls import TlsFilesUnusable  # noqa: PLC0415
+    from core.service_credential import CredentialError  # noqa: PLC0415
 
     gc.freeze()  # modules live as long as the process: no collection walks them, nor does the one at its end
     log = structlog.get_logger()
     try:
         await {"core": app.serve_core, "relay": app.serve_relay, "deliver": app.serve_deliver}[role](settings)
     except AddressTaken as taken:
-        log.error("role.failed", problem=f"something else listens on {taken}", setting=variable("grpc_port"))
-    except (InfiniReachError, VaultError, OSError) as error:
+        log.error(
+            "role.failed", problem=f"something else listens on {taken}", setting=variable(taken.setting)
+        )
+    except (InfiniReachError, VaultError, CredentialError, TlsFilesUnusable, OSError) as error:
         log.error("role.failed", problem=str(error), error=type(error).__name__)
     except Exception:  # the top of the process
         log.exception("role.failed")
