@@ -50,15 +50,20 @@ _CODES_BY_STATUS = {
 }
 
 
-def create_app(settings: Settings, *, metrics: Metrics, log: RequestLog) -> Sanic[Any, Any]:
-    """An application that serves the public API; its connection to the core opens with the server."""
+def create_app(
+    settings: Settings, *, metrics: Metrics, log: RequestLog, stopping: asyncio.Event
+) -> Sanic[Any, Any]:
+    """An application that serves the public API; its connections to the cores open with the server.
+
+    Once `stopping` is set it is not ready any more, and each answer is the last one of its connection.
+    """
     cors = Cors(settings.cors_origins)
     core = CoreClient(settings)
     metrics.watch_queue(lambda: core.batcher.waiting)
     limiter = RateLimiter(settings.rate_limit_storage)
     edge = Edge(
         settings,
-        Means(core, limiter, Site(ROUTES, settings.public_url)),
+        Means(core, limiter, Site(ROUTES, settings.public_url), stopping),
         authenticator=Authenticator(
             core.resolve_api_key,
             AuthLimits(

@@ -3,6 +3,7 @@
 Owns the request's id and how it is found. Must not know how it is answered.
 """
 
+import asyncio
 import random
 import re
 from dataclasses import dataclass
@@ -40,12 +41,25 @@ class Means:
     core: "CoreClient"
     limiter: "RateLimiter"
     site: "Site"
+    stopping: asyncio.Event
+    """Set once the facade was told to stop."""
 
 
 class Call:
     """A request, who makes it, its body once it is parsed, and what it may use to answer."""
 
-    __slots__ = ("body", "caller", "core", "limiter", "path", "request", "request_id", "site", "verdict")
+    __slots__ = (
+        "body",
+        "caller",
+        "core",
+        "limiter",
+        "path",
+        "request",
+        "request_id",
+        "site",
+        "stopping",
+        "verdict",
+    )
 
     def __init__(self, request: Request, path: dict[str, str], means: "Means") -> None:
         self.request = request
@@ -53,6 +67,7 @@ class Call:
         self.core = means.core
         self.limiter = means.limiter
         self.site = means.site
+        self.stopping = means.stopping
         self.request_id: str = request_id_of(request.headers.get("x-request-id"))
         self.caller: Caller = NOBODY
         self.verdict: Verdict | None = None

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 CREDENTIAL_FILE_NAME = "service.credential"
@@ -30,7 +30,9 @@ def _setting(default: Any, name: str, help_text: str, **limits: Any) -> Any:
 class Settings(BaseSettings):
     """The settings by name; `load` reads them from the environment."""
 
-    model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        extra="ignore", frozen=True, populate_by_name=True, validate_default=True
+    )
 
     host: str = _setting("127.0.0.1", "INFINIREACH_REST_HOST", "address that the REST API listens on")
     port: int = _setting(
@@ -47,7 +49,18 @@ class Settings(BaseSettings):
         le=65535,
     )
     core_address: str = _setting(
-        "", "INFINIREACH_CORE_ADDRESS", "host:port of the core; empty: 127.0.0.1 and INFINIREACH_GRPC_PORT"
+        "",
+        "INFINIREACH_CORE_ADDRESS",
+        "host:port of the core, or of each of several, comma-separated; empty: 127.0.0.1 and INFINIREACH_GRPC_PORT",
+    )
+    core_ca_file: Path | None = _setting(
+        None, "INFINIREACH_CORE_CA_FILE", "authorities (PEM) to trust a core by; asks for TLS to the cores"
+    )
+    core_cert_file: Path | None = _setting(
+        None, "INFINIREACH_CORE_CERT_FILE", "certificate chain (PEM) that the facade shows to the cores"
+    )
+    core_key_file: Path | None = _setting(
+        None, "INFINIREACH_CORE_KEY_FILE", "private key (PEM) of that certificate"
     )
     var: Path = _setting(Path("var"), "INFINIREACH_VAR", "directory of a gateway on one machine")
     service_credential: SecretStr = _setting(
@@ -124,6 +137,13 @@ class Settings(BaseSettings):
     public_url: str = _setting(
         "", "INFINIREACH_REST_PUBLIC_URL", "base URL that the documentation shows; empty: the address asked"
     )
+    stop_delay_s: float = _setting(
+        0.0,
+        "INFINIREACH_REST_STOP_DELAY_S",
+        "seconds that the facade goes on after it was told to stop, not ready, so that nobody comes any more",
+        ge=0,
+        le=300,
+    )
     drain_s: float = _setting(
         5.0, "INFINIREACH_REST_DRAIN_S", "seconds that requests in flight get at shutdown", ge=0, le=120
     )
@@ -138,7 +158,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_origins(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
+            return tuple(_split(value))
         return value
 
     @field_validator("cors_origins")
@@ -150,10 +170,47 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no origin such as https://app.example.com")
         return value
 
+    @field_validator("core_address")
+    @classmethod
+    def _check_addresses(cls, value: str) -> str:
+        if wrong := [part for part in _split(value) if not re.fullmatch(r"[^\s/]+:[0-9]{1,5}", part)]:
+            raise ValueError(f"must be host:port, or several of them with commas between, not {wrong[0]!r}")
+        return value
+
+    @field_validator("core_cert_file")
+    @classmethod
+    def _check_cert_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and info.data.get("core_ca_file", value) is None:
+            raise ValueError("needs INFINIREACH_CORE_CA_FILE as well")
+        return value
+
+    @field_validator("core_key_file")
+    @classmethod
+    def _check_key_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if "core_cert_file" in info.data and (value is None) != (info.data["core_cert_file"] is None):
+            raise ValueError("must be set if INFINIREACH_CORE_CERT_FILE is, and only then")
+        return value
+
+    @field_validator("core_ca_file", "core_cert_file", "core_key_file")
+    @classmethod
+    def _check_readable(cls, value: Path | None) -> Path | None:
+        try:
+            if value is not None:
+                value.open("rb").close()
+        except OSError as error:
+            raise ValueError(f"must be a file that can be read: {error.strerror}") from None
+        return value
+
     @property
-    def core_target(self) -> str:
-        """host:port of the core."""
-        return self.core_address or f"127.0.0.1:{self.grpc_port}"
+    def core_targets(self) -> tuple[str, ...]:
+        """host:port of each core; at least one."""
+        return tuple(_split(self.core_address)) or (f"127.0.0.1:{self.grpc_port}",)
+
+    @property
+    def are_cores_here(self) -> bool:
+        """Whether nobody else can listen in on the way to the cores."""
+        hosts = [target.rpartition(":")[0].strip("[]") for target in self.core_targets]
+        return all(host in {"localhost", "::1"} or host.startswith("127.") for host in hosts)
 
     @property
     def credential_file(self) -> Path:
@@ -166,6 +223,10 @@ class Settings(BaseSettings):
             str(field.validation_alias): _masked(str(getattr(self, name)))
             for name, field in type(self).model_fields.items()
         }
+
+
+def _split(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def load(environment: Mapping[str, str] | None = None) -> Settings:
@@ -183,7 +244,8 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def _problem(error: Any) -> str:
-    return f"{error['loc'][0]}: {error['msg'].removeprefix('Value error, ')} (it is {_masked(str(error['input']))!r})"
+    given = "" if error["input"] is None else _masked(str(error["input"]))
+    return f"{error['loc'][0]}: {error['msg'].removeprefix('Value error, ')} (it is {given!r})"
 
 
 def _masked(value: str) -> str:

@@ -1,6 +1,7 @@
-"""The one connection to the core: channel, credential, deadlines, batches, and what its errors become.
+"""Calls to the core: credential, deadlines, batches, repetition, and what its errors become.
 
-Owns everything that is gRPC; no other module of the facade imports it. Must not know JSON or HTTP.
+Owns what a call means; where it goes is told by rest_facade.cores. No other module of the facade imports gRPC.
+Must not know JSON or HTTP.
 
 Whether a failed call was applied decides what the caller is told. An error that carries the core's ErrorInfo is
 the core's own word. Without it, UNAVAILABLE for want of a connection was never sent; everything else may have been.
@@ -8,7 +9,7 @@ the core's own word. Without it, UNAVAILABLE for want of a connection was never 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import grpc
 import grpc.aio
@@ -20,6 +21,7 @@ from infinireach.v1 import account_pb2, accounts_service_pb2, messages_service_p
 from rest_facade import errors, rpcs
 from rest_facade.batching import Batcher, BatchLimits
 from rest_facade.config import Settings
+from rest_facade.cores import Cores
 from rest_facade.credential import ServiceCredential
 from rest_facade.errors import ApiError
 from rest_facade.rpcs import Request, Response, Rpc
@@ -28,23 +30,17 @@ BatchItem = messages_service_pb2.BatchCreateMessagesRequest.Item
 BatchResult = messages_service_pb2.BatchCreateMessagesResponse.Result
 Metadata = tuple[tuple[str, str], ...]
 
-CHANNEL_OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    # Pings find a half-open connection; they go out only while a call waits without an answer.
-    ("grpc.keepalive_time_ms", 10_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    ("grpc.use_local_subchannel_pool", 1),
-    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-)
 HEALTH = Rpc(
     "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse, True
 )
 READY_WAIT_S = 0.5
 DETAILS_KEY = "grpc-status-details-bin"
-NEVER_SENT = "failed to connect to all addresses"
-"""How gRPC's sentence begins for a call that found no connection."""
+NEVER_SENT = (
+    "failed to connect to all addresses",
+    "connections to all backends failing",
+    "errors resolving ",
+)
+"""How gRPC's sentence begins for a call that found no connection: to one core, to none of several, to no address."""
 CREDENTIAL_REFUSED = "SERVICE_CREDENTIAL_REFUSED"
 """The core's reason if the facade's own credential, not the caller's key, is the one that it refuses."""
 OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"
@@ -116,15 +112,12 @@ class CoreFailure(Exception):
 
 
 class CoreClient:
-    """Calls the core. `open` in the loop that is going to use it, `close` at the end."""
+    """Calls the cores. `open` in the loop that is going to use it, `close` at the end."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._credential = ServiceCredential(settings)
-        self._channel: grpc.aio.Channel | None = None
-        self._callables: dict[str, Any] = {}
-        self._ready = asyncio.Event()
-        self._watcher: asyncio.Task[None] | None = None
+        self._cores = Cores(settings)
         self.batcher: Batcher[BatchItem, BatchResult] = Batcher(
             self._create_messages,
             BatchLimits(
@@ -138,18 +131,13 @@ class CoreClient:
         )
 
     async def open(self) -> None:
-        """Begin to connect; does not wait for it."""
-        self._channel = grpc.aio.insecure_channel(self._settings.core_target, options=CHANNEL_OPTIONS)
-        self._watcher = asyncio.create_task(self._watch(self._channel), name="core connection watcher")
+        """Begin to connect; does not wait for it. Raises OSError if a file of the TLS settings cannot be read."""
+        self._cores.open()
 
     async def close(self) -> None:
         """Let what is in flight finish, then disconnect."""
         await self.batcher.finish()
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait((self._watcher,))
-        if self._channel is not None:
-            await self._channel.close()
+        await self._cores.close()
 
     async def call(self, rpc: Rpc[Request, Response], request: Request, behalf: OnBehalf) -> Response:
         """Make one call. Raises ApiError; `outcome_unknown` if it may have been applied.
@@ -175,19 +163,24 @@ class CoreClient:
         return answer.api_key
 
     async def is_ready(self) -> bool:
-        """Whether there is a credential and the core says that it serves; a new connection gets a moment."""
+        """Whether there is a credential and a core says that it serves; a new connection gets a moment."""
         if not self._credential.value:
             return False
         try:
             async with asyncio.timeout(READY_WAIT_S):
-                await self._ready.wait()
+                await self._cores.ready.wait()
         except TimeoutError:
             return False
-        try:
-            answer = await self._attempt(HEALTH, health_pb2.HealthCheckRequest(), ())
-        except CoreFailure as failure:
-            return failure.status == "UNIMPLEMENTED"
-        return answer.status == health_pb2.HealthCheckResponse.SERVING
+        for _ in range(len(self._cores)):
+            try:
+                answer = await self._attempt(HEALTH, health_pb2.HealthCheckRequest(), ())
+            except CoreFailure as failure:
+                serves = failure.status == "UNIMPLEMENTED"
+            else:
+                serves = answer.status == health_pb2.HealthCheckResponse.SERVING
+            if serves:
+                return True
+        return False
 
     async def _create_messages(self, items: list[BatchItem]) -> Sequence[BatchResult]:
         """What the batcher sends with: `outcome_unknown` if the batch may have been applied."""
@@ -203,13 +196,17 @@ class CoreClient:
     async def _persistent(
         self, rpc: Rpc[Request, Response], request: Request, metadata: Metadata
     ) -> Response:
-        """Call, and once more if the call was not sent, was lost but is repeatable, or the credential is new."""
-        await self._wait_until_ready()
-        try:
-            return await self._attempt(rpc, request, metadata)
-        except CoreFailure as failure:
-            if not self._worth_repeating(rpc, failure):
-                raise
+        """Call, and again if the call was not sent, was lost but is repeatable, or the credential is new.
+
+        Once more for each core: the next one may be as dead as the first, but not yet known to be.
+        """
+        for _ in range(len(self._cores)):
+            await self._wait_until_ready()
+            try:
+                return await self._attempt(rpc, request, metadata)
+            except CoreFailure as failure:
+                if not self._worth_repeating(rpc, failure):
+                    raise
         await self._wait_until_ready()
         return await self._attempt(rpc, request, metadata)
 
@@ -220,7 +217,9 @@ class CoreClient:
         return failure.never_sent or (lost and rpc.repeatable)
 
     async def _attempt(self, rpc: Rpc[Request, Response], request: Request, metadata: Metadata) -> Response:
-        call = cast("Callable[..., Awaitable[Response]]", self._callable(rpc))
+        core = self._cores.pick()
+        method = core.callable(rpc.path, rpc.request.SerializeToString, rpc.response.FromString)
+        call = cast("Callable[..., Awaitable[Response]]", method)
         credential = (("authorization", f"Bearer {self._credential.value}"),)
         try:
             timeout_s = self._settings.core_timeout_s + rpc.takes_s
@@ -228,35 +227,15 @@ class CoreClient:
         except grpc.aio.AioRpcError as error:
             raise CoreFailure(error) from None
 
-    def _callable(self, rpc: Rpc[Request, Response]) -> object:
-        assert self._channel is not None, "open() comes first"
-        if rpc.path not in self._callables:
-            self._callables[rpc.path] = self._channel.unary_unary(
-                rpc.path,
-                request_serializer=rpc.request.SerializeToString,
-                response_deserializer=rpc.response.FromString,
-            )
-        return self._callables[rpc.path]
-
     async def _wait_until_ready(self) -> None:
         """Return at once if connected; otherwise give a restarting core its grace. Raises ApiError."""
-        if self._ready.is_set():
+        if self._cores.ready.is_set():
             return
         try:
             async with asyncio.timeout(self._settings.core_grace_s):
-                await self._ready.wait()
+                await self._cores.ready.wait()
         except TimeoutError:
             raise ApiError("unavailable") from None
-
-    async def _watch(self, channel: grpc.aio.Channel) -> None:
-        """Keep `_ready` true to the channel and the channel connecting."""
-        while True:
-            state = channel.get_state(try_to_connect=True)
-            if state is grpc.ChannelConnectivity.READY:
-                self._ready.set()
-            else:
-                self._ready.clear()
-            await channel.wait_for_state_change(state)
 
 
 def _behalf_metadata(behalf: OnBehalf) -> Metadata:

@@ -4,6 +4,7 @@ Owns the order of start and stop. Must not know routes or the core's protocol.
 """
 
 import asyncio
+import contextlib
 import signal
 import socket
 from typing import Any
@@ -36,6 +37,7 @@ class Facade:
         self._metrics_server: Any = None
         self._server: Any = None
         self._app: Sanic[Any, Any] | None = None
+        self._stopping = asyncio.Event()
         self.port: int = 0
 
     async def start(self) -> None:
@@ -48,7 +50,9 @@ class Facade:
         except BaseException:
             listener.close()
             raise
-        log.info("rest.ready", rest=f"{settings.host}:{self.port}", core=settings.core_target)
+        if settings.core_ca_file is None and not settings.are_cores_here:
+            log.warning("core.not_encrypted", remedy="set INFINIREACH_CORE_CA_FILE; see docs/tls.md")
+        log.info("rest.ready", rest=f"{settings.host}:{self.port}", core=",".join(settings.core_targets))
 
     async def _serve(self, listener: socket.socket) -> None:
         settings = self._settings
@@ -57,7 +61,7 @@ class Facade:
                 self._metrics_server = self._metrics.serve(settings.host, settings.metrics_port)
             except OSError as error:
                 raise _cannot_listen(settings.host, settings.metrics_port, error) from None
-        self._app = create_app(settings, metrics=self._metrics, log=self._log)
+        self._app = create_app(settings, metrics=self._metrics, log=self._log, stopping=self._stopping)
         server: Any = await self._app.create_server(
             sock=listener,
             protocol=HttpProtocol,
@@ -71,12 +75,19 @@ class Facade:
         await server.start_serving()
         await server.after_start()
 
+    def say_stopping(self) -> None:
+        """Not be ready any more, and ask callers for new connections, while requests are served as before."""
+        self._stopping.set()
+        if self._app is not None:
+            self._app.config.KEEP_ALIVE = False  # asked anew for each request
+
     async def stop(self) -> None:
         """Take no more connections, let requests in flight finish within the drain time, then disconnect."""
         server = self._server
         app = self._app
         if server is None or app is None:
             return
+        self.say_stopping()
         log.info("rest.stopping", connections=len(server.connections))
         await server.before_stop()
         server.server.close()
@@ -96,14 +107,21 @@ class Facade:
 
 
 async def serve(settings: Settings, log: RequestLog) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotListen."""
-    stopping = asyncio.Event()
+    """Serve until SIGTERM or SIGINT and the delay after it; a second signal ends that. Raises CannotListen."""
+    told, hurry = asyncio.Event(), asyncio.Event()
+
+    def note() -> None:
+        (hurry if told.is_set() else told).set()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(number, note)
     facade = Facade(settings, log)
     await facade.start()
-    await stopping.wait()
+    await told.wait()
+    facade.say_stopping()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(hurry.wait(), settings.stop_delay_s)
     await facade.stop()
 
 

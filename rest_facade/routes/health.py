@@ -16,7 +16,9 @@ async def healthy(_call: Call) -> Answer:
 
 
 async def ready(call: Call) -> Answer:
-    """The core answers too, so requests can be served."""
+    """The core answers too, so requests can be served, and this facade is not about to stop."""
+    if call.stopping.is_set():
+        raise ApiError("unavailable", "This facade is about to stop.")
     if not await call.core.is_ready():
         raise ApiError("unavailable", "The core does not answer.")
     return json_answer(200, {"status": "ready"})

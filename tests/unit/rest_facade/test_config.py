@@ -11,15 +11,15 @@ from rest_facade.credential import ServiceCredential
 def test_defaults_suit_a_gateway_on_one_machine() -> None:
     settings = config.load({})
     assert (settings.host, settings.port, settings.metrics_port) == ("127.0.0.1", 8080, 0)
-    assert settings.core_target == "127.0.0.1:50051"
+    assert settings.core_targets == ("127.0.0.1:50051",)
     assert settings.credential_file == Path("var/service.credential")
     assert settings.cors_origins == ()
 
 
 def test_core_is_found_by_address_or_by_its_port() -> None:
-    assert config.load({"INFINIREACH_GRPC_PORT": "6000"}).core_target == "127.0.0.1:6000"
+    assert config.load({"INFINIREACH_GRPC_PORT": "6000"}).core_targets == ("127.0.0.1:6000",)
     both = {"INFINIREACH_GRPC_PORT": "6000", "INFINIREACH_CORE_ADDRESS": "core:7000"}
-    assert config.load(both).core_target == "core:7000"
+    assert config.load(both).core_targets == ("core:7000",)
 
 
 def test_empty_variable_counts_as_not_set_and_unknown_ones_are_ignored() -> None:

@@ -1,0 +1,198 @@
+"""The connections to the cores: one channel for each address, and which of them is used next.
+
+Owns channels, TLS, and which core is ready. Must not know what is called.
+
+Each address has a channel of its own, since gRPC takes one name for a channel, and verifies the certificate by it.
+Where there is a choice of cores, several addresses or a name that may stand for several, a core counts as ready
+only while it says itself that it serves (gRPC health): one that is about to stop gets no new calls.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import grpc
+import grpc.aio
+import structlog
+
+from rest_facade.config import Settings
+
+log = structlog.get_logger("rest_facade")
+
+CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # Pings find a half-open connection; they go out only while a call waits without an answer.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+    ("grpc.service_config_disable_resolution", 1),
+)
+BALANCED_OPTIONS = (
+    (
+        "grpc.service_config",
+        json.dumps({
+            "loadBalancingConfig": [{"round_robin": {}}],
+            "healthCheckConfig": {"serviceName": ""},
+        }),
+    ),
+)
+FILES_CHECK_S = 1.0
+"""How often TLS files are read again while there is no connection."""
+
+
+class TlsFiles(NamedTuple):
+    """What stands in the files of the TLS settings: authorities, and the facade's own certificate and its key."""
+
+    authorities: bytes
+    certificate: bytes | None
+    key: bytes | None
+
+
+class Core:
+    """The connection to one address; `ready` is called whenever it has become ready or is not any more."""
+
+    def __init__(self, target: str, settings: Settings, *, balanced: bool, ready: Callable[[], None]) -> None:
+        self.target = target
+        self.is_ready = False
+        self._settings = settings
+        self._options = CHANNEL_OPTIONS + (BALANCED_OPTIONS if balanced else ())
+        self._tell = ready
+        self._files: TlsFiles | None = None
+        self._channel: grpc.aio.Channel | None = None
+        self._callables: dict[str, Any] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Begin to connect; does not wait for it. Raises OSError if a file of the TLS settings cannot be read."""
+        self._files = read_tls_files(self._settings)
+        self._channel = self._new_channel()
+        self._watcher = asyncio.create_task(self._watch(), name=f"connection to {self.target}")
+
+    async def close(self) -> None:
+        """Disconnect; calls in flight are broken off."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.wait((self._watcher,))
+        if self._channel is not None:
+            await self._channel.close()
+
+    def callable(self, path: str, serialize: Callable[..., bytes], read: Callable[[bytes], Any]) -> Any:
+        """What makes a call of the method at `path`."""
+        assert self._channel is not None, "open() comes first"
+        if path not in self._callables:
+            self._callables[path] = self._channel.unary_unary(
+                path, request_serializer=serialize, response_deserializer=read
+            )
+        return self._callables[path]
+
+    def _new_channel(self) -> grpc.aio.Channel:
+        files = self._files
+        if files is None:
+            return grpc.aio.insecure_channel(self.target, options=self._options)
+        credentials = grpc.ssl_channel_credentials(files.authorities, files.key, files.certificate)
+        return grpc.aio.secure_channel(self.target, credentials, options=self._options)
+
+    async def _watch(self) -> None:
+        """Keep `is_ready` true to the channel, the channel connecting, and its certificates those of the files."""
+        while True:
+            channel = self._channel
+            assert channel is not None
+            state = channel.get_state(try_to_connect=True)
+            self.is_ready = state is grpc.ChannelConnectivity.READY
+            self._tell()
+            change = asyncio.ensure_future(channel.wait_for_state_change(state))
+            try:
+                await self._watch_files_until(change, channel)
+            finally:
+                change.cancel()
+
+    async def _watch_files_until(self, change: "asyncio.Future[None]", channel: grpc.aio.Channel) -> None:
+        """Wait for the change. If files change before that, and nothing is connected, begin with a new channel."""
+        is_watching = self._files is not None and not self.is_ready
+        while not change.done():
+            await asyncio.wait((change,), timeout=FILES_CHECK_S if is_watching else None)
+            if not change.done() and self._take_up_files():
+                self._channel, self._callables = self._new_channel(), {}
+                await channel.close(self._settings.core_timeout_s)
+                return
+
+    def _take_up_files(self) -> bool:
+        """Read the TLS files, some kilobytes on a local disk, again; answers whether they changed."""
+        try:
+            files = read_tls_files(self._settings)
+        except OSError as error:
+            log.warning("core.tls_not_renewed", problem=str(error))
+            return False
+        changed, self._files = files != self._files, files
+        return changed
+
+
+class Cores:
+    """All cores. `open` in the loop that is going to use them, `close` at the end."""
+
+    def __init__(self, settings: Settings) -> None:
+        targets = settings.core_targets
+        balanced = len(targets) > 1 or not all(map(_is_one_host, targets))
+        self._cores = [
+            Core(target, settings, balanced=balanced, ready=self._ready_changed) for target in targets
+        ]
+        self._next = 0
+        self.ready = asyncio.Event()
+        """Set while at least one core is ready."""
+
+    def __len__(self) -> int:
+        return len(self._cores)
+
+    def open(self) -> None:
+        """Begin to connect to all; does not wait for it. Raises OSError if a TLS file cannot be read."""
+        for core in self._cores:
+            core.open()
+
+    async def close(self) -> None:
+        """Disconnect from all."""
+        await asyncio.gather(*(core.close() for core in self._cores))
+
+    def pick(self) -> Core:
+        """The next core that is ready; the next of all if none is."""
+        for _ in self._cores:
+            core = self._cores[self._next]
+            self._next = (self._next + 1) % len(self._cores)
+            if core.is_ready:
+                return core
+        return self._cores[self._next]
+
+    def _ready_changed(self) -> None:
+        if any(core.is_ready for core in self._cores):
+            self.ready.set()
+        else:
+            self.ready.clear()
+
+
+def read_tls_files(settings: Settings) -> TlsFiles | None:
+    """What stands in the files of the TLS settings; None without TLS. Raises OSError."""
+    if settings.core_ca_file is None:
+        return None
+    return TlsFiles(
+        settings.core_ca_file.read_bytes(),
+        _bytes_of(settings.core_cert_file),
+        _bytes_of(settings.core_key_file),
+    )
+
+
+def _bytes_of(path: Path | None) -> bytes | None:
+    return None if path is None else path.read_bytes()
+
+
+def _is_one_host(target: str) -> bool:
+    """Whether an address names one host, so that there is no choice: a number, or this machine."""
+    host = target.rpartition(":")[0].strip("[]")
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return host == "localhost"
