@@ -49,7 +49,7 @@ log = structlog.get_logger()
 async def serve_core(settings: Settings) -> None:
     """Serve gRPC, and publish and deliver as the settings say, until SIGTERM or SIGINT.
 
-    Raises AddressTaken, TlsFilesUnusable and CredentialError before it is ready.
+    Raises AddressTaken, CertificateFilesUnusable and CredentialError before it is ready.
     """
     if settings.embedded:
         migrate(settings.database_url)

@@ -161,7 +161,7 @@ class GrpcServers:
         self._servers: list[grpc.aio.Server] = []
 
     async def start(self) -> None:
-        """Serve. Raises AddressTaken, TlsFilesUnusable and CredentialError; some may serve then, so `abort`."""
+        """Serve. Raises AddressTaken, CertificateFilesUnusable and CredentialError; some may serve then, so `abort`."""
         settings = self._means.settings
         credential = service_credential.load(
             settings.service_credential.get_secret_value(),
@@ -240,7 +240,7 @@ class GrpcServers:
 
 
 def _listen(server: grpc.aio.Server, listener: Listener) -> None:
-    """Bind the server's port. Raises AddressTaken and TlsFilesUnusable."""
+    """Bind the server's port. Raises AddressTaken and CertificateFilesUnusable."""
     credentials = None if listener.tls is None else listener.tls.credentials()
     try:
         if credentials is None:

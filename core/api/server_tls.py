@@ -1,6 +1,6 @@
 """The TLS identity of a gRPC server: from files, and read anew when they change.
 
-Owns reading, checking and renewing. What a peer's certificate entitles to is not its business.
+Owns reading and renewing. What a peer's certificate entitles to is not its business.
 """
 
 from pathlib import Path
@@ -8,14 +8,10 @@ from typing import Any, NamedTuple
 
 import grpc
 import structlog
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from core.certificates import CertificateFilesUnusable, certificates, check_pair, read
 
 log = structlog.get_logger()
-
-
-class TlsFilesUnusable(Exception):
-    """A file of the TLS settings cannot be used; the sentence names it. Never quotes a key."""
 
 
 class _Contents(NamedTuple):
@@ -35,9 +31,9 @@ class ServerTls:
         self._refused: _Contents | None = None
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Credentials that take up changed files with the next connection. Raises TlsFilesUnusable."""
+        """Credentials that take up changed files with the next connection. Raises CertificateFilesUnusable."""
         self._served = self._read()
-        check(self._served.certificate, self._served.key, cert_file=self._cert_file, key_file=self._key_file)
+        self._check(self._served)
         return grpc.dynamic_ssl_server_credentials(
             _configuration(self._served), self._renewed, self._client_ca_file is not None
         )
@@ -52,8 +48,8 @@ class ServerTls:
             found = self._read()
             if found in (self._served, self._refused):
                 return None
-            check(found.certificate, found.key, cert_file=self._cert_file, key_file=self._key_file)
-        except TlsFilesUnusable as unusable:
+            self._check(found)
+        except CertificateFilesUnusable as unusable:
             log.warning("tls.not_renewed", problem=str(unusable))
             self._refused = found
             return None
@@ -62,44 +58,14 @@ class ServerTls:
         return _configuration(found)
 
     def _read(self) -> _Contents:
-        return _Contents(
-            read(self._cert_file),
-            read(self._key_file),
-            None if self._client_ca_file is None else read_authorities(self._client_ca_file),
-        )
+        client_ca = None if self._client_ca_file is None else read(self._client_ca_file)
+        return _Contents(read(self._cert_file), read(self._key_file), client_ca)
 
-
-def read(path: Path) -> bytes:
-    """A file's bytes. Raises TlsFilesUnusable."""
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise TlsFilesUnusable(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def read_authorities(path: Path) -> bytes:
-    """The certificates of a file, at least one. Raises TlsFilesUnusable."""
-    pem = read(path)
-    _certificates(pem, path)
-    return pem
-
-
-def check(certificate: bytes, key: bytes, *, cert_file: Path, key_file: Path) -> None:
-    """Raise TlsFilesUnusable unless the key is that of the first certificate."""
-    chain = _certificates(certificate, cert_file)
-    try:
-        private_key = load_pem_private_key(key, password=None)
-    except (ValueError, TypeError):
-        raise TlsFilesUnusable(f"{key_file}: holds no private key in PEM that needs no password") from None
-    if private_key.public_key() != chain[0].public_key():
-        raise TlsFilesUnusable(f"{key_file}: is not the key of the certificate in {cert_file}")
-
-
-def _certificates(pem: bytes, path: Path) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(pem)
-    except ValueError:
-        raise TlsFilesUnusable(f"{path}: holds no certificate in PEM") from None
+    def _check(self, contents: _Contents) -> None:
+        """Raise CertificateFilesUnusable unless the files can be served."""
+        check_pair(contents.certificate, contents.key, cert_file=self._cert_file, key_file=self._key_file)
+        if self._client_ca_file is not None and contents.client_ca is not None:
+            certificates(contents.client_ca, self._client_ca_file)
 
 
 def _configuration(contents: _Contents) -> Any:

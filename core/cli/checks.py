@@ -4,6 +4,7 @@ Owns what is a warning and what a fault. Changes nothing.
 """
 
 import contextlib
+import datetime
 import os
 import shutil
 import sqlite3
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
+from core.certificates import CertificateFilesUnusable, certificates, check_pair, read
 from core.cli import run_file
 from core.cli.configuration import misspelt
 from core.cli.supervisor import plan, ports, readiness
@@ -37,6 +39,19 @@ READ_BYTES_MAX = 1024 * 1024 * 1024
 CLOCK_SLACK_MS = 5_000
 CLOCK_EARLIEST_MS = 1_750_000_000_000
 """No machine that runs this software lives before 2025."""
+CERTIFICATE_DAYS_MIN = 14
+CERTIFICATE_VARIABLES = tuple(
+    PREFIX + name
+    for name in (
+        "TLS_CERT_FILE",
+        "TLS_CLIENT_CA_FILE",
+        "CORE_CERT_FILE",
+        "CORE_CA_FILE",
+        "DRIVER_CERT_FILE",
+        "DRIVER_CA_FILE",
+    )
+)
+"""Of the core, the facade and drivers: whatever of them this environment sets up."""
 HTTP_OK = 200
 ONLINE = "online"
 
@@ -63,6 +78,7 @@ def examine() -> list[Finding]:
             Finding("settings", "fault", faults, "See docs/configuration.md, or infinireach config."),
         ]
     findings += _settings()
+    findings += _certificates(settings)
     findings += _folder(settings)
     findings += _database(settings)
     findings += _services(settings)
@@ -86,6 +102,32 @@ def _settings() -> Iterator[Finding]:
         yield Finding("settings", "ok", "all can be used")
 
 
+def _certificates(settings: Settings) -> Iterator[Finding]:
+    """Nothing is said where no setting names a certificate."""
+    named = {name: Path(os.environ[name]) for name in CERTIFICATE_VARIABLES if os.environ.get(name)}
+    try:
+        ends = {
+            name: min(cert.not_valid_after_utc for cert in certificates(read(path), path))
+            for name, path in named.items()
+        }
+        if settings.tls_cert_file is not None and settings.tls_key_file is not None:
+            cert_file, key_file = settings.tls_cert_file, settings.tls_key_file
+            check_pair(read(cert_file), read(key_file), cert_file=cert_file, key_file=key_file)
+    except CertificateFilesUnusable as unusable:
+        yield Finding("certificates", "fault", str(unusable), "See docs/tls.md.")
+        return
+    now = datetime.datetime.fromtimestamp(SystemClock().now_ms() / 1000, datetime.UTC)
+    for name, end in ends.items():
+        days = (end - now).days
+        if end <= now:
+            yield Finding("certificates", "fault", f"{named[name]} has expired", f"Renew it: {name}.")
+        elif days < CERTIFICATE_DAYS_MIN:
+            seen = f"{named[name]} expires in {days} days"
+            yield Finding("certificates", "warning", seen, "Renew it, for example: infinireach certs init")
+    if ends and min(ends.values()) >= now + datetime.timedelta(days=CERTIFICATE_DAYS_MIN):
+        yield Finding("certificates", "ok", f"none expires within {CERTIFICATE_DAYS_MIN} days")
+
+
 def _folder(settings: Settings) -> Iterator[Finding]:
     var = settings.var.absolute()
     if not var.is_dir():
@@ -107,7 +149,9 @@ def _folder(settings: Settings) -> Iterator[Finding]:
         yield Finding("data folder", "warning", room, "Make room soon.")
     else:
         yield Finding("data folder", "ok", room)
-    yield from _secret_files([settings.master_key_file, settings.service_credential_file, var / "demo.key"])
+    keys = [] if settings.tls_key_file is None else [settings.tls_key_file]
+    files = [settings.master_key_file, settings.service_credential_file, var / "demo.key", *keys]
+    yield from _secret_files(files)
 
 
 def _secret_files(files: list[Path]) -> Iterator[Finding]:

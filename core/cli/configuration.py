@@ -20,7 +20,17 @@ from core.config import PREFIX, InvalidSettings, Settings, load, shown, variable
 
 OTHERS = tuple(
     PREFIX + rest
-    for rest in ("REST_", "DRIVER_", "SIMULATED_", "MODEM_", "WHATSAPP_", "ANDROID_", "TEST_", "RATE_LIMIT_")
+    for rest in (
+        "REST_",
+        "DRIVER_",
+        "SIMULATED_",
+        "MODEM_",
+        "WHATSAPP_",
+        "ANDROID_",
+        "TEST_",
+        "RATE_LIMIT_",
+        "CORE_",
+    )
 )
 """Beginnings of variables that the facade and the drivers declare."""
 

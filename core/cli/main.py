@@ -10,6 +10,7 @@ from typing import Any
 import typer
 
 from core.cli import (
+    certs,
     configuration,
     devices,
     doctor,
@@ -78,6 +79,7 @@ app.add_typer(devices.app, name="device", rich_help_panel=CLIENT)
 app.add_typer(webhooks.app, name="webhook", rich_help_panel=CLIENT)
 app.add_typer(simulate.app, name="simulate", rich_help_panel=CLIENT)
 app.command("secrets", rich_help_panel=OPERATION)(installation.secrets)
+app.add_typer(certs.app, name="certs", rich_help_panel=OPERATION)
 app.command("config", rich_help_panel=OPERATION)(configuration.config)
 app.command("doctor", rich_help_panel=OPERATION)(doctor.doctor)
 

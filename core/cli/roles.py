@@ -60,7 +60,7 @@ async def _run(role: Role, settings: Settings) -> int:
     """Serve; the exit status. What an operator can mend is told in a sentence, all else with its traceback."""
     from core import app  # noqa: PLC0415 - brings gRPC and all adapters, which no other command needs
     from core.api.server import AddressTaken  # noqa: PLC0415
-    from core.api.server_tls import TlsFilesUnusable  # noqa: PLC0415
+    from core.certificates import CertificateFilesUnusable  # noqa: PLC0415
     from core.service_credential import CredentialError  # noqa: PLC0415
 
     gc.freeze()  # modules live as long as the process: no collection walks them, nor does the one at its end
@@ -71,7 +71,7 @@ async def _run(role: Role, settings: Settings) -> int:
         log.error(
             "role.failed", problem=f"something else listens on {taken}", setting=variable(taken.setting)
         )
-    except (InfiniReachError, VaultError, CredentialError, TlsFilesUnusable, OSError) as error:
+    except (InfiniReachError, VaultError, CredentialError, CertificateFilesUnusable, OSError) as error:
         log.error("role.failed", problem=str(error), error=type(error).__name__)
     except Exception:  # the top of the process
         log.exception("role.failed")
@@ -85,7 +85,7 @@ def driver(
         str, typer.Argument(help="Such as simulated. Without a name: lists the drivers of this installation.")
     ] = "",
 ) -> None:
-    """Run a driver in the foreground. Takes INFINIREACH_DRIVER_TOKEN, or the demo token of `infinireach up`."""
+    """Run a driver in the foreground. Takes INFINIREACH_DRIVER_TOKEN or a certificate, else the demo token of `up`."""
     if not name:
         say("\n".join(drivers()))
         return
@@ -93,7 +93,7 @@ def driver(
     if name not in drivers():
         raise CommandFailed(f"There is no driver {name}. There are: {', '.join(drivers())}")
     token_file = settings_or_exit().var / DRIVER_TOKEN_FILE_NAME
-    named = ("INFINIREACH_DRIVER_TOKEN", "INFINIREACH_DRIVER_TOKEN_FILE")
+    named = ("INFINIREACH_DRIVER_TOKEN", "INFINIREACH_DRIVER_TOKEN_FILE", "INFINIREACH_DRIVER_CERT_FILE")
     if not any(os.environ.get(variable) for variable in named) and token_file.exists():
         os.environ["INFINIREACH_DRIVER_TOKEN_FILE"] = str(token_file)
     become(module)

@@ -48,6 +48,11 @@ def up(
     Needs no other service. Data, keys and logs lie in the folder INFINIREACH_VAR, ./var by default.
     """
     settings = settings_or_exit()
+    if settings.internal_port or settings.tls_cert_file is not None:
+        raise CommandFailed(
+            f"`infinireach up` speaks without TLS, on this machine only: unset {PREFIX}INTERNAL_PORT and "
+            f"{PREFIX}TLS_CERT_FILE, or run the roles apart (docs/tls.md)."
+        )
     where = valid_or_exit(lambda: plan.addresses(settings, os.environ))
     plan.prepare_folder(settings.var)
     with only_one(settings):

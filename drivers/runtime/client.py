@@ -6,10 +6,7 @@ One reader and one writer per stream; nothing is cancelled per message; a stream
 
 import asyncio
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
 import grpc
 import structlog
@@ -19,6 +16,7 @@ from google.rpc.status_pb2 import Status
 from grpc import aio
 
 from drivers.runtime.backoff import LONG_DELAY_S, Backoff
+from drivers.runtime.core_address import CoreAddress
 from drivers.runtime.engine import Engine
 from drivers.runtime.failures import describe
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
@@ -46,25 +44,7 @@ class Superseded(StoppedByCore):
 
 
 class NotAdmitted(StoppedByCore):
-    """The core does not accept the driver's token."""
-
-
-@dataclass(slots=True, frozen=True)
-class CoreAddress:
-    """Where the core is and how to show that one may come in."""
-
-    target: str
-    """host:port"""
-    token: Callable[[], str]
-    """Asked before each stream, so that a token can be replaced while the driver runs."""
-    is_tls: bool
-    ca_file: Path | None
-    """Certificates to trust in place of the system's."""
-
-    def is_on_this_machine(self) -> bool:
-        """True if nobody else can listen in on the way there."""
-        host = self.target.rpartition(":")[0].strip("[]")
-        return host == "localhost" or host.startswith("127.") or host == "::1"
+    """The core does not accept the driver's token or certificate."""
 
 
 class _End(Enum):
@@ -79,6 +59,9 @@ class Client:
 
     def __init__(self, core: CoreAddress, engine: Engine, *, chance: random.Random) -> None:
         self._core = core
+        self._next_target = 0
+        self._untried = len(core.targets) - 1
+        """Cores that were not tried since the last pause."""
         self._engine = engine
         self._protocol = engine.protocol
         self._backoff = Backoff(chance)
@@ -111,17 +94,26 @@ class Client:
             while not self._is_leaving:
                 self._opened_at = None
                 end = await self._run_stream()
-                if self._was_good():
-                    self._backoff.reset()
-                at_least_s = LONG_DELAY_S if end is _End.AGAIN_LATER else self._away_s
-                self._away_s = 0.0
                 if not self._is_leaving:
-                    await self._pause(self._backoff.next_delay_s(at_least_s=at_least_s))
+                    await self._pause_after(end)
             if ticker.done():
                 ticker.result()
         finally:
             ticker.cancel()
             await asyncio.wait([ticker])
+
+    async def _pause_after(self, end: _End) -> None:
+        """Wait before the next stream; not at all where another core is still to be tried."""
+        if self._was_good():
+            self._backoff.reset()
+            self._untried = len(self._core.targets) - 1
+        at_least_s = LONG_DELAY_S if end is _End.AGAIN_LATER else self._away_s
+        self._away_s = 0.0
+        if self._untried and not at_least_s:
+            self._untried -= 1
+            return
+        self._untried = len(self._core.targets) - 1
+        await self._pause(self._backoff.next_delay_s(at_least_s=at_least_s))
 
     def _ticker_ended(self, ticker: "asyncio.Task[None]") -> None:
         _log_failure(ticker)
@@ -170,7 +162,7 @@ class Client:
             # `leave` found no stream to say goodbye on, so none may open after it.
             return _End.AGAIN_SOON
         try:
-            metadata = (("authorization", f"Bearer {self._core.token()}"),)
+            metadata = self._core.metadata()
             channel = self._channel()
         except OSError as error:
             log.error("stream.not_opened", error=str(error))
@@ -202,17 +194,19 @@ class Client:
         return _End.AGAIN_SOON
 
     def _channel(self) -> aio.Channel:
+        """A channel to the next core. Raises OSError if a file cannot be read."""
+        target = self._core.targets[self._next_target % len(self._core.targets)]
+        self._next_target += 1
         options = [
             ("grpc.max_receive_message_length", RECEIVED_BYTES_MAX),
             ("grpc.use_local_subchannel_pool", 1),
             # A proxy of the environment is for the way out, not for this machine.
             ("grpc.enable_http_proxy", 0 if self._core.is_on_this_machine() else 1),
         ]
-        if not self._core.is_tls:
-            return aio.insecure_channel(self._core.target, options=options)
-        trusted = self._core.ca_file.read_bytes() if self._core.ca_file is not None else None
-        credentials = grpc.ssl_channel_credentials(root_certificates=trusted)
-        return aio.secure_channel(self._core.target, credentials, options=options)
+        credentials = self._core.channel_credentials()
+        if credentials is None:
+            return aio.insecure_channel(target, options=options)
+        return aio.secure_channel(target, credentials, options=options)
 
     async def _read(self, call: "aio.StreamStreamCall[ConnectRequest, ConnectResponse]") -> None:
         while True:

@@ -17,10 +17,11 @@ from typing import Any, NoReturn
 import structlog
 
 from drivers.runtime import settings as read
-from drivers.runtime.client import GOODBYE_TIMEOUT_S, Client, CoreAddress, NotAdmitted, Superseded
+from drivers.runtime.client import GOODBYE_TIMEOUT_S, Client, NotAdmitted, Superseded
 from drivers.runtime.clock import SystemClock
 from drivers.runtime.commands import SendingLimits
 from drivers.runtime.context import Context, ContextFactory
+from drivers.runtime.core_address import CoreAddress
 from drivers.runtime.driver import Driver
 from drivers.runtime.engine import Engine
 from drivers.runtime.failures import describe
@@ -51,9 +52,17 @@ def runtime_settings(kind: str) -> tuple[Setting, ...]:
     return (
         Setting("INFINIREACH_VAR", read.path, "Folder for what the driver writes.", "./var"),
         Setting(
-            "INFINIREACH_DRIVER_CORE", read.address, "Address of the core, host:port.", "127.0.0.1:50051"
+            "INFINIREACH_DRIVER_CORE",
+            read.addresses,
+            "Address of the core, host:port; or of each of several, comma-separated, tried in turn.",
+            "127.0.0.1:50051",
         ),
-        Setting("INFINIREACH_DRIVER_TOKEN", read.one_line, "The driver token.", is_secret=True),
+        Setting(
+            "INFINIREACH_DRIVER_TOKEN",
+            read.one_line,
+            "The driver token; not needed with a driver's certificate.",
+            is_secret=True,
+        ),
         Setting(
             "INFINIREACH_DRIVER_TOKEN_FILE",
             read.readable_file,
@@ -69,7 +78,17 @@ def runtime_settings(kind: str) -> tuple[Setting, ...]:
         Setting(
             "INFINIREACH_DRIVER_CA_FILE",
             read.readable_file,
-            "Certificates (PEM) to trust in place of the system's; asks for TLS.",
+            "Certificates (PEM) to trust in place of the system's; asks for TLS. Read before each connection.",
+        ),
+        Setting(
+            "INFINIREACH_DRIVER_CERT_FILE",
+            read.readable_file,
+            "Certificate chain (PEM) that the driver shows; asks for TLS. Read before each connection.",
+        ),
+        Setting(
+            "INFINIREACH_DRIVER_KEY_FILE",
+            read.readable_file,
+            "Private key (PEM) of that certificate. Read before each connection.",
         ),
         Setting(
             "INFINIREACH_DRIVER_GRACE_S",
@@ -110,7 +129,7 @@ def run(driver_class: type[Driver]) -> NoReturn:
         sys.stdout.write(f"{title}\n{describe_settings(declared)}\n")
         sys.exit(EXIT_CLEAN)
     try:
-        settings = read_settings(declared, os.environ, checks=[check_token])
+        settings = read_settings(declared, os.environ, checks=[check_credentials])
     except SettingsInvalid as invalid:
         print("\n".join(invalid.problems), file=sys.stderr)  # noqa: T201
         sys.exit(EXIT_SETTINGS_INVALID)
@@ -118,10 +137,17 @@ def run(driver_class: type[Driver]) -> NoReturn:
     sys.exit(asyncio.run(serve(driver_class, settings)))
 
 
-def check_token(settings: dict[str, Any]) -> Iterable[str]:
-    """A driver cannot come in without a token."""
-    if settings["INFINIREACH_DRIVER_TOKEN"] is None and settings["INFINIREACH_DRIVER_TOKEN_FILE"] is None:
-        yield "INFINIREACH_DRIVER_TOKEN: it or INFINIREACH_DRIVER_TOKEN_FILE must be set"
+def check_credentials(settings: dict[str, Any]) -> Iterable[str]:
+    """A driver cannot come in without a token or a certificate, and a certificate is nothing without its key."""
+    has_certificate = settings["INFINIREACH_DRIVER_CERT_FILE"] is not None
+    named = ("INFINIREACH_DRIVER_TOKEN", "INFINIREACH_DRIVER_TOKEN_FILE")
+    if not has_certificate and all(settings[name] is None for name in named):
+        yield (
+            "INFINIREACH_DRIVER_TOKEN: it or INFINIREACH_DRIVER_TOKEN_FILE must be set, "
+            "or INFINIREACH_DRIVER_CERT_FILE and INFINIREACH_DRIVER_KEY_FILE"
+        )
+    if has_certificate != (settings["INFINIREACH_DRIVER_KEY_FILE"] is not None):
+        yield "INFINIREACH_DRIVER_KEY_FILE: must be set if INFINIREACH_DRIVER_CERT_FILE is, and only then"
 
 
 def set_up_logs(level: str) -> None:
@@ -248,9 +274,12 @@ def core_address(settings: Mapping[str, Any]) -> CoreAddress:
     token_file: Path | None = settings["INFINIREACH_DRIVER_TOKEN_FILE"]
     token: str | None = settings["INFINIREACH_DRIVER_TOKEN"]
     ca_file: Path | None = settings["INFINIREACH_DRIVER_CA_FILE"]
+    cert_file: Path | None = settings["INFINIREACH_DRIVER_CERT_FILE"]
     return CoreAddress(
-        target=settings["INFINIREACH_DRIVER_CORE"],
+        targets=settings["INFINIREACH_DRIVER_CORE"],
         token=lambda: token_file.read_text().strip() if token_file is not None else token or "",
-        is_tls=bool(settings["INFINIREACH_DRIVER_TLS"]) or ca_file is not None,
+        is_tls=bool(settings["INFINIREACH_DRIVER_TLS"]) or ca_file is not None or cert_file is not None,
         ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=settings["INFINIREACH_DRIVER_KEY_FILE"],
     )

@@ -93,6 +93,14 @@ def address(text: str) -> str:
     return text
 
 
+def addresses(text: str) -> tuple[str, ...]:
+    """One host:port, or several with commas between."""
+    found = tuple(address(part.strip()) for part in text.split(",") if part.strip())
+    if not found:
+        raise ValueError("must be host:port")
+    return found
+
+
 def number(minimum: float, maximum: float) -> Callable[[str], float]:
     """A reader of numbers within these limits, both included."""
 

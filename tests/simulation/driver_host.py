@@ -15,8 +15,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
 
 from drivers.runtime import Context, Driver, Failed, JournalUnwritable, Outcome, SendAgain, Submitted, Unknown
-from drivers.runtime.client import Client, CoreAddress
+from drivers.runtime.client import Client
 from drivers.runtime.commands import SendingLimits
+from drivers.runtime.core_address import CoreAddress
 from drivers.runtime.engine import Engine
 from drivers.runtime.journal import Journal
 from drivers.runtime.main import work
@@ -290,7 +291,7 @@ class _SimulatedClient(Client):
     """The real client; only its channel leads into the simulated network."""
 
     def __init__(self, engine: Engine, *, chance: random.Random, channel: Channel) -> None:
-        address = CoreAddress("simulated:1", token=lambda: "token", is_tls=False, ca_file=None)
+        address = CoreAddress(("simulated:1",), token=lambda: "token", is_tls=False, ca_file=None)
         super().__init__(address, engine, chance=chance)
         self._simulated_channel = channel
 

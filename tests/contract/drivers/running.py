@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from drivers.runtime import Context, Driver, Outcome, SendAgain, Submitted
-from drivers.runtime.client import Client, CoreAddress
+from drivers.runtime.client import Client
 from drivers.runtime.clock import SystemClock
 from drivers.runtime.commands import SendingLimits
+from drivers.runtime.core_address import CoreAddress
 from drivers.runtime.engine import Engine
 from drivers.runtime.journal import Journal
 from drivers.runtime.protocol import DriverProtocol
@@ -83,7 +84,7 @@ async def running(
         clock=SystemClock(),
     )
     engine = Engine(driver, protocol, journal)
-    address = CoreAddress(core.address, token=lambda: token, is_tls=ca_file is not None, ca_file=ca_file)
+    address = CoreAddress((core.address,), token=lambda: token, is_tls=ca_file is not None, ca_file=ca_file)
     client = Client(address, engine, chance=random.Random(1))
     await engine.start(lambda host: Context(host, settings={}, var_folder=folder, clock=SystemClock()))
     stream = asyncio.create_task(client.run())

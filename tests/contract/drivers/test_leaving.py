@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from drivers.runtime import Context, JournalUnwritable, main
-from drivers.runtime.client import Client, CoreAddress
+from drivers.runtime.client import Client
 from drivers.runtime.clock import SystemClock
 from drivers.runtime.commands import SendingLimits
+from drivers.runtime.core_address import CoreAddress
 from drivers.runtime.engine import Engine
 from drivers.runtime.journal import Journal
 from drivers.runtime.protocol import DriverProtocol
@@ -82,7 +83,7 @@ async def engine(tmp_path: Path) -> AsyncIterator[WatchedEngine]:
 
 
 def client_of(core: StubCore, engine: Engine, *, client_class: type[Client] = Client) -> Client:
-    address = CoreAddress(core.address, token=lambda: TOKEN, is_tls=False, ca_file=None)
+    address = CoreAddress((core.address,), token=lambda: TOKEN, is_tls=False, ca_file=None)
     return client_class(address, engine, chance=random.Random(1))
 
 

@@ -7,19 +7,19 @@ from pathlib import Path
 import pytest
 
 from drivers.runtime import settings as read
-from drivers.runtime.main import EXIT_SETTINGS_INVALID, check_token, core_address, runtime_settings
+from drivers.runtime.main import EXIT_SETTINGS_INVALID, check_credentials, core_address, runtime_settings
 from drivers.runtime.settings import Setting, SettingsInvalid, describe_settings, read_settings
 
 TOKEN = {"INFINIREACH_DRIVER_TOKEN": "ird_secret"}
 
 
 def settings_of(environment: dict[str, str]) -> dict[str, object]:
-    return read_settings(runtime_settings("simulated"), environment, checks=[check_token])
+    return read_settings(runtime_settings("simulated"), environment, checks=[check_credentials])
 
 
 def test_defaults_are_enough_beside_a_token() -> None:
     settings = settings_of(TOKEN)
-    assert settings["INFINIREACH_DRIVER_CORE"] == "127.0.0.1:50051"
+    assert settings["INFINIREACH_DRIVER_CORE"] == ("127.0.0.1:50051",)
     assert settings["INFINIREACH_DRIVER_NAME"] == "simulated"
     assert settings["INFINIREACH_VAR"] == Path("var")
     assert settings["INFINIREACH_DRIVER_JOURNAL"] is None
