@@ -244,8 +244,11 @@ def load(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def _problem(error: Any) -> str:
+    name = str(error["loc"][0])
+    if name in Settings.model_fields:  # a default that is refused goes by the field's name
+        name = str(Settings.model_fields[name].validation_alias)
     given = "" if error["input"] is None else _masked(str(error["input"]))
-    return f"{error['loc'][0]}: {error['msg'].removeprefix('Value error, ')} (it is {given!r})"
+    return f"{name}: {error['msg'].removeprefix('Value error, ')} (it is {given!r})"
 
 
 def _masked(value: str) -> str:

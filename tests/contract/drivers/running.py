@@ -74,6 +74,9 @@ async def running(
     driver: ScriptedDriver | None = None,
     token: str = TOKEN,
     ca_file: Path | None = None,
+    cert_file: Path | None = None,
+    key_file: Path | None = None,
+    others: Sequence[StubCore] = (),
 ) -> AsyncGenerator[Running]:
     driver = driver or ScriptedDriver()
     journal = Journal(folder / "journal.db", horizon_s=1e6, settled_commands_max=10**6)
@@ -84,7 +87,14 @@ async def running(
         clock=SystemClock(),
     )
     engine = Engine(driver, protocol, journal)
-    address = CoreAddress((core.address,), token=lambda: token, is_tls=ca_file is not None, ca_file=ca_file)
+    address = CoreAddress(
+        tuple(each.address for each in (core, *others)),
+        token=lambda: token,
+        is_tls=ca_file is not None,
+        ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
+    )
     client = Client(address, engine, chance=random.Random(1))
     await engine.start(lambda host: Context(host, settings={}, var_folder=folder, clock=SystemClock()))
     stream = asyncio.create_task(client.run())

@@ -43,15 +43,19 @@ class StubCore:
     port: int = 0
     _server: grpc.aio.Server | None = None
 
-    async def start(self) -> None:
-        """Listen."""
+    async def start(self, credentials: grpc.ServerCredentials | None = None) -> None:
+        """Listen, with TLS if there are credentials."""
         server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
         accounts_service_pb2_grpc.add_AccountsServiceServicer_to_server(Accounts(self.world), server)
         messages_service_pb2_grpc.add_MessagesServiceServicer_to_server(Messages(self.world), server)
         devices_service_pb2_grpc.add_DevicesServiceServicer_to_server(Devices(self.world), server)
         webhooks_service_pb2_grpc.add_WebhooksServiceServicer_to_server(Webhooks(self.world), server)
         health_pb2_grpc.add_HealthServicer_to_server(Health(self.world), server)
-        self.port = server.add_insecure_port(f"127.0.0.1:{self.port}")
+        address = f"127.0.0.1:{self.port}"
+        if credentials is None:
+            self.port = server.add_insecure_port(address)
+        else:
+            self.port = server.add_secure_port(address, credentials)
         await server.start()
         self._server = server
 

@@ -142,3 +142,26 @@ async def test_metrics_are_served_on_their_own_port(run: Run) -> None:
     assert "infinireach_rest_waiting_messages 0.0" in metrics
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
+
+
+async def test_told_to_stop_it_says_so_serves_on_and_ends_at_the_second_signal(run: Run) -> None:
+    process = await run(INFINIREACH_REST_STOP_DELAY_S="300")
+    base = "http://" + (await event_of(process, "rest.ready"))["rest"]
+    async with aiohttp.ClientSession(base, headers={"X-API-Key": "key-of-a"}) as session:
+        async with session.post("/api/v1/messages", json=MESSAGE) as response:
+            assert (response.status, response.headers["Connection"]) == (201, "keep-alive")
+        process.send_signal(signal.SIGTERM)
+        while True:
+            async with session.get("/readyz") as response:
+                if response.status == 503:
+                    break
+        for method, path, status in (
+            ("POST", "/api/v1/messages", 201),
+            ("GET", "/healthz", 200),
+            ("GET", "/readyz", 503),
+            ("GET", "/nowhere", 404),
+        ):
+            async with session.request(method, path, json=MESSAGE if method == "POST" else None) as response:
+                assert (response.status, response.headers["Connection"]) == (status, "close")
+    process.send_signal(signal.SIGTERM)
+    assert await process.wait() == 0

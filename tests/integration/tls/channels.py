@@ -9,6 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from infinireach.driver.v1 import driver_service_pb2_grpc
 from infinireach.v1 import devices_service_pb2, devices_service_pb2_grpc
+from tests.driver_frames import Request
 from tests.e2e.played_driver import PlayedDriver, hello
 from tests.fakes.core_process import SERVICE_CREDENTIAL
 
@@ -65,16 +66,17 @@ async def driver_stream(
     credentials: grpc.ChannelCredentials,
     metadata: Metadata,
     *,
+    first: Request | None = None,
     says_hello: bool = True,
 ) -> AsyncGenerator[PlayedDriver]:
-    """A stream on which a driver said hello. One that is refused at once says nothing: its words might come too late."""
+    """A stream on which a driver said hello. One that is to be refused says nothing: its words may come too late."""
     async with channel(target, credentials) as opened:
         stub = driver_service_pb2_grpc.DriverServiceStub(opened)
         stream = stub.Connect(metadata=metadata, timeout=CALL_S_MAX)
         driver = PlayedDriver(stream)
         try:
             if says_hello:
-                await driver.send(hello())
+                await driver.send(first or hello())
             yield driver
         finally:
             stream.cancel()

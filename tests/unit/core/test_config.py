@@ -121,3 +121,52 @@ def test_a_number_with_a_unit_says_it_in_its_name() -> None:
 def test_variables_are_named_after_the_fields() -> None:
     assert variable("grpc_port") == "INFINIREACH_GRPC_PORT"
     assert config.load({"INFINIREACH_GRPC_PORT": "1234"}).grpc_port == 1234
+
+
+CERTIFICATE = {"INFINIREACH_TLS_CERT_FILE": "core.pem", "INFINIREACH_TLS_KEY_FILE": "core.key"}
+INTERNAL = {"INFINIREACH_INTERNAL_PORT": "50052"}
+
+
+def test_the_servers_speak_no_tls_and_there_is_no_internal_one_unless_set() -> None:
+    settings = load({})
+    assert (settings.tls_cert_file, settings.tls_key_file, settings.internal_port) == (None, None, 0)
+    assert settings.is_credential_public
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_public"),
+    [
+        ({"INFINIREACH_GRPC_HOST": "127.0.0.2"}, True),
+        ({"INFINIREACH_GRPC_HOST": "::1"}, True),
+        ({"INFINIREACH_GRPC_HOST": "localhost"}, True),
+        ({"INFINIREACH_GRPC_HOST": "0.0.0.0"}, False),  # noqa: S104 - that nothing else than this is refused
+        ({"INFINIREACH_GRPC_HOST": "::"}, False),
+        ({"INFINIREACH_GRPC_HOST": "core.example"}, False),
+        (INTERNAL, False),
+    ],
+)
+def test_the_public_server_takes_the_service_credential_only_where_nobody_else_reaches_it(
+    environment: dict[str, str], is_public: bool
+) -> None:
+    assert load(environment).is_credential_public is is_public
+
+
+@pytest.mark.parametrize(
+    ("environment", "named"),
+    [
+        ({"INFINIREACH_TLS_CERT_FILE": "core.pem"}, "INFINIREACH_TLS_KEY_FILE"),
+        ({"INFINIREACH_TLS_KEY_FILE": "core.key"}, "INFINIREACH_TLS_KEY_FILE"),
+        ({"INFINIREACH_TLS_CLIENT_CA_FILE": "ca.pem"}, "INFINIREACH_TLS_CLIENT_CA_FILE"),
+        ({**INTERNAL, "INFINIREACH_INTERNAL_HOST": "10.0.0.1"}, "INFINIREACH_INTERNAL_PORT"),
+        ({**INTERNAL, **CERTIFICATE, "INFINIREACH_INTERNAL_HOST": "core"}, "INFINIREACH_INTERNAL_PORT"),
+    ],
+)
+def test_a_tls_setting_without_what_it_needs_is_refused(environment: dict[str, str], named: str) -> None:
+    [told] = problems(environment)
+    assert told.startswith(f"{named}: ")
+
+
+def test_an_internal_server_that_others_reach_demands_certificates() -> None:
+    whole = {**INTERNAL, **CERTIFICATE, "INFINIREACH_TLS_CLIENT_CA_FILE": "ca.pem"}
+    assert load({**whole, "INFINIREACH_INTERNAL_HOST": "0.0.0.0"}).internal_port == 50052  # noqa: S104 - as above
+    assert load(INTERNAL).internal_host == "127.0.0.1"

@@ -84,3 +84,32 @@ def test_given_credential_needs_no_file(tmp_path: Path) -> None:
     )
     assert credential.value == "given"
     assert not credential.refresh()
+
+
+def test_several_cores_are_separated_by_commas() -> None:
+    settings = config.load({"INFINIREACH_CORE_ADDRESS": "core-1:1, [::1]:2,core-3:3,"})
+    assert settings.core_targets == ("core-1:1", "[::1]:2", "core-3:3")
+
+
+def test_cores_elsewhere_are_told_from_those_on_this_machine() -> None:
+    here = {"INFINIREACH_CORE_ADDRESS": "127.0.0.1:1,localhost:2,[::1]:3"}
+    assert config.load(here).are_cores_here
+    assert not config.load({"INFINIREACH_CORE_ADDRESS": "127.0.0.1:1,core:2"}).are_cores_here
+
+
+def test_tls_to_the_cores_is_told_as_a_whole_or_refused(tmp_path: Path) -> None:
+    file = str(tmp_path / "file.pem")
+    Path(file).touch()
+    names = [f"INFINIREACH_CORE_{name}_FILE" for name in ("CA", "CERT", "KEY")]
+    assert config.load(dict.fromkeys(names, file)).core_key_file == Path(file)
+    assert config.load({names[0]: file}).core_ca_file == Path(file)
+    for given, named in (
+        ({names[1]: file, names[2]: file}, names[1]),
+        ({names[0]: file, names[1]: file}, names[2]),
+        ({names[0]: file, names[2]: file}, names[2]),
+        ({names[0]: f"{file}.not"}, names[0]),
+        ({"INFINIREACH_CORE_ADDRESS": "core-1:1,core-2"}, "INFINIREACH_CORE_ADDRESS"),
+    ):
+        with pytest.raises(config.InvalidSettings) as invalid:
+            config.load(given)
+        assert [problem.partition(":")[0] for problem in invalid.value.problems] == [named]

@@ -127,3 +127,33 @@ def test_help_needs_no_settings() -> None:
     )
     assert "INFINIREACH_SIMULATED_DEVICES" in done.stdout
     assert "INFINIREACH_DRIVER_TOKEN_FILE" in done.stdout
+
+
+def test_several_cores_are_separated_by_commas() -> None:
+    core = core_address(settings_of({**TOKEN, "INFINIREACH_DRIVER_CORE": "127.0.0.1:1, core:2"}))
+    assert core.targets == ("127.0.0.1:1", "core:2")
+    assert not core.is_on_this_machine()
+    with pytest.raises(ValueError, match="host:port"):
+        read.addresses(",")
+
+
+def test_a_certificate_takes_the_place_of_a_token_and_needs_its_key(tmp_path: Path) -> None:
+    file = tmp_path / "driver.pem"
+    file.touch()
+    both = {"INFINIREACH_DRIVER_CERT_FILE": str(file), "INFINIREACH_DRIVER_KEY_FILE": str(file)}
+    core = core_address(settings_of(both))
+    assert core.is_tls
+    assert core.metadata() == ()
+    for name in both:
+        with pytest.raises(SettingsInvalid) as caught:
+            settings_of({**TOKEN, name: str(file)})
+        [problem] = caught.value.problems
+        assert problem.startswith("INFINIREACH_DRIVER_KEY_FILE: ")
+
+
+def test_without_token_and_certificate_both_are_named() -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        settings_of({})
+    [problem] = caught.value.problems
+    assert "INFINIREACH_DRIVER_TOKEN_FILE" in problem
+    assert "INFINIREACH_DRIVER_CERT_FILE" in problem
