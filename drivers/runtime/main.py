@@ -44,6 +44,43 @@ FLUSH_S = 0.5
 STREAM_END_S = GOODBYE_TIMEOUT_S + 1.0
 """Seconds that the stream has to end after that, before it is cut off."""
 
+CONNECTION_SETTINGS = (
+    Setting(
+        "INFINIREACH_DRIVER_CORE",
+        read.addresses,
+        "Address of the core, host:port; or of each of several, comma-separated, tried in turn.",
+        "127.0.0.1:50051",
+    ),
+    Setting(
+        "INFINIREACH_DRIVER_TOKEN",
+        read.one_line,
+        "The driver token; not needed with a driver's certificate.",
+        is_secret=True,
+    ),
+    Setting(
+        "INFINIREACH_DRIVER_TOKEN_FILE",
+        read.readable_file,
+        "File with the driver token, read before each connection; in place of the token itself.",
+    ),
+    Setting("INFINIREACH_DRIVER_TLS", read.yes_or_no, "Whether to speak TLS to the core.", "no"),
+    Setting(
+        "INFINIREACH_DRIVER_CA_FILE",
+        read.readable_file,
+        "Certificates (PEM) to trust in place of the system's; asks for TLS. Read before each connection.",
+    ),
+    Setting(
+        "INFINIREACH_DRIVER_CERT_FILE",
+        read.readable_file,
+        "Certificate chain (PEM) that the driver shows; asks for TLS. Read before each connection.",
+    ),
+    Setting(
+        "INFINIREACH_DRIVER_KEY_FILE",
+        read.readable_file,
+        "Private key (PEM) of that certificate. Read before each connection.",
+    ),
+)
+"""Where the core is, and what the driver shows there; see `core_address`."""
+
 log = structlog.get_logger("runtime")
 
 
@@ -51,44 +88,12 @@ def runtime_settings(kind: str) -> tuple[Setting, ...]:
     """The settings that every driver has."""
     return (
         Setting("INFINIREACH_VAR", read.path, "Folder for what the driver writes.", "./var"),
-        Setting(
-            "INFINIREACH_DRIVER_CORE",
-            read.addresses,
-            "Address of the core, host:port; or of each of several, comma-separated, tried in turn.",
-            "127.0.0.1:50051",
-        ),
-        Setting(
-            "INFINIREACH_DRIVER_TOKEN",
-            read.one_line,
-            "The driver token; not needed with a driver's certificate.",
-            is_secret=True,
-        ),
-        Setting(
-            "INFINIREACH_DRIVER_TOKEN_FILE",
-            read.readable_file,
-            "File with the driver token, read before each connection; in place of the token itself.",
-        ),
+        *CONNECTION_SETTINGS,
         Setting("INFINIREACH_DRIVER_NAME", read.name, "Stable name of this driver in its tenant.", kind),
         Setting(
             "INFINIREACH_DRIVER_JOURNAL",
             read.path,
             f"The journal, an SQLite file on a local disk. Not set: driver-{kind}.db in INFINIREACH_VAR.",
-        ),
-        Setting("INFINIREACH_DRIVER_TLS", read.yes_or_no, "Whether to speak TLS to the core.", "no"),
-        Setting(
-            "INFINIREACH_DRIVER_CA_FILE",
-            read.readable_file,
-            "Certificates (PEM) to trust in place of the system's; asks for TLS. Read before each connection.",
-        ),
-        Setting(
-            "INFINIREACH_DRIVER_CERT_FILE",
-            read.readable_file,
-            "Certificate chain (PEM) that the driver shows; asks for TLS. Read before each connection.",
-        ),
-        Setting(
-            "INFINIREACH_DRIVER_KEY_FILE",
-            read.readable_file,
-            "Private key (PEM) of that certificate. Read before each connection.",
         ),
         Setting(
             "INFINIREACH_DRIVER_GRACE_S",

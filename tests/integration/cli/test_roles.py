@@ -127,3 +127,15 @@ def test_the_drivers_of_the_installation_are_listed() -> None:
     finished = infinireach("driver", "fax")
     assert finished.status == 1
     assert finished.err.startswith("There is no driver fax. There are: ")
+
+
+@pytest.mark.parametrize("name", ["INTERNAL_PORT", "TLS_CERT_FILE"])
+def test_up_is_for_one_machine_without_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("INFINIREACH_VAR", str(tmp_path))
+    monkeypatch.setenv(f"INFINIREACH_{name}", "50052")
+    monkeypatch.setenv("INFINIREACH_TLS_KEY_FILE", "50052" if name == "TLS_CERT_FILE" else "")
+    refused = infinireach("up")
+    assert refused.status == 1
+    assert f"INFINIREACH_{name}" in refused.err

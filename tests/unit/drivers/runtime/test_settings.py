@@ -39,9 +39,9 @@ def test_every_problem_is_reported_at_once() -> None:
         settings_of(environment)
     assert [problem.partition(":")[0] for problem in caught.value.problems] == [
         "INFINIREACH_DRIVER_CORE",
-        "INFINIREACH_DRIVER_NAME",
         "INFINIREACH_DRIVER_TLS",
         "INFINIREACH_DRIVER_CA_FILE",
+        "INFINIREACH_DRIVER_NAME",
         "INFINIREACH_DRIVER_GRACE_S",
         "INFINIREACH_DRIVER_HORIZON_DAYS",
         "INFINIREACH_DRIVER_LOG_LEVEL",
