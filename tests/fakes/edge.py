@@ -123,6 +123,7 @@ async def http1(
     *,
     client: tuple[Path, Path] | None = None,
     protocols: tuple[str, ...] = ("http/1.1",),
+    from_address: str = "127.0.0.1",
 ) -> AsyncGenerator[Http1]:
     """A connection to one of the edge's listeners. Raises ssl.SSLError and ConnectionError as the handshake does."""
     context = ssl.create_default_context(cafile=str(certificates.authority))
@@ -130,7 +131,7 @@ async def http1(
     if client is not None:
         context.load_cert_chain(*client)
     reader, writer = await asyncio.open_connection(
-        "127.0.0.1", port, ssl=context, server_hostname="localhost"
+        "127.0.0.1", port, ssl=context, server_hostname="localhost", local_addr=(from_address, 0)
     )
     connection = Http1(reader, writer)
     try:

@@ -3,6 +3,7 @@
 Owns no rule of the product. Both can be told to misbehave as real ones do: to be away, to hang up, to be slow.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -35,6 +36,8 @@ class FakeFacade:
     is_ready: bool = True
     seen: list[Seen] = field(default_factory=list[Seen])
     behave: Callable[[web.Request], web.StreamResponse | None] = lambda _: None
+    held: asyncio.Event | None = None
+    """If set, requests are answered only once this is."""
     _runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -70,6 +73,8 @@ class FakeFacade:
             return web.Response(status=200 if self.is_ready else 503)
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.seen.append(Seen(request.raw_path, headers, await request.read(), request.method))
+        if self.held is not None:
+            await self.held.wait()
         return self.behave(request) or web.json_response({"from": self.name})
 
 
@@ -89,6 +94,8 @@ class FakeCore:
     port: int = 0
     seen: list[Seen] = field(default_factory=list[Seen])
     fail_with: grpc.StatusCode | None = None
+    held: asyncio.Event | None = None
+    """If set, calls are answered only once this is."""
     health: Any = field(default_factory=HealthServicer)
     _server: grpc.aio.Server | None = None
 
@@ -145,12 +152,16 @@ class _Anything(grpc.GenericRpcHandler):
 
         async def unary(request: bytes, context: Any) -> bytes:
             core.note(path, tuple(context.invocation_metadata() or ()), request)
+            if core.held is not None:
+                await core.held.wait()
             if core.fail_with is not None:
                 await context.abort(core.fail_with, "as told")
             return request
 
         async def stream(frames: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
             core.note(path, tuple(context.invocation_metadata() or ()))
+            if core.fail_with is not None:
+                await context.abort(core.fail_with, "as told")
             async for frame in frames:
                 yield frame
 

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 from tools.engines.envoy_bootstrap import Bootstrap, Place, rendered
@@ -112,6 +113,10 @@ class Envoy:
         """Requests and streams that are being served."""
         values = self.stats("downstream_rq_active")
         return sum(value for name, value in values.items() if ".admin." not in name)
+
+    def access_entries(self) -> list[dict[str, Any]]:
+        """The access log; a request is written at its end, at the latest 50 ms later."""
+        return [json.loads(line) for line in self.access_log.read_text(encoding="utf-8").splitlines()]
 
     def stats(self, pattern: str) -> dict[str, int]:
         """Counters and gauges whose names match a regular expression."""
