@@ -14,10 +14,10 @@ from typing import Any
 
 import grpc
 
-from tests.e2e.gateway import free_port
 from tests.fakes.certificate_files import CertificateFiles
 from tools.engines.envoy import Envoy
 from tools.engines.envoy_bootstrap import Bootstrap, Place, Ports, Upstreams
+from tools.engines.ports import free_port
 
 CALL_TIMEOUT_S = 20.0
 HEAD_END = b"\r\n\r\n"

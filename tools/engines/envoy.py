@@ -1,6 +1,6 @@
 """An Envoy that runs the edge's bootstrap on this machine.
 
-Owns the process: its files, its start, its orderly end. What is in the bootstrap is envoy_bootstrap's business.
+Owns its files, its start and its orderly end. What is in the bootstrap is envoy_bootstrap's business.
 """
 
 import json
@@ -11,24 +11,23 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 
 from tools.engines.envoy_bootstrap import Bootstrap, Place, rendered
+from tools.engines.ports import HOST
+from tools.engines.processes import POLL_S, EngineFailed, end, launch, wait_until_ready
 
 PROGRAM = Path(sys.executable).with_name("envoy")
-START_S_MAX = 30.0
-STOP_S_MAX = 10.0
-POLL_S = 0.02
-
-
-class EnvoyFailed(Exception):
-    """Envoy refuses its bootstrap, or ended by itself; the text is what it said."""
+READY_S = 30.0
+STOP_S = 10.0
+ADMIN_S = 5.0
 
 
 class Envoy:
-    """One Envoy. `folder` gets envoy.json (the bootstrap), access.log and envoy.log.
+    """One Envoy. `folder` gets envoy.json, which is the bootstrap, and envoy.log with Envoy's own lines and its access
+    log.
 
-    `change` may alter the bootstrap before it is written, for example shorten its times. Use from one thread.
+    `change` may alter the bootstrap before it is written, for example shorten its times. `drain_s` is how long
+    running requests and streams have before `stop` breaks them off.
     """
 
     def __init__(
@@ -42,26 +41,19 @@ class Envoy:
     ) -> None:
         self.folder = folder
         self.place = place
-        self.access_log = folder / "access.log"
+        self.log = folder / "envoy.log"
         self._change = change
         self._concurrency = concurrency
         self._drain_s = drain_s
-        """How long running requests and streams have before `stop` breaks them off."""
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def pid(self) -> int:
-        """The id of the process; only while it runs."""
-        assert self._process is not None
-        return self._process.pid
-
-    @property
-    def admin_url(self) -> str:
-        """Base URL of the admin interface."""
-        return f"http://127.0.0.1:{self.place.ports.admin}"
+        """Its process; 0 if it does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else 0
 
     def start(self) -> None:
-        """Write, validate and run the bootstrap; returns when Envoy serves. Raises EnvoyFailed."""
+        """Write, validate and run the bootstrap; returns when Envoy serves. Raises EngineFailed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         bootstrap = rendered(self.place)
         if self._change is not None:
@@ -74,14 +66,12 @@ class Envoy:
             *("--concurrency", str(self._concurrency), "--file-flush-interval-msec", "50"),
             *("--drain-time-s", str(max(1, round(self._drain_s))), "--drain-strategy", "immediate"),
         ]
-        with self.access_log.open("ab") as access, (self.folder / "envoy.log").open("ab") as log:
-            self._process = subprocess.Popen(line, stdout=access, stderr=log)
-        self._wait_until_ready(self._process)
+        self._process = launch(line, folder=self.folder, log=self.log)
+        wait_until_ready("Envoy", self._process, self._is_ready, log=self.log, within_s=READY_S)
 
     def stop(self) -> None:
         """Tell callers to go elsewhere, let what runs end for `drain_s`, then end the process."""
-        process = self._process
-        if process is None:
+        if self._process is None:
             return
         try:
             self.drain()
@@ -90,64 +80,52 @@ class Envoy:
                 time.sleep(POLL_S)
         except OSError:
             pass  # it does not answer any more
-        process.terminate()
-        try:
-            process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._process = None
+        end(self._process, grace_s=STOP_S)
 
     def kill(self) -> None:
-        """End the process at once, as a crash would."""
+        """End it at once."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+            end(self._process, grace_s=0)
 
     def drain(self) -> None:
-        """Ask every caller to connect anew elsewhere; what comes meanwhile is still served."""
+        """Ask every caller to connect anew elsewhere; what comes meanwhile is still served. Raises OSError."""
         self.admin("/drain_listeners?graceful", method="POST")
 
     def requests_active(self) -> int:
-        """Requests and streams that are being served."""
+        """Requests and streams that are being served. Raises OSError."""
         values = self.stats("downstream_rq_active")
         return sum(value for name, value in values.items() if ".admin." not in name)
 
     def access_entries(self) -> list[dict[str, Any]]:
-        """The access log; a request is written at its end, at the latest 50 ms later."""
-        return [json.loads(line) for line in self.access_log.read_text(encoding="utf-8").splitlines()]
+        """The access log so far; a request is written after its end, at the latest 50 ms later."""
+        lines = self.log.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{")]
 
     def stats(self, pattern: str) -> dict[str, int]:
-        """Counters and gauges whose names match a regular expression."""
+        """Counters and gauges whose names match a regular expression. Raises OSError."""
         found = json.loads(self.admin(f"/stats?format=json&filter={pattern}"))["stats"]
         return {entry["name"]: entry["value"] for entry in found if "name" in entry}
 
     def admin(self, path: str, *, method: str = "GET") -> str:
         """What the admin interface answers. Raises OSError."""
-        request = urllib.request.Request(self.admin_url + path, method=method)  # noqa: S310 - loopback
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - loopback
+        url = f"http://{HOST}:{self.place.ports.admin}{path}"
+        request = urllib.request.Request(url, method=method)
+        with urllib.request.urlopen(request, timeout=ADMIN_S) as answer:  # noqa: S310 - loopback
             return answer.read().decode()
-
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_S_MAX
-        while not self._is_ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise EnvoyFailed((self.folder / "envoy.log").read_text(encoding="utf-8"))
-            time.sleep(POLL_S)
 
     def _is_ready(self) -> bool:
         try:
             return self.admin("/ready").startswith("LIVE")
-        except (URLError, OSError):
+        except OSError:
             return False
 
 
 def validate(file: Path) -> str:
-    """Let Envoy check a bootstrap without running it; what it remarks. Raises EnvoyFailed."""
+    """Let Envoy check a bootstrap without running it; what it remarks. Raises EngineFailed."""
+    if not PROGRAM.exists():
+        raise EngineFailed("Envoy is not installed: make dev")
     line = [str(PROGRAM), "--mode", "validate", "-c", str(file), "--log-level", "warning"]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=START_S_MAX, check=False)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=READY_S, check=False)
     if done.returncode != 0:
-        raise EnvoyFailed(done.stderr)
+        raise EngineFailed(f"Envoy refuses {file}:\n{done.stderr}")
     return done.stderr

@@ -12,11 +12,12 @@ from typing import Any
 
 import yaml
 
+from tools.engines.ports import HOST
+
 COMMITTED = Path(__file__).parents[2] / "envoy" / "envoy.yaml"
 CERTIFICATES = "/etc/infinireach/certs"
 """The folder that the committed file names; its files are called as `infinireach certs` calls them."""
 LISTENERS = ("public", "driver", "driver_token")
-LOOPBACK = "127.0.0.1"
 
 Bootstrap = dict[str, Any]
 
@@ -69,11 +70,11 @@ def committed() -> Bootstrap:
 def rendered(place: Place) -> Bootstrap:
     """The committed bootstrap for `place`."""
     bootstrap = committed()
-    _socket(bootstrap["admin"]).update(address=LOOPBACK, port_value=place.ports.admin)
+    _socket(bootstrap["admin"]).update(address=HOST, port_value=place.ports.admin)
     for name in LISTENERS:
         socket = _socket(listener(bootstrap, name))
         socket.clear()
-        socket.update(address=LOOPBACK, port_value=getattr(place.ports, name))
+        socket.update(address=HOST, port_value=getattr(place.ports, name))
     for name, addresses in place.upstreams.by_cluster().items():
         _set_endpoints(cluster(bootstrap, name), addresses)
         if not place.upstreams.is_tls_to_cores:

@@ -164,7 +164,7 @@ async def test_the_access_log_tells_what_happened_and_nothing_private(
             private.encode(), timeout=20, metadata=(("x-api-key", private),)
         )
     await until(lambda: len(edge.envoy.access_entries()) == 4, "four lines")
-    assert private not in edge.envoy.access_log.read_text(encoding="utf-8")
+    assert private not in edge.envoy.log.read_text(encoding="utf-8")
     lines = edge.envoy.access_entries()
     assert [line["route"] for line in lines] == ["rest_read", "none", "rest_write", "grpc_read"]
     first = lines[0]
