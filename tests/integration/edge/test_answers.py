@@ -97,7 +97,13 @@ async def test_bodies_within_the_limits_arrive_whole(edge: Edge, certificates: C
 async def test_who_is_slow_is_not_waited_for(tmp_path: Path, certificates: CertificateFiles) -> None:
     async with (
         FakeFacade() as facade,
-        serving(tmp_path, certificates, Upstreams(facades=[facade.address]), change=short_times) as envoy,
+        FakeCore() as core,
+        serving(
+            tmp_path,
+            certificates,
+            Upstreams(facades=[facade.address], cores=[core.address], is_tls_to_cores=False),
+            change=short_times,
+        ) as envoy,
     ):
         port = envoy.place.ports.public
         for begun in (GET_HEAD, f"{POST_HEAD}content-length: 9\r\n\r\nhalf"):
@@ -105,6 +111,11 @@ async def test_who_is_slow_is_not_waited_for(tmp_path: Path, certificates: Certi
                 await caller.send(begun)
                 assert_documented(await caller.answer(), "request_timeout")
                 assert await caller.ended() == b""
+        async with channel(port, certificates) as opened:
+            with pytest.raises(grpc.aio.AioRpcError) as late:
+                await opened.stream_unary(CREATE_MESSAGE)(timeout=20)  # and no request follows
+        assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        assert late.value.details() == "The request did not arrive in time."
         reader, writer = await asyncio.open_connection("127.0.0.1", port)  # and no handshake
         async with asyncio.timeout(CALL_TIMEOUT_S):
             assert await reader.read() == b""
@@ -211,3 +222,35 @@ async def test_what_takes_too_long_is_of_unknown_outcome(
                 codes.append(refused.value.code())
         assert codes == [grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNAVAILABLE]
         assert [seen.path for seen in core.seen] == [CREATE_MESSAGE, GET_MESSAGE]
+
+
+async def test_large_metadata_of_a_call_goes_no_further(edge: Edge, certificates: CertificateFiles) -> None:
+    many = tuple((f"x-{number}", "a") for number in range(100))
+    for metadata in ((("x-long", "a" * 9000),), many):
+        async with channel(edge.ports.public, certificates) as opened:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await opened.unary_unary(CREATE_MESSAGE)(b"", metadata=metadata, timeout=20)
+        assert refused.value.code() is grpc.StatusCode.INTERNAL  # the stream is reset
+    assert edge.nothing_arrived()
+
+
+async def test_an_edge_without_memory_takes_nothing_and_says_so(
+    tmp_path: Path, certificates: CertificateFiles
+) -> None:
+    def no_memory(changed: Bootstrap) -> None:
+        manager = changed["overload_manager"]
+        [heap, _] = manager["resource_monitors"]
+        heap["typed_config"]["max_heap_size_bytes"] = 1
+        manager["actions"] = [
+            action for action in manager["actions"] if action["name"].endswith("stop_accepting_requests")
+        ]
+
+    async with (
+        FakeFacade() as facade,
+        serving(tmp_path, certificates, Upstreams(facades=[facade.address]), change=no_memory) as envoy,
+    ):
+        active = "overload.envoy.overload_actions.stop_accepting_requests.active"
+        await until(lambda: envoy.stats(active)[active] == 1, "the memory is watched")
+        async with http1(envoy.place.ports.public, certificates) as caller:
+            assert_documented(await caller.request("POST", "/api/v1/messages", body=b"{}"), "unavailable")
+        assert facade.seen == []
