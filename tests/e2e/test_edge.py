@@ -37,7 +37,7 @@ QUICK_HEARTBEATS = {
     "INFINIREACH_HEARTBEAT_TIMEOUT_S": "2",
     "INFINIREACH_LEASE_S": "3",
 }
-IDLE_S = 1.0
+IDLE_S = 2.0
 """More than three heartbeats, as in production."""
 
 
@@ -205,7 +205,7 @@ async def test_an_idle_driver_stays_connected_through_the_edge_and_sends(
             number, port = new_number(), envoy.place.ports.driver_token
             token = made["driverToken"]["token"]
             with driver(port, token, number, tmp_path / "driver", certificates.authority):
-                await device_that_was_seen_for(client, 3 * IDLE_S)
+                await device_that_was_seen_for(client, 2 * IDLE_S)
                 sent = await client.post("/api/v1/messages", message(**{"from": number}))
                 await client.message_in(sent["messageId"], "delivered")
             log = (tmp_path / "driver" / "driver.log").read_text(encoding="utf-8")

@@ -55,13 +55,13 @@ def assert_documented(answer: Answer, code: str) -> None:
 def short_times(changed: Bootstrap) -> None:
     """Waits of production, in tenths of a second."""
     manager = bootstrap.connection_manager(changed, "public")
-    manager["request_headers_timeout"] = "0.2s"
-    manager["request_timeout"] = "0.4s"
+    manager["request_headers_timeout"] = "0.3s"
+    manager["request_timeout"] = "0.5s"
     manager["delayed_close_timeout"] = "0.1s"
     [chain] = bootstrap.listener(changed, "public")["filter_chains"]
-    chain["transport_socket_connect_timeout"] = "0.2s"
+    chain["transport_socket_connect_timeout"] = "1s"
     for name in ("rest_write", "rest_read", "grpc_write", "grpc_read"):
-        bootstrap.routes(changed, "public")[name]["route"]["timeout"] = "0.2s"
+        bootstrap.routes(changed, "public")[name]["route"]["timeout"] = "0.3s"
 
 
 def three_requests(changed: Bootstrap) -> None:

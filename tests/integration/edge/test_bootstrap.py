@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor import FileDescriptor
 
+from core import credentials
 from core.config import Settings as CoreSettings
 from infinireach.driver.v1 import driver_service_pb2
 from infinireach.v1 import (
@@ -17,7 +18,7 @@ from infinireach.v1 import (
 from rest_facade.app import IDLE_S
 from rest_facade.config import Settings as FacadeSettings
 from rest_facade.errors import CODES
-from tests.fakes.certificate_files import CertificateFiles
+from tests.fakes.certificate_files import DRIVER_URI, CertificateFiles
 from tools.engines import envoy_bootstrap as bootstrap
 from tools.engines.envoy import validate
 
@@ -77,6 +78,19 @@ def test_what_is_the_drivers_alone_is_not_on_the_public_listener() -> None:
     [service] = driver_service_pb2.DESCRIPTOR.services_by_name.values()
     assert [f"/{service.full_name}/{method.name}" for method in service.methods] == [DRIVER]
     assert route_of(DRIVER) == "none"
+
+
+def test_drivers_credentials_have_the_form_that_their_listeners_ask_for() -> None:
+    token = credentials.new_credential(credentials.DRIVER_TOKEN_PREFIX)
+    parsed = credentials.parse(token, credentials.DRIVER_TOKEN_PREFIX)
+    assert parsed is not None
+    [chain] = bootstrap.listener(COMMITTED, "driver")["filter_chains"]
+    context = chain["transport_socket"]["typed_config"]["common_tls_context"]["validation_context"]
+    [name] = context["match_typed_subject_alt_names"]
+    assert re.fullmatch(name["matcher"]["safe_regex"]["regex"], f"{DRIVER_URI}{parsed.public_id}")
+    match = bootstrap.routes(COMMITTED, "driver_token")["driver_stream_by_token"]["match"]
+    [authorization] = [header for header in match["headers"] if header["name"] == "authorization"]
+    assert re.fullmatch(authorization["string_match"]["safe_regex"]["regex"], f"Bearer {token}")
 
 
 @pytest.mark.parametrize("listener", ["driver", "driver_token"])

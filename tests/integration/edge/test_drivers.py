@@ -19,16 +19,16 @@ from tools.engines import envoy_bootstrap as bootstrap
 from tools.engines.envoy_bootstrap import Bootstrap, Upstreams
 
 CONNECT = "/infinireach.driver.v1.DriverService/Connect"
-TOKEN_ID = "65f0aa000000000000000001"
+TOKEN_ID = "juK3g9Yn"
 TOKEN = "ird_" + "a" * 46
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"
 CLAIMS = (
-    ("x-forwarded-client-cert", f"Hash=00;URI={DRIVER_URI}65f0aa000000000000000002"),
+    ("x-forwarded-client-cert", f"Hash=00;URI={DRIVER_URI}aaaaaaaa"),
     ("x-tenant-id", "65f0aa000000000000000003"),
     ("authorization", "Bearer service-credential"),
     ("x-api-key", "a-key"),
 )
-IDLE_S = 0.5
+IDLE_S = 1.0
 
 
 @asynccontextmanager
@@ -73,7 +73,7 @@ async def test_without_a_drivers_certificate_nobody_gets_past_the_handshake(
         None,
         strangers.driver("stranger", TOKEN_ID),
         certificates.pair("client"),
-        certificates.driver("misnamed", "somebody"),
+        certificates.driver("misnamed", "no-token"),
     ):
         assert not await is_spoken_to(edge.ports.driver, certificates, client)
     assert await is_spoken_to(edge.ports.driver, certificates, certificates.driver("driver", TOKEN_ID))
@@ -153,7 +153,7 @@ async def test_heartbeats_keep_a_stream_open_and_silence_ends_it(
             envoy.place.ports.driver, certificates, client=certificates.driver("driver", TOKEN_ID)
         ) as call,
     ):
-        for _ in range(15):
+        for _ in range(10):
             await call.write(b"heartbeat")
             assert await call.read() == b"heartbeat"
             await asyncio.sleep(IDLE_S / 5)

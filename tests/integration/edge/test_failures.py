@@ -16,7 +16,7 @@ from tools.engines.envoy_bootstrap import Bootstrap, Upstreams
 
 CONNECT = "/infinireach.driver.v1.DriverService/Connect"
 CREATE_MESSAGE = "/infinireach.v1.MessagesService/CreateMessage"
-TOKEN_ID = "65f0aa000000000000000001"
+TOKEN_ID = "juK3g9Yn"
 
 
 def fast_checks(changed: Bootstrap) -> None:
@@ -52,8 +52,8 @@ async def test_a_facade_that_dies_is_hidden_from_callers_and_then_left_alone(
             for _ in range(30):
                 answer = await caller.request("POST", "/api/v1/messages", body=b"{}")
                 assert answer.json == {"from": "two"}
-            ejected = "cluster.rest_facade.outlier_detection.ejections_active"
-            assert envoy.stats(ejected)[ejected] == 1
+            ejected = "cluster.rest_facade.outlier_detection.ejections_enforced_total"
+            assert envoy.stats(ejected)[ejected] > 0
             retried = "cluster.rest_facade.upstream_rq_retry_success"
             assert envoy.stats(f"{retried}$")[retried] > 0
 

@@ -19,7 +19,7 @@ WEB_FRAME = b"\x00\x00\x00\x00\x05hello"
 CLAIMS = {
     "x-tenant-id": "000000000000000000000001",
     "x-api-key-id": "somebody",
-    "x-forwarded-client-cert": "URI=urn:infinireach:driver-token:000000000000000000000001",
+    "x-forwarded-client-cert": "URI=urn:infinireach:driver-token:aaaaaaaa",
     "x-forwarded-for": "203.0.113.7",
     "x-forwarded-proto": "http",
     "x-forwarded-host": "internal.example",
