@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -170,14 +171,16 @@ class Answer:
 class Client:
     """A caller of the REST API."""
 
-    def __init__(self, base: str, key: str) -> None:
+    def __init__(self, base: str, key: str, *, tls: ssl.SSLContext | None = None) -> None:
         self.base = base
         self.key = key
+        self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=128), timeout=aiohttp.ClientTimeout(total=30)
+            connector=aiohttp.TCPConnector(limit=128, ssl=self._tls or True),
+            timeout=aiohttp.ClientTimeout(total=30),
         )
         return self
 
