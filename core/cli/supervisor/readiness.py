@@ -27,7 +27,9 @@ def grpc_health(target: str, ca: Path | None = None) -> str:
     from grpc_health.v1 import health_pb2  # noqa: PLC0415
 
     credentials = grpc.ssl_channel_credentials(ca.read_bytes()) if ca is not None else None
-    with grpc.secure_channel(target, credentials) if credentials else grpc.insecure_channel(target) as channel:
+    with (
+        grpc.secure_channel(target, credentials) if credentials else grpc.insecure_channel(target) as channel
+    ):
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
