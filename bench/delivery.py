@@ -37,8 +37,9 @@ from core.delivery.scheduler import Limits
 from core.delivery.sender import WebhookSender, verifying_tls_context
 from core.delivery.signing import new_secret
 from core.eventlog.embedded import EmbeddedLog
+from core.eventlog.metrics import RelayMetrics
 from core.eventlog.relay import Relay
-from core.events import append, mark_published, new_event, unpublished
+from core.events import append, mark_published, new_event, read_outbox
 from core.ids import new_id
 from core.logs import configure
 from core.store.databases import make_engine, open_store
@@ -136,11 +137,12 @@ def _event(tenant: int) -> dict[str, Any]:
 
 def _publish_all(session: Session) -> int:
     """Give every event its deliveries at once, for a backlog; answers how many events."""
-    events = unpublished(session, sys.maxsize)
-    mark_published(session, [event.id for event in events])
-    for start in range(0, len(events), 500):
-        fan_out(session, events[start : start + 500], CLOCK.now_ms())
-    return len(events)
+    count = 0
+    while events := read_outbox(session, frozenset(), 500).events:
+        fan_out(session, events, CLOCK.now_ms())
+        mark_published(session, [event.id for event in events])
+        count += len(events)
+    return count
 
 
 def _quantile(values: list[float], share: float) -> float:
@@ -235,7 +237,7 @@ async def isolation(options: argparse.Namespace) -> dict[str, Any]:
 async def _load(stage: Stage, rates: list[float], seconds: float) -> list[tuple[str, float]]:
     """Commit events of each endpoint's tenant at its rate, at random times; path and latency of each first byte."""
     log = EmbeddedLog(stage.store, CLOCK, fan_out=fan_out, on_due=stage.deliverer.published)
-    relay = Relay(stage.store, log)
+    relay = Relay(stage.store, log, RelayMetrics(CollectorRegistry()))
     committed_ns: dict[str, int] = {}
 
     async def emit(tenant: int) -> None:

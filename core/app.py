@@ -28,6 +28,13 @@ from core.delivery.sender import WebhookSender, verifying_tls_context
 from core.delivery.signer import OpenSecrets
 from core.errors import Unavailable
 from core.eventlog.embedded import EmbeddedLog
+from core.eventlog.kafka.cluster import Cluster, Sasl, Tls
+from core.eventlog.kafka.consumer import KafkaConsumer
+from core.eventlog.kafka.metrics import KafkaMetrics
+from core.eventlog.kafka.producer import KafkaLog, Producer
+from core.eventlog.lease import RelayLease
+from core.eventlog.metrics import RelayMetrics
+from core.eventlog.port import EventLog
 from core.eventlog.relay import Relay
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
@@ -37,7 +44,7 @@ from core.sessions.session import SessionDependencies
 from core.sessions.sweeper import Sweeper
 from core.store.databases import open_store
 from core.store.engine import Store
-from core.store.hints import DeviceHints
+from core.store.hints import Hints, OnHint, Subject
 from core.store.migrate import migrate
 from core.store.postgresql import PostgresqlStore
 from core.vault import Vault
@@ -63,12 +70,13 @@ async def serve_core(settings: Settings) -> None:
             raise
         sweeper = _sweeper(parts, sessions)
         loops = [sessions.applier.run(), sessions.dispatcher.run(), sweeper.run()]
-        if parts.hints:
-            loops.append(parts.hints.run(sessions.dispatcher.hint))
+        heard: dict[Subject, OnHint] = {Subject.QUEUED: sessions.dispatcher.hint}
         if settings.relay_embedded:
             loops.append(parts.relay.run())
+            heard[Subject.EVENTS] = parts.relay.hear
         if settings.deliver_embedded:
-            loops.append(parts.deliverer.run())
+            loops += parts.delivering()
+        loops += parts.hinting(heard)
 
         async def stop(hurry: asyncio.Event) -> None:
             await servers.say_stopping()
@@ -90,15 +98,17 @@ async def serve_core(settings: Settings) -> None:
 
 
 async def serve_relay(settings: Settings) -> None:
-    """Publish events and fan them out until SIGTERM or SIGINT."""
+    """Publish events until SIGTERM or SIGINT; without Kafka that fans them out too."""
     async with _resources(settings) as parts:
-        await _run_until_told([parts.relay.run()], _nothing)
+        loops = [parts.relay.run(), *parts.hinting({Subject.EVENTS: parts.relay.hear})]
+        await _run_until_told(loops, _nothing)
 
 
 async def serve_deliver(settings: Settings) -> None:
-    """Deliver webhooks until SIGTERM or SIGINT."""
+    """Deliver webhooks, with Kafka fan out what comes from there, until SIGTERM or SIGINT."""
     async with _resources(settings) as parts:
-        await _run_until_told([parts.deliverer.run()], lambda _: parts.deliverer.stop(settings.drain_grace_s))
+        loops = [*parts.delivering(), *parts.hinting({})]
+        await _run_until_told(loops, lambda _: parts.deliverer.stop(settings.drain_grace_s))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +123,17 @@ class _Parts:
     sender: WebhookSender
     relay: Relay
     deliverer: Deliverer
-    hints: DeviceHints | None
-    """Between cores; none where there can be only one."""
+    consumer: KafkaConsumer | None
+    hints: Hints | None
+    """Between processes; none where one database file is all."""
+
+    def delivering(self) -> list[Coroutine[Any, Any, None]]:
+        """The loops of a process that delivers."""
+        return [self.deliverer.run(), *([self.consumer.run()] if self.consumer else [])]
+
+    def hinting(self, heard: dict[Subject, OnHint]) -> list[Coroutine[Any, Any, None]]:
+        """The loops of a process that tells others what they may have to do, and hears what it may have to."""
+        return [self.hints.run(heard)] if self.hints else []
 
 
 async def _run_until_told(
@@ -167,14 +186,59 @@ async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
                 metrics=DeliveryMetrics(REGISTRY),
                 announced=lambda: relay.wake(),  # noqa: PLW0108 - it is made below
             )
-            relay = Relay(store, EmbeddedLog(store, clock, fan_out=fan_out, on_due=deliverer.published))
-            hints = DeviceHints(store, settings.database_url) if isinstance(store, PostgresqlStore) else None
-            yield _Parts(settings, store, clock, vault, policy, sender, relay, deliverer, hints)
+            hints = Hints(store, settings.database_url) if isinstance(store, PostgresqlStore) else None
+            end = EmbeddedLog(store, clock, fan_out=fan_out, on_due=deliverer.published)
+            async with _carried_by(settings, end) as (event_log, consumer):
+                relay = _relay(store, event_log, hints)
+                yield _Parts(settings, store, clock, vault, policy, sender, relay, deliverer, consumer, hints)
     finally:
         metrics.shutdown()
         metrics.server_close()
         metrics_thread.join()
         store.close()
+
+
+@contextlib.asynccontextmanager
+async def _carried_by(
+    settings: Settings, end: EmbeddedLog
+) -> AsyncGenerator[tuple[EventLog, KafkaConsumer | None]]:
+    """What the relay publishes to, and what hands it to the end of the log where these are not the same."""
+    if not settings.kafka_servers:
+        yield end, None
+        return
+    cluster, metrics = _kafka_cluster(settings), KafkaMetrics(REGISTRY)
+    relaying, rejecting = Producer(cluster, metrics), Producer(cluster, metrics)
+    try:
+        yield KafkaLog(relaying, cluster.events), KafkaConsumer(cluster, end, rejecting, metrics)
+    finally:
+        await relaying.close()
+        await rejecting.close()
+
+
+def _kafka_cluster(settings: Settings) -> Cluster:
+    protocol = settings.kafka_security_protocol
+    tls = Tls(settings.kafka_ca_file, settings.kafka_cert_file, settings.kafka_key_file)
+    password = settings.kafka_password.get_secret_value()
+    if protocol.startswith("SASL") and not password and settings.kafka_password_file:
+        password = settings.kafka_password_file.read_text(encoding="utf-8").strip()
+    return Cluster(
+        servers=settings.kafka_servers,
+        prefix=settings.kafka_topic_prefix,
+        partitions=settings.kafka_partitions,
+        replication_factor=settings.kafka_replication_factor,
+        retention_hours=settings.kafka_retention_hours,
+        tls=tls if protocol.endswith("SSL") else None,
+        sasl=Sasl(settings.kafka_sasl_mechanism, settings.kafka_username, password)
+        if protocol.startswith("SASL")
+        else None,
+    )
+
+
+def _relay(store: Store, event_log: EventLog, hints: Hints | None) -> Relay:
+    metrics = RelayMetrics(REGISTRY)
+    if hints is None:
+        return Relay(store, event_log, metrics)
+    return Relay(store, event_log, metrics, lease=RelayLease(store, metrics), tell_others=hints.tell_events)
 
 
 def _egress_policy(settings: Settings) -> EgressPolicy:
@@ -204,7 +268,7 @@ def _sessions(parts: _Parts) -> SessionDependencies:
             registry,
             parts.clock,
             settings.claim_poll_s,
-            tell_others=parts.hints.tell if parts.hints else lambda _: None,
+            tell_others=parts.hints.tell_queued if parts.hints else lambda _: None,
         ),
         applier=FactApplier(parts.store, parts.clock, parts.relay.wake),
         limits=SessionLimits(

@@ -98,6 +98,43 @@ class Settings(BaseModel):
     relay_embedded: bool = _setting("whether the core publishes events itself", True)
     deliver_embedded: bool = _setting("whether the core delivers webhooks itself", True)
 
+    # Kafka
+    kafka_servers: tuple[str, ...] = _setting(
+        "Kafka brokers to begin with, comma-separated, such as kafka-1:9092; empty: events stay in the database",
+        (),
+    )
+    kafka_topic_prefix: str = _setting(
+        "beginning of the names of topics and the consumer group",
+        "infinireach",
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+    )
+    kafka_partitions: int = _setting(
+        "partitions of the topic of events when it is made; the most workers that can share it",
+        12,
+        ge=1,
+        le=1_000,
+    )
+    kafka_replication_factor: int = _setting(
+        "copies of each partition of topics that are made; 0: as the brokers do by themselves", 0, ge=0, le=9
+    )
+    kafka_retention_hours: int = _setting(
+        "how long the topic of events keeps records when it is made", 72, unit="h", ge=1, le=8_760
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _setting(
+        "how Kafka is spoken to", "PLAINTEXT"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _setting(
+        "how Kafka is told who we are, with the SASL protocols", "SCRAM-SHA-512"
+    )
+    kafka_username: str = _setting("user of Kafka, with the SASL protocols", "")
+    kafka_password: SecretStr = _setting("password of that user; empty: taken from the file", SecretStr(""))
+    kafka_password_file: Path | None = _setting("file with that password", None)
+    kafka_ca_file: Path | None = _setting(
+        "certificates of the authorities that Kafka's are checked with, PEM; empty: those of the system", None
+    )
+    kafka_cert_file: Path | None = _setting("certificate that is shown to Kafka, PEM", None)
+    kafka_key_file: Path | None = _setting("key of that certificate, PEM", None)
+
     # Messages and drivers
     message_ttl_s: int = _setting(
         "how long a message may wait to be sent before it expires", 259_200, unit="s", ge=60, le=2_592_000
@@ -238,6 +275,53 @@ class Settings(BaseModel):
             raise ValueError(f"not a port: {', '.join(map(str, wrong))}")
         return value
 
+    @field_validator("kafka_servers", mode="before")
+    @classmethod
+    def _read_servers(cls, value: object) -> object:
+        return _split(value) if isinstance(value, str) else value
+
+    @field_validator("kafka_servers", mode="after")
+    @classmethod
+    def _check_servers(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if wrong := [server for server in value if not re.fullmatch(r"[^\s/:]+:\d{1,5}", server)]:
+            raise ValueError(f"not host:port: {', '.join(wrong)}")
+        given = info.data
+        alone = given.get("relay_embedded") and given.get("deliver_embedded")
+        if value and not alone and str(given.get("database_url")).startswith("sqlite"):
+            raise ValueError(
+                "needs PostgreSQL where another process than the core publishes or delivers: "
+                f"all of them read events from {PREFIX}DATABASE_URL"
+            )
+        return value
+
+    @field_validator("kafka_username", mode="after")
+    @classmethod
+    def _check_username(cls, value: str, info: ValidationInfo) -> str:
+        if not value and str(info.data.get("kafka_security_protocol")).startswith("SASL"):
+            raise ValueError(
+                f"is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL {info.data['kafka_security_protocol']}"
+            )
+        return value
+
+    @field_validator("kafka_password_file", mode="after")
+    @classmethod
+    def _check_password(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        given = info.data
+        is_needed = str(given.get("kafka_security_protocol")).startswith("SASL")
+        if is_needed and value is None and not given["kafka_password"].get_secret_value():
+            raise ValueError(
+                f"this or {PREFIX}KAFKA_PASSWORD is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL "
+                f"{given['kafka_security_protocol']}"
+            )
+        return value
+
+    @field_validator("kafka_key_file", mode="after")
+    @classmethod
+    def _check_key(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("kafka_cert_file") is None):
+            raise ValueError(f"goes together with {PREFIX}KAFKA_CERT_FILE; set both or none")
+        return value
+
     @field_validator("heartbeat_timeout_s", mode="after")
     @classmethod
     def _check_heartbeat(cls, value: float, info: ValidationInfo) -> float:
@@ -307,6 +391,8 @@ def _problem(error: Any) -> str:
 
 def shown(value: Any) -> str:
     """A value as people write it, secrets and passwords in addresses masked."""
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple | list):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, text, update
 from sqlalchemy.orm import Session
 
 from core.ids import new_id
@@ -73,19 +73,59 @@ class PublishedEvent:
 
 
 _carried = [_event.c[name] for name in ("id", "tenant_id", "type", "message_id", "device_id", "created_ms")]
+_waiting_ids = (
+    select(_event.c.id).where(_event.c.position.is_(None)).order_by(_event.c.id).limit(bindparam("count"))
+)
+_named = _event.c.id.in_(bindparam("ids", expanding=True))
+_of_ids = select(*_carried).where(_named).order_by(_event.c.id)
+_unpublished_of_ids = _of_ids.where(_event.c.position.is_(None)).with_for_update()
+
+POSITIONS_LOCK = 0x1F11
+"""PostgreSQL's advisory lock on the end of the feed; any number that nothing else in the database uses."""
+
+_lock_positions = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(lock=POSITIONS_LOCK)
 
 
-def unpublished(session: Session, limit: int) -> list[PublishedEvent]:
-    """Up to `limit` events that the relay has yet to publish, oldest first."""
-    query = select(*_carried).where(_event.c.position.is_(None)).order_by(_event.c.id).limit(limit)
-    return [PublishedEvent(*row) for row in session.execute(query)]
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """What has no position yet: which of the events under way, and the oldest others."""
+
+    waiting: frozenset[str]
+    events: Sequence[PublishedEvent]
+
+
+def read_outbox(session: Session, under_way: frozenset[str], limit: int) -> Outbox:
+    """Which of the events `under_way` have no position yet, and up to `limit` others that have none, oldest first.
+
+    Reads ids from the index of such events only, so that many under way cost little.
+    """
+    count = len(under_way) + limit
+    found = session.execute(_waiting_ids, {"count": count}).scalars().all()
+    waiting = under_way.intersection(found)
+    if found and len(found) == count:  # what lies behind the last one was not looked at
+        waiting |= {each for each in under_way if each > found[-1]}
+    new = [each for each in found if each not in under_way][:limit]
+    return Outbox(waiting, _read(session, _of_ids, new))
+
+
+def _read(session: Session, query: Any, ids: Sequence[str]) -> list[PublishedEvent]:
+    return [PublishedEvent(*row) for row in session.execute(query, {"ids": ids})] if ids else []
+
+
+def lock_unpublished(session: Session, event_ids: Sequence[str]) -> list[PublishedEvent]:
+    """Those of the events that have no position, in the order given, each once; nobody else publishes them now."""
+    found = {event.id: event for event in _read(session, _unpublished_of_ids, event_ids)}
+    return [found.pop(each) for each in event_ids if each in found]
 
 
 def mark_published(session: Session, event_ids: Sequence[str]) -> int:
     """Give events their positions in the feed, in the order given; answers the last position.
 
-    One relay at a time calls this. An event that has a position keeps it.
+    Last in its transaction: who else does it waits until this one is committed, so that no position becomes visible
+    before a smaller one. An event that has a position keeps it.
     """
+    if session.connection().dialect.name == "postgresql":  # SQLite has one writer anyway
+        session.execute(_lock_positions)
     last = session.execute(_last_position).scalar_one()
     changes = [{"event_id": event_id, "new_position": last + n} for n, event_id in enumerate(event_ids, 1)]
     if changes:

@@ -1,7 +1,7 @@
-"""The event log of a gateway without a broker: the database itself.
+"""The end of every event log, and the whole of it in a gateway without a broker: the database itself.
 
-Owns that an event gets its position and its deliveries in one transaction, so that there is nothing to carry and
-nothing to lose between the two.
+Owns that an event gets its position and its deliveries in one transaction, so that there is nothing to lose between
+the two. Of an event that is handed in only the id counts; all else is read from its row.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlalchemy.orm import Session
 
 from core.clock import Clock
-from core.events import PublishedEvent, mark_published
+from core.events import PublishedEvent, lock_unpublished, mark_published
 from core.store.engine import Store
 
 FanOut = Callable[[Session, Sequence[PublishedEvent], int], set[str]]
@@ -28,9 +28,14 @@ class EmbeddedLog:
         self._on_due = on_due
 
     async def publish(self, events: Sequence[PublishedEvent]) -> None:
-        """Position and fan out `events` in one transaction."""
-        self._on_due(await self._store.run(self._publish, events, self._clock.now_ms()))
+        """Position and fan out `events` in one transaction; skips what has a position and what is gone."""
+        ids = [event.id for event in events]
+        self._on_due(await self._store.run(self._publish, ids, self._clock.now_ms()))
 
-    def _publish(self, session: Session, events: Sequence[PublishedEvent], now_ms: int) -> set[str]:
+    def _publish(self, session: Session, event_ids: Sequence[str], now_ms: int) -> set[str]:
+        events = lock_unpublished(session, event_ids)
+        if not events:
+            return set()
+        due = self._fan_out(session, events, now_ms)
         mark_published(session, [event.id for event in events])
-        return self._fan_out(session, events, now_ms)
+        return due

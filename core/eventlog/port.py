@@ -14,9 +14,9 @@ class EventLog(Protocol):
     """Carries events from the relay to the fan-out, in this or other processes."""
 
     async def publish(self, events: Sequence[PublishedEvent]) -> None:
-        """Publish events of the outbox, oldest first, and give them their positions.
+        """Take events of the outbox, oldest first; returns once the log has them durably.
 
-        Returns once both are durable. Raises Unavailable if it cannot, and then the relay publishes all of them
-        again; the fan-out is idempotent.
+        The fan-out gives them their positions, now or later; until then the relay remembers them. Raises Unavailable
+        if the log cannot take them, and then the relay publishes all of them again; the fan-out is idempotent.
         """
         ...

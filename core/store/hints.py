@@ -1,11 +1,13 @@
-"""Hints between the cores on one PostgreSQL: which devices have something queued.
+"""Hints between the processes on one PostgreSQL: which devices have something queued, that there are new events.
 
-Owns the channel. A device's driver is connected to one core; a message for it may be accepted by another, which tells
-it so with NOTIFY. A hint that is lost costs a poll interval, never a message: nothing here is repeated or stored.
+Owns the channels. A device's driver is connected to one core, the relay works in one; what they have to do may be
+accepted by another process, which tells them with NOTIFY. A hint that is lost costs a poll interval, never a message:
+nothing here is repeated or stored.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import StrEnum
 from itertools import islice
 
 import psycopg
@@ -21,76 +23,93 @@ log = structlog.get_logger()
 
 OnHint = Callable[[Iterable[str]], None]
 
-CHANNEL = "infinireach_queued"
+
+class Subject(StrEnum):
+    """What a hint is about; the channel it goes over."""
+
+    QUEUED = "infinireach_queued"
+    """Devices that have something queued, by their ids."""
+    EVENTS = "infinireach_events"
+    """There are new events; it names none."""
+
 
 GATHER_S = 0.01
 """Hints that come within it go together; a busy core tells a hundred times a second at most."""
 
-DEVICES_PER_NOTE = 200
+WORDS_PER_NOTE = 200
 """PostgreSQL takes 8000 bytes; a device's id has 36."""
 
-DEVICES_WAITING_MAX = 10_000
+WORDS_WAITING_MAX = 10_000
 """Further ones are left to the poll."""
 
 RETRY_S = 1.0
 
-_notify = text("SELECT pg_notify(:channel, :devices)")
+_notify = text("SELECT pg_notify(:channel, :words)")
 
 
-class DeviceHints:
-    """Tells the other cores and hears them."""
+class Hints:
+    """Tells the other processes and hears them."""
 
     def __init__(self, store: Store, url: str) -> None:
         self._store = store
         self._url = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        self._waiting: dict[str, None] = {}
+        self._waiting: dict[Subject, dict[str, None]] = {subject: {} for subject in Subject}
         self._wake = asyncio.Event()
 
-    def tell(self, device_ids: Iterable[str]) -> None:
+    def tell_queued(self, device_ids: Iterable[str]) -> None:
         """These devices have something queued, and are not connected to this core."""
+        waiting = self._waiting[Subject.QUEUED]
         for device_id in device_ids:
-            if len(self._waiting) < DEVICES_WAITING_MAX:
-                self._waiting[device_id] = None
-        if self._waiting:
+            if len(waiting) < WORDS_WAITING_MAX:
+                waiting[device_id] = None
+        if waiting:
             self._wake.set()
 
-    async def run(self, on_hint: OnHint) -> None:
-        """Tell and hear for ever; the owner cancels it. `on_hint` gets device ids, those told from here too."""
+    def tell_events(self) -> None:
+        """There are new events, and the relay works elsewhere."""
+        self._waiting[Subject.EVENTS][""] = None
+        self._wake.set()
+
+    async def run(self, heard: Mapping[Subject, OnHint]) -> None:
+        """Tell and hear for ever; the owner cancels it. What is told from here is heard here too."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._tell(), name="hints-tell")
-            group.create_task(self._hear(on_hint), name="hints-hear")
+            if heard:
+                group.create_task(self._hear(heard), name="hints-hear")
 
     async def _tell(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             await asyncio.sleep(GATHER_S)
-            while self._waiting:
-                devices = list(islice(self._waiting, DEVICES_PER_NOTE))
-                for device_id in devices:
-                    del self._waiting[device_id]
-                try:
-                    await self._store.run(_note, devices)
-                except InfiniReachError as error:
-                    log.warning("hints.not_told", detail=error.message)
-                    await asyncio.sleep(RETRY_S)
+            for subject, waiting in self._waiting.items():
+                while waiting:
+                    words = list(islice(waiting, WORDS_PER_NOTE))
+                    for word in words:
+                        del waiting[word]
+                    try:
+                        await self._store.run(_note, subject, words)
+                    except InfiniReachError as error:
+                        log.warning("hints.not_told", detail=error.message)
+                        await asyncio.sleep(RETRY_S)
 
-    async def _hear(self, on_hint: OnHint) -> None:
+    async def _hear(self, heard: Mapping[Subject, OnHint]) -> None:
         while True:
             try:
-                await self._listen(on_hint)
+                await self._listen(heard)
             except psycopg.Error as error:
                 log.warning("hints.not_heard", error=type(error).__name__)
             await asyncio.sleep(RETRY_S)
 
-    async def _listen(self, on_hint: OnHint) -> None:
+    async def _listen(self, heard: Mapping[Subject, OnHint]) -> None:
         async with await psycopg.AsyncConnection.connect(
             self._url, autocommit=True, **CONNECTION_SETTINGS
         ) as connection:
-            await connection.execute(f"LISTEN {CHANNEL}".encode())
+            for subject in heard:
+                await connection.execute(f"LISTEN {subject}".encode())
             async for note in connection.notifies():
-                on_hint(note.payload.split(","))
+                heard[Subject(note.channel)](note.payload.split(","))
 
 
-def _note(session: Session, device_ids: Sequence[str]) -> None:
-    session.execute(_notify, {"channel": CHANNEL, "devices": ",".join(device_ids)})
+def _note(session: Session, subject: str, words: Sequence[str]) -> None:
+    session.execute(_notify, {"channel": subject, "words": ",".join(words)})

@@ -298,4 +298,13 @@ class AttemptRow(SQLModel, table=True):
     response: str = Field(sa_type=Text)
 
 
+class LeaseRow(SQLModel, table=True):
+    """Who does what only one process of all does, until a time by the database's clock."""
+
+    __tablename__ = "lease"  # pyright: ignore[reportAssignmentType]
+    name: str = Field(primary_key=True)
+    holder: str
+    until_ms: int = _ms(nullable=False)
+
+
 SCHEMA = SQLModel.metadata

@@ -6,7 +6,7 @@ Owns the loops around the sessions and both ends of an in-memory stream. The sto
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -51,6 +51,18 @@ async def eventually(condition: Callable[[], Result], wanted: str = "") -> Resul
                 await asyncio.sleep(0.001)
             return value
     raise AssertionError(f"never came to pass: {wanted or condition}")
+
+
+async def until(look: Callable[[], Awaitable[Result]], is_wanted: Callable[[Result], bool]) -> Result:
+    """What `look` sees as soon as it is as wanted; fails after a long while."""
+    value = await look()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(WAIT_S_MAX):
+            while not is_wanted(value):
+                await asyncio.sleep(0.005)
+                value = await look()
+            return value
+    raise AssertionError(f"never came to pass; last seen: {value}")
 
 
 class PlayedDriver:

@@ -5,14 +5,16 @@ from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.delivery.fanout import fan_out
 from core.errors import InfiniReachError
 from core.eventlog.embedded import EmbeddedLog
+from core.eventlog.metrics import RelayMetrics
 from core.eventlog.relay import Relay
-from core.events import PublishedEvent, append, new_event, unpublished
+from core.events import PublishedEvent, append, new_event, read_outbox
 from core.store.engine import Store
 from core.store.rows import DeliveryRow, WebhookRow
 from tests.core_fixtures import NOW_MS
@@ -60,7 +62,7 @@ def add_events(session: Session, *kinds: str, tenant_id: str = TENANT_A) -> None
 
 
 async def outbox(store: Store) -> list[PublishedEvent]:
-    return await store.read(unpublished, 1000)
+    return list((await store.read(read_outbox, frozenset(), 1000)).events)
 
 
 async def deliveries(store: Store) -> list[tuple[str, str]]:
@@ -107,7 +109,11 @@ async def test_a_fan_out_that_fails_leaves_its_events_unpublished(store: Store) 
 async def test_from_a_committed_event_to_its_delivery(store: Store) -> None:
     await store.run(add_webhook, "ours", TENANT_A, "message.sent")
     due = Due()
-    relay = Relay(store, EmbeddedLog(store, SetClock(), fan_out=fan_out, on_due=due))
+    relay = Relay(
+        store,
+        EmbeddedLog(store, SetClock(), fan_out=fan_out, on_due=due),
+        RelayMetrics(CollectorRegistry()),
+    )
     task = asyncio.create_task(relay.run())
     await store.run(add_events, *["message.sent"] * 20)
     relay.wake()

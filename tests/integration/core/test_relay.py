@@ -6,14 +6,16 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.errors import Unavailable
 from core.eventlog import relay as relay_module
+from core.eventlog.metrics import RelayMetrics
 from core.eventlog.port import EventLog
 from core.eventlog.relay import Relay
-from core.events import PublishedEvent, append, mark_published, new_event
+from core.events import Outbox, PublishedEvent, append, mark_published, new_event
 from core.store.engine import Store
 from core.store.rows import EventRow
 from tests.core_fixtures import NOW_MS
@@ -87,7 +89,7 @@ async def positions(store: Store) -> list[tuple[str, int]]:
 
 @contextlib.asynccontextmanager
 async def relaying(store: Store, log: EventLog) -> AsyncGenerator[Relay]:
-    relay = Relay(store, log)
+    relay = Relay(store, log, RelayMetrics(CollectorRegistry()))
     task = asyncio.create_task(relay.run())
     try:
         yield relay
@@ -183,11 +185,11 @@ async def test_a_relay_with_nothing_to_publish_does_nothing(
 ) -> None:
     log, looks = NotingLog(store), 0
 
-    async def nothing(*_: object) -> list[PublishedEvent]:
+    async def nothing(*_: object) -> Outbox:
         nonlocal looks
         looks += 1
         await asyncio.sleep(0)
-        return []
+        return Outbox(frozenset(), [])
 
     monkeypatch.setattr(store, "read", nothing)
     async with relaying(store, log) as relay:

@@ -8,7 +8,7 @@ import pytest
 
 from core.store import hints as hints_module
 from core.store.databases import open_store
-from core.store.hints import DeviceHints
+from core.store.hints import Hints, Subject
 from tests.fakes.driver_stream import eventually
 from tests.fakes.postgresql import Cluster
 
@@ -16,19 +16,23 @@ from tests.fakes.postgresql import Cluster
 class Core:
     """What one core tells and hears."""
 
-    def __init__(self, hints: DeviceHints) -> None:
+    def __init__(self, hints: Hints) -> None:
         self.hints = hints
         self.heard: list[str] = []
         self.notes = 0
+        self.events = 0
 
     def hear(self, device_ids: Iterable[str]) -> None:
         self.heard += device_ids
         self.notes += 1
 
+    def hear_events(self, _words: Iterable[str]) -> None:
+        self.events += 1
+
     async def is_listening(self) -> None:
         """Return when what is told now is heard."""
         while "probe" not in self.heard:
-            self.hints.tell(["probe"])
+            self.hints.tell_queued(["probe"])
             await asyncio.sleep(0.01)
         self.heard.clear()
 
@@ -43,8 +47,8 @@ def cluster() -> Generator[Cluster]:
 @contextlib.asynccontextmanager
 async def core_on(url: str) -> AsyncGenerator[Core]:
     store = open_store(url)
-    core = Core(DeviceHints(store, url))
-    task = asyncio.create_task(core.hints.run(core.hear))
+    core = Core(Hints(store, url))
+    task = asyncio.create_task(core.hints.run({Subject.QUEUED: core.hear, Subject.EVENTS: core.hear_events}))
     try:
         await core.is_listening()
         yield core
@@ -58,7 +62,7 @@ async def core_on(url: str) -> AsyncGenerator[Core]:
 async def test_one_core_hears_what_another_tells(cluster: Cluster) -> None:
     url = cluster.url("postgres")
     async with core_on(url) as one, core_on(url) as other:
-        one.hints.tell(["a", "b"])
+        one.hints.tell_queued(["a", "b"])
         await eventually(lambda: {"a", "b"} <= set(other.heard))
 
 
@@ -67,9 +71,9 @@ async def test_many_hints_are_few_notes(cluster: Cluster) -> None:
     async with core_on(cluster.url("postgres")) as core:
         core.notes = 0
         for device in devices:
-            core.hints.tell([device, devices[0]])
+            core.hints.tell_queued([device, devices[0]])
         await eventually(lambda: set(devices) <= set(core.heard))
-        assert core.notes <= 1000 // hints_module.DEVICES_PER_NOTE + 2
+        assert core.notes <= 1000 // hints_module.WORDS_PER_NOTE + 2
 
 
 async def test_hints_go_on_after_a_restart_of_the_server(
@@ -78,8 +82,19 @@ async def test_hints_go_on_after_a_restart_of_the_server(
     monkeypatch.setattr(hints_module, "RETRY_S", 0.05)
     async with core_on(cluster.url("postgres")) as core:
         await asyncio.to_thread(cluster.stop, "fast")
-        core.hints.tell(["lost"])
+        core.hints.tell_queued(["lost"])
         await asyncio.to_thread(cluster.start)
         await core.is_listening()
-        core.hints.tell(["found"])
+        core.hints.tell_queued(["found"])
         await eventually(lambda: "found" in core.heard)
+
+
+async def test_new_events_are_told_too_and_many_at_once_are_one_note(cluster: Cluster) -> None:
+    url = cluster.url("postgres")
+    async with core_on(url) as one, core_on(url) as other:
+        for _ in range(100):
+            one.hints.tell_events()
+        await eventually(lambda: one.events and other.events)
+        one.hints.tell_queued(["after"])
+        await eventually(lambda: "after" in other.heard)
+        assert other.events == 1

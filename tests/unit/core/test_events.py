@@ -8,7 +8,15 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.events import EVENT_TYPES, append, mark_published, new_event, unpublished
+from core.events import (
+    EVENT_TYPES,
+    PublishedEvent,
+    append,
+    lock_unpublished,
+    mark_published,
+    new_event,
+    read_outbox,
+)
 from core.store.rows import EventRow
 from tests.core_fixtures import NOW_MS
 from tests.fakes.database import TENANT_A, TENANT_B, memory_session
@@ -29,6 +37,10 @@ def add(session: Session, count: int, tenant_id: str = TENANT_A) -> list[str]:
     ]
     append(session, rows)
     return [row["id"] for row in rows]
+
+
+def unpublished(session: Session, limit: int) -> list[PublishedEvent]:
+    return list(read_outbox(session, frozenset(), limit).events)
 
 
 def positions(session: Session) -> dict[str, int | None]:
@@ -116,3 +128,34 @@ def test_no_two_events_have_one_position(session: Session) -> None:
     mark_published(session, [first])
     with pytest.raises(IntegrityError):
         session.execute(EventRow.__table__.update().where(EventRow.id == second).values(position=1))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_outbox_leaves_out_what_is_under_way_and_says_which_of_that_still_waits(session: Session) -> None:
+    ids = add(session, 6)
+    under_way = frozenset([ids[0], ids[1], ids[5]])
+    mark_published(session, [ids[1]])
+    found = read_outbox(session, under_way, 2)
+    assert [event.id for event in found.events] == [ids[2], ids[3]]
+    assert found.waiting == {ids[0], ids[5]}
+
+
+def test_what_was_not_looked_at_counts_as_waiting(session: Session) -> None:
+    ids = add(session, 6)
+    found = read_outbox(session, frozenset([ids[5]]), 1)
+    assert ([event.id for event in found.events], found.waiting) == ([ids[0]], {ids[5]})
+
+
+def test_without_room_the_outbox_only_says_what_waits(session: Session) -> None:
+    ids = add(session, 3)
+    mark_published(session, [ids[0]])
+    found = read_outbox(session, frozenset(ids[:2]), 0)
+    assert (found.events, found.waiting) == ([], {ids[1]})
+
+
+def test_of_events_to_publish_those_remain_that_exist_and_have_no_position_each_once(
+    session: Session,
+) -> None:
+    ids = add(session, 4)
+    mark_published(session, [ids[2]])
+    asked = [ids[3], "unknown", ids[0], ids[2], ids[3]]
+    assert [event.id for event in lock_unpublished(session, asked)] == [ids[3], ids[0]]

@@ -101,6 +101,12 @@ def remove(session: Session, opened: OpenedSession) -> int:
     return fail_waiting(session, device_of(opened), NOW_MS)
 
 
+def unpublished_ids(session: Session) -> list[str]:
+    found = [event.id for event in events.read_outbox(session, frozenset(), 100).events]
+    assert found
+    return found
+
+
 USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
     "accept": lambda session, _: accept(session, [new_message(external_id="x")] * 2, NOW_MS, TTL_MS),
     "claim": claim_for,
@@ -127,9 +133,9 @@ USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
     "list": lambda session, _: list_messages(session, TENANT_A, MessageFilter(before_id="f" * 24), 100),
     "timeline": lambda session, _: timeline_of(session, "0" * 24),
     "attempts": lambda session, _: webhook_attempts_of(session, "0" * 24),
-    "outbox": lambda session, _: events.unpublished(session, 100),
+    "outbox": lambda session, _: events.read_outbox(session, frozenset(), 100),
     "positions": lambda session, _: events.mark_published(
-        session, [event.id for event in events.unpublished(session, 100)]
+        session, [event.id for event in events.lock_unpublished(session, unpublished_ids(session))]
     ),
 }
 

@@ -4,12 +4,14 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 from sqlalchemy import func, select
 from sqlmodel import col
 
 from core.clock import Clock
 from core.deadlines import SWEEP_MAX
 from core.devices import OpenedSession, open_session
+from core.eventlog.metrics import RelayMetrics
 from core.eventlog.relay import Relay
 from core.events import PublishedEvent
 from core.messages import accept
@@ -52,7 +54,7 @@ def sweeper_of(store: Store, clock: Clock, registry: Registry) -> Sweeper:
         clock,
         registry=registry,
         dispatcher=Dispatcher(store, registry, clock, 60.0),
-        relay=Relay(store, NoLog()),
+        relay=Relay(store, NoLog(), RelayMetrics(CollectorRegistry())),
         lease_s=LEASE_MS / 1000,
         offline_after_s=OFFLINE_AFTER_S,
     )

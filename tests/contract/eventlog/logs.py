@@ -1,0 +1,86 @@
+"""The event logs that the contract is tried on: how each is built over a store and run.
+
+Owns that all of them are tried with the same relay and the same fan-out.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Coroutine, Iterable
+from enum import StrEnum
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from core.delivery.fanout import fan_out
+from core.eventlog.embedded import EmbeddedLog
+from core.eventlog.kafka.consumer import KafkaConsumer
+from core.eventlog.kafka.metrics import KafkaMetrics
+from core.eventlog.kafka.producer import KafkaLog, Producer
+from core.eventlog.metrics import RelayMetrics
+from core.eventlog.port import EventLog
+from core.eventlog.relay import Relay
+from core.store.engine import Store
+from tests.fakes.kafka import cluster_on, shared_kafka
+from tests.fakes.set_clock import SetClock
+
+
+class Kind(StrEnum):
+    """An adapter."""
+
+    EMBEDDED = "embedded"
+    KAFKA = "kafka"
+
+
+class Due:
+    """Notes which endpoints were said to have something due."""
+
+    def __init__(self) -> None:
+        self.endpoints: set[str] = set()
+
+    def __call__(self, webhook_ids: Iterable[str]) -> None:
+        self.endpoints.update(webhook_ids)
+
+
+class RunningLog:
+    """One log over one store, with what consumes it."""
+
+    def __init__(self, store: Store, log: EventLog, due: Due) -> None:
+        self.store = store
+        self.log = log
+        self.due = due
+
+    @contextlib.asynccontextmanager
+    async def relaying(self, log: EventLog | None = None) -> AsyncGenerator[Relay]:
+        """A relay that publishes to it, or to another log over it."""
+        relay = Relay(self.store, log or self.log, RelayMetrics(CollectorRegistry()))
+        async with _running(relay.run()):
+            yield relay
+
+
+@contextlib.asynccontextmanager
+async def running(kind: Kind, store: Store) -> AsyncGenerator[RunningLog]:
+    """A log of a kind over a store."""
+    due = Due()
+    end = EmbeddedLog(store, SetClock(), fan_out=fan_out, on_due=due)
+    if kind is Kind.EMBEDDED:
+        yield RunningLog(store, end, due)
+        return
+    cluster, metrics = cluster_on(shared_kafka().servers), KafkaMetrics(CollectorRegistry())
+    relaying, rejecting = Producer(cluster, metrics), Producer(cluster, metrics)
+    try:
+        async with _running(KafkaConsumer(cluster, end, rejecting, metrics).run()):
+            yield RunningLog(store, KafkaLog(relaying, cluster.events), due)
+    finally:
+        await relaying.close()
+        await rejecting.close()
+
+
+@contextlib.asynccontextmanager
+async def _running(loop: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
+    task = asyncio.create_task(loop)
+    try:
+        yield
+        assert not task.done(), "it ended"
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

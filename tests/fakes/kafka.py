@@ -1,0 +1,49 @@
+"""A real Kafka for tests: one for all tests that do not stop it, and nodes of a test's own."""
+
+import atexit
+import contextlib
+import shutil
+import tempfile
+import uuid
+from collections.abc import Generator
+from functools import cache
+from pathlib import Path
+
+from core.eventlog.kafka.cluster import Cluster
+from tools.engines.kafka import Kafka, Security
+from tools.engines.ports import free_port
+
+PARTITIONS = 4
+
+
+@cache
+def shared_kafka() -> Kafka:
+    """The node of all tests that do not stop it."""
+    folder = Path(tempfile.mkdtemp(prefix="infinireach-kafka-"))
+    kafka = Kafka(folder, free_port(), free_port())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(kafka.kill)
+    kafka.start()
+    return kafka
+
+
+@contextlib.contextmanager
+def own_kafka(folder: Path, *, security: Security | None = None) -> Generator[Kafka]:
+    """A node that the test may stop, kill and empty."""
+    kafka = Kafka(folder, free_port(), free_port(), security=security)
+    kafka.start()
+    try:
+        yield kafka
+    finally:
+        kafka.kill()
+
+
+def cluster_on(servers: str, *, prefix: str = "", partitions: int = PARTITIONS) -> Cluster:
+    """Topics and a group that nobody else has, unless a prefix is given."""
+    return Cluster(
+        servers=[servers],
+        prefix=prefix or f"test-{uuid.uuid4().hex[:12]}",
+        partitions=partitions,
+        replication_factor=0,
+        retention_hours=1,
+    )
