@@ -1,0 +1,153 @@
+"""An Envoy that runs the edge's bootstrap on this machine.
+
+Owns the process: its files, its start, its orderly end. What is in the bootstrap is envoy_bootstrap's business.
+"""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+from tools.engines.envoy_bootstrap import Bootstrap, Place, rendered
+
+PROGRAM = Path(sys.executable).with_name("envoy")
+START_S_MAX = 30.0
+STOP_S_MAX = 10.0
+POLL_S = 0.02
+
+
+class EnvoyFailed(Exception):
+    """Envoy refuses its bootstrap, or ended by itself; the text is what it said."""
+
+
+class Envoy:
+    """One Envoy. `folder` gets envoy.json (the bootstrap), access.log and envoy.log.
+
+    `change` may alter the bootstrap before it is written, for example shorten its times. Use from one thread.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        place: Place,
+        *,
+        change: Callable[[Bootstrap], object] | None = None,
+        concurrency: int = 1,
+        drain_s: float = 5.0,
+    ) -> None:
+        self.folder = folder
+        self.place = place
+        self.access_log = folder / "access.log"
+        self._change = change
+        self._concurrency = concurrency
+        self._drain_s = drain_s
+        """How long running requests and streams have before `stop` breaks them off."""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """The id of the process; only while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def admin_url(self) -> str:
+        """Base URL of the admin interface."""
+        return f"http://127.0.0.1:{self.place.ports.admin}"
+
+    def start(self) -> None:
+        """Write, validate and run the bootstrap; returns when Envoy serves. Raises EnvoyFailed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        bootstrap = rendered(self.place)
+        if self._change is not None:
+            self._change(bootstrap)
+        file = self.folder / "envoy.json"
+        file.write_text(json.dumps(bootstrap, indent=1), encoding="utf-8")
+        validate(file)
+        line = [
+            *(str(PROGRAM), "-c", str(file), "--disable-hot-restart", "--log-level", "warning"),
+            *("--concurrency", str(self._concurrency), "--file-flush-interval-msec", "50"),
+            *("--drain-time-s", str(max(1, round(self._drain_s))), "--drain-strategy", "immediate"),
+        ]
+        with self.access_log.open("ab") as access, (self.folder / "envoy.log").open("ab") as log:
+            self._process = subprocess.Popen(line, stdout=access, stderr=log)
+        self._wait_until_ready(self._process)
+
+    def stop(self) -> None:
+        """Tell callers to go elsewhere, let what runs end for `drain_s`, then end the process."""
+        process = self._process
+        if process is None:
+            return
+        try:
+            self.drain()
+            deadline = time.monotonic() + self._drain_s
+            while self.requests_active() and time.monotonic() < deadline:
+                time.sleep(POLL_S)
+        except OSError:
+            pass  # it does not answer any more
+        process.terminate()
+        try:
+            process.wait(STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        self._process = None
+
+    def kill(self) -> None:
+        """End the process at once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def drain(self) -> None:
+        """Ask every caller to connect anew elsewhere; what comes meanwhile is still served."""
+        self.admin("/drain_listeners?graceful", method="POST")
+
+    def requests_active(self) -> int:
+        """Requests and streams that are being served."""
+        values = self.stats("downstream_rq_active")
+        return sum(value for name, value in values.items() if ".admin." not in name)
+
+    def access_entries(self) -> list[dict[str, Any]]:
+        """The access log; a request is written at its end, at the latest 50 ms later."""
+        return [json.loads(line) for line in self.access_log.read_text(encoding="utf-8").splitlines()]
+
+    def stats(self, pattern: str) -> dict[str, int]:
+        """Counters and gauges whose names match a regular expression."""
+        found = json.loads(self.admin(f"/stats?format=json&filter={pattern}"))["stats"]
+        return {entry["name"]: entry["value"] for entry in found if "name" in entry}
+
+    def admin(self, path: str, *, method: str = "GET") -> str:
+        """What the admin interface answers. Raises OSError."""
+        request = urllib.request.Request(self.admin_url + path, method=method)  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - loopback
+            return answer.read().decode()
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + START_S_MAX
+        while not self._is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise EnvoyFailed((self.folder / "envoy.log").read_text(encoding="utf-8"))
+            time.sleep(POLL_S)
+
+    def _is_ready(self) -> bool:
+        try:
+            return self.admin("/ready").startswith("LIVE")
+        except (URLError, OSError):
+            return False
+
+
+def validate(file: Path) -> str:
+    """Let Envoy check a bootstrap without running it; what it remarks. Raises EnvoyFailed."""
+    line = [str(PROGRAM), "--mode", "validate", "-c", str(file), "--log-level", "warning"]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=START_S_MAX, check=False)
+    if done.returncode != 0:
+        raise EnvoyFailed(done.stderr)
+    return done.stderr
