@@ -14,15 +14,12 @@ from typing import Any
 from urllib.error import URLError
 
 from tools.engines.envoy_bootstrap import Bootstrap, Place, rendered
+from tools.engines.processes import EngineFailed, end, launch, wait_until_ready
 
 PROGRAM = Path(sys.executable).with_name("envoy")
 START_S_MAX = 30.0
 STOP_S_MAX = 10.0
 POLL_S = 0.02
-
-
-class EnvoyFailed(Exception):
-    """Envoy refuses its bootstrap, or ended by itself; the text is what it said."""
 
 
 class Envoy:
@@ -40,9 +37,10 @@ class Envoy:
         concurrency: int = 1,
         drain_s: float = 5.0,
     ) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self.place = place
-        self.access_log = folder / "access.log"
+        self.access_log = self.folder / "access.log"
+        self.log = self.folder / "envoy.log"
         self._change = change
         self._concurrency = concurrency
         self._drain_s = drain_s
@@ -51,9 +49,8 @@ class Envoy:
 
     @property
     def pid(self) -> int:
-        """The id of the process; only while it runs."""
-        assert self._process is not None
-        return self._process.pid
+        """Its process; 0 if it does not run."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else 0
 
     @property
     def admin_url(self) -> str:
@@ -61,7 +58,7 @@ class Envoy:
         return f"http://127.0.0.1:{self.place.ports.admin}"
 
     def start(self) -> None:
-        """Write, validate and run the bootstrap; returns when Envoy serves. Raises EnvoyFailed."""
+        """Write, validate and run the bootstrap; returns when Envoy serves. Raises EngineFailed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         bootstrap = rendered(self.place)
         if self._change is not None:
@@ -74,9 +71,9 @@ class Envoy:
             *("--concurrency", str(self._concurrency), "--file-flush-interval-msec", "50"),
             *("--drain-time-s", str(max(1, round(self._drain_s))), "--drain-strategy", "immediate"),
         ]
-        with self.access_log.open("ab") as access, (self.folder / "envoy.log").open("ab") as log:
-            self._process = subprocess.Popen(line, stdout=access, stderr=log)
-        self._wait_until_ready(self._process)
+        with self.access_log.open("ab") as access:
+            self._process = launch(line, folder=self.folder, log=self.log, output=access)
+        wait_until_ready("Envoy", self._process, self._is_ready, log=self.log, within_s=START_S_MAX)
 
     def stop(self) -> None:
         """Tell callers to go elsewhere, let what runs end for `drain_s`, then end the process."""
@@ -90,19 +87,13 @@ class Envoy:
                 time.sleep(POLL_S)
         except OSError:
             pass  # it does not answer any more
-        process.terminate()
-        try:
-            process.wait(STOP_S_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, grace_s=STOP_S_MAX)
         self._process = None
 
     def kill(self) -> None:
         """End the process at once, as a crash would."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            end(self._process, grace_s=0)
             self._process = None
 
     def drain(self) -> None:
@@ -129,14 +120,6 @@ class Envoy:
         with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - loopback
             return answer.read().decode()
 
-    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        deadline = time.monotonic() + START_S_MAX
-        while not self._is_ready():
-            if process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise EnvoyFailed((self.folder / "envoy.log").read_text(encoding="utf-8"))
-            time.sleep(POLL_S)
-
     def _is_ready(self) -> bool:
         try:
             return self.admin("/ready").startswith("LIVE")
@@ -145,9 +128,9 @@ class Envoy:
 
 
 def validate(file: Path) -> str:
-    """Let Envoy check a bootstrap without running it; what it remarks. Raises EnvoyFailed."""
+    """Let Envoy check a bootstrap without running it; what it remarks. Raises EngineFailed."""
     line = [str(PROGRAM), "--mode", "validate", "-c", str(file), "--log-level", "warning"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=START_S_MAX, check=False)
     if done.returncode != 0:
-        raise EnvoyFailed(done.stderr)
+        raise EngineFailed(done.stderr)
     return done.stderr

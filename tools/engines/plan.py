@@ -14,10 +14,19 @@ FILE_NAME = "ports.json"
 EACH = 2
 """How many of each role there are."""
 
-PREFERRED = {"edge": 8443, "edge-driver": 8444}
+PREFERRED = {"edge": 8443, "edge-driver": 8444, "edge-driver-token": 8445}
 """The ones that people type."""
 
-ENGINES = ("postgresql", "redis", "kafka", "kafka-controller", "edge", "edge-driver", "edge-admin")
+ENGINES = (
+    "postgresql",
+    "redis",
+    "kafka",
+    "kafka-controller",
+    "edge",
+    "edge-driver",
+    "edge-driver-token",
+    "edge-admin",
+)
 ROLES = {"core": ("", "-internal", "-metrics"), "rest": ("", "-metrics"), "deliver": ("-metrics",)}
 
 

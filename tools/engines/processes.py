@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from core.cli.supervisor.child import LEASH
 
@@ -22,16 +23,21 @@ class EngineFailed(Exception):
 
 
 def launch(
-    command: Sequence[str], *, folder: Path, log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    folder: Path,
+    log: Path,
+    output: IO[bytes] | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Run a program in `folder`; what it says goes to `log`."""
-    with log.open("ab") as output:
+    """Run a program in `folder`; what it says goes to `log`, its standard output to `output` if that is given."""
+    with log.open("ab") as said:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *command],
             cwd=folder,
             stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
+            stdout=output or said,
+            stderr=said,
             env={**os.environ, **(environment or {})},
             process_group=0,
         )
