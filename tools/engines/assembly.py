@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.engines.kafka import Kafka
-
 from tools.engines import plan
 from tools.engines.envoy import Envoy
 from tools.engines.envoy_bootstrap import Place, Ports, Upstreams
+from tools.engines.kafka import Kafka
 from tools.engines.plan import EACH
 from tools.engines.ports import HOST
 from tools.engines.postgresql import Postgresql
