@@ -10,7 +10,7 @@ TEST_PACKAGES := postgresql redis-server default-jre-headless maven
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help venv dev run test check proto proto-breaking bench lock wheel clean test-packages
+.PHONY: help venv dev run engines run-full restart status logs stop test check proto proto-breaking bench lock wheel clean test-packages
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,26 @@ dev: $(VENV)/.dev ## Make .venv with what developing and testing need as well
 run: $(VENV)/.runtime ## Start the gateway; ARGS="..." are passed on
 	@echo "Starting Infini Reach; Ctrl-C stops it"
 	@exec $(BIN)/infinireach up $(ARGS)
+
+engines: $(VENV)/.dev test-packages ## Start PostgreSQL, Redis, Kafka and Envoy in the background, data under var/
+	@$(BIN)/python -m tools.engines start
+
+run-full: $(VENV)/.dev ## Start two of each process on these engines, behind Envoy with TLS; Ctrl-C stops them
+	@exec $(BIN)/python -m tools.full run
+
+restart: $(VENV)/.dev ## Restart the processes of run-full one after the other, unnoticed
+	@$(BIN)/python -m tools.full restart
+
+status: $(VENV)/.dev ## Tell what runs: the engines and the processes of run-full
+	@$(BIN)/python -m tools.engines status
+	@$(BIN)/python -m tools.full status
+
+logs: $(VENV)/.dev ## Follow the logs of run-full, or of one engine or process: NAME=kafka, NAME=core-1
+	@exec $(BIN)/python -m $(if $(filter postgresql redis kafka envoy,$(NAME)),tools.engines,tools.full) logs $(NAME)
+
+stop: $(VENV)/.dev ## Stop run-full and the engines; their data stays
+	@$(BIN)/python -m tools.full stop || true
+	@$(BIN)/python -m tools.engines stop
 
 test: $(VENV)/.dev test-packages ## Run all tests; ARGS="..." are passed to pytest
 	@$(BIN)/python -m pytest $(ARGS)

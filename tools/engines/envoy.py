@@ -39,9 +39,9 @@ class Envoy:
         concurrency: int = 1,
         drain_s: float = 5.0,
     ) -> None:
-        self.folder = folder
+        self.folder = folder.absolute()
         self.place = place
-        self.log = folder / "envoy.log"
+        self.log = self.folder / "envoy.log"
         self._change = change
         self._concurrency = concurrency
         self._drain_s = drain_s

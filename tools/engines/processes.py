@@ -22,7 +22,11 @@ class EngineFailed(Exception):
 
 
 def launch(
-    command: Sequence[str], *, folder: Path, log: Path, environment: Mapping[str, str] | None = None
+    command: Sequence[str],
+    *,
+    folder: Path,
+    log: Path,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     """Run a program in `folder`; what it says goes to `log`."""
     with log.open("ab") as output:

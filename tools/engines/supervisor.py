@@ -42,6 +42,10 @@ class Engine(Protocol):
         """End it in order."""
         ...
 
+    def kill(self) -> None:
+        """End it at once."""
+        ...
+
 
 def supervise(folder: Path, engines: Mapping[str, Engine]) -> None:
     """Keep the engines running until SIGTERM or SIGINT. Raises EngineFailed if one cannot be started at first."""

@@ -28,7 +28,7 @@ DATABASE = "reach"
 READY_S_MAX = 60.0
 STOP_S_MAX = 15.0
 ROLES = {"core": b"core", "rest": b"rest_facade", "driver": b"drivers.simulated"}
-"""The module that each runs."""
+"""The module that each of `infinireach up` runs."""
 
 FREEZE_S = (0.5, 3.0)
 """How long a process that is stopped instead of killed stays so."""
@@ -227,7 +227,7 @@ def _signal(var: Path, role: str, number: signal.Signals) -> bool:
 
 def _is_ours(pid: int, role: str) -> bool:
     """Whether the process is what run.json said when it was written: ids are used again."""
-    module = ROLES[role.partition("-")[0]]
+    module = {**ROLES, "deliver": b"core.cli.main"}[role.partition("-")[0]]
     with contextlib.suppress(OSError):
         return module in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     return False
