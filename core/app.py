@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from prometheus_client import REGISTRY, start_http_server
+from prometheus_client import REGISTRY, Counter, start_http_server
 
 from core.api.server import GrpcServers, Means, listeners
 from core.clock import SystemClock
@@ -36,9 +36,11 @@ from core.eventlog.lease import RelayLease
 from core.eventlog.metrics import RelayMetrics
 from core.eventlog.port import EventLog
 from core.eventlog.relay import Relay
+from core.retention import Retention
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.protocol import SessionLimits
+from core.sessions.pruner import Pruner
 from core.sessions.registry import Registry
 from core.sessions.session import SessionDependencies
 from core.sessions.sweeper import Sweeper
@@ -69,7 +71,7 @@ async def serve_core(settings: Settings) -> None:
             await servers.abort()
             raise
         sweeper = _sweeper(parts, sessions)
-        loops = [sessions.applier.run(), sessions.dispatcher.run(), sweeper.run()]
+        loops = [sessions.applier.run(), sessions.dispatcher.run(), sweeper.run(), _pruner(parts).run()]
         heard: dict[Subject, OnHint] = {Subject.QUEUED: sessions.dispatcher.hint}
         if settings.relay_embedded:
             loops.append(parts.relay.run())
@@ -292,6 +294,17 @@ def _sweeper(parts: _Parts, sessions: SessionDependencies) -> Sweeper:
         relay=parts.relay,
         lease_s=parts.settings.lease_s,
         offline_after_s=parts.settings.device_offline_after_s,
+    )
+
+
+def _pruner(parts: _Parts) -> Pruner:
+    settings = parts.settings
+    removed = Counter("infinireach_removed_rows", "Rows removed because their time was over.", ["table"])
+    return Pruner(
+        parts.store,
+        parts.clock,
+        Retention(settings.retention_days, settings.delivery_retention_days),
+        lambda table, count: removed.labels(table).inc(count),
     )
 
 

@@ -28,10 +28,12 @@ def _setting(help_text: str, default: Any, *, unit: str = "", **limits: Any) -> 
     return Field(default=default, description=help_text, json_schema_extra={"unit": unit}, **limits)
 
 
-def _derived(help_text: str, derive: Callable[[dict[str, Any]], Any], *, words: str) -> Any:
+def _derived(
+    help_text: str, derive: Callable[[dict[str, Any]], Any], *, words: str, unit: str = "", **limits: Any
+) -> Any:
     """A setting whose default follows from settings declared above it; `words` tell how."""
-    extra: dict[str, Any] = {"unit": "", "default": words}
-    return Field(default_factory=derive, description=help_text, json_schema_extra=extra)
+    extra: dict[str, Any] = {"unit": unit, "default": words}
+    return Field(default_factory=derive, description=help_text, json_schema_extra=extra, **limits)
 
 
 def _embedded_url(var: Path) -> str:
@@ -177,6 +179,23 @@ class Settings(BaseModel):
     )
     claim_poll_s: float = _setting(
         "how often the database is asked for messages of which no wake-up told", 0.5, unit="s", ge=0.01, le=60
+    )
+
+    # How long what is over is kept
+    retention_days: int = _setting(
+        "how long messages and events are kept after they are over; 0: for ever",
+        90,
+        unit="days",
+        ge=0,
+        le=36_500,
+    )
+    delivery_retention_days: int = _derived(
+        "how long webhook deliveries and their attempts are kept; no longer than events, and 0: as long as these",
+        lambda given: min(given["retention_days"], 30),
+        words="30, or INFINIREACH_RETENTION_DAYS if that is less",
+        unit="days",
+        ge=0,
+        le=36_500,
     )
 
     # Webhook deliveries

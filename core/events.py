@@ -118,6 +118,11 @@ def lock_unpublished(session: Session, event_ids: Sequence[str]) -> list[Publish
     return [found.pop(each) for each in event_ids if each in found]
 
 
+def last_position(session: Session) -> int:
+    """The highest position given so far; 0 before the first. Its event is never removed."""
+    return session.execute(_last_position).scalar_one()
+
+
 def mark_published(session: Session, event_ids: Sequence[str]) -> int:
     """Give events their positions in the feed, in the order given; answers the last position.
 
@@ -126,7 +131,7 @@ def mark_published(session: Session, event_ids: Sequence[str]) -> int:
     """
     if session.connection().dialect.name == "postgresql":  # SQLite has one writer anyway
         session.execute(_lock_positions)
-    last = session.execute(_last_position).scalar_one()
+    last = last_position(session)
     changes = [{"event_id": event_id, "new_position": last + n} for n, event_id in enumerate(event_ids, 1)]
     if changes:
         session.connection().execute(_publish, changes)

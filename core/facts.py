@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.device_events import device_event_type, device_events
 from core.dispatch import hold
-from core.ids import new_id, parse_command_id
+from core.ids import first_id, new_id, parse_command_id
 from core.message_changes import MessageChanges
 from core.message_state import (
     REASON_CANCELLED,
@@ -26,6 +26,7 @@ from core.message_state import (
     State,
 )
 from core.messages import count
+from core.retention import KEPT_MS_MIN
 from core.store import messages as queries
 from core.store.rows import DeviceRow, DriverRow, MessageRow, RejectedFactRow
 
@@ -229,6 +230,8 @@ class _Application:
     def _report(self, driver: DriverRow, report: Report) -> None:
         parsed = parse_command_id(report.command_id)
         message = self.messages.get(parsed[0]) if parsed else None
+        if parsed and message is None and parsed[0] < first_id(self.now_ms - KEPT_MS_MIN):
+            return  # of a message that may have been removed meanwhile: no fault of the driver's
         if parsed is None or message is None or not _may_report(driver, message, parsed[1]):
             raise _Rejected("UNKNOWN_COMMAND", "This driver was never given the command that the fact names.")
         is_over = message.state in WAITING and report.outcome not in (Evidence.SUBMITTED, Evidence.DELIVERED)

@@ -19,6 +19,7 @@ from core.cli import (
     keys,
     messages,
     migration,
+    pruning,
     roles,
     simulate,
     tenants,
@@ -71,6 +72,7 @@ for name, command in {
 }.items():
     app.command(name, rich_help_panel=START)(command)
 app.command("migrate", rich_help_panel=ADMINISTRATION)(migration.migrate)
+app.command("prune", rich_help_panel=ADMINISTRATION)(pruning.prune)
 app.add_typer(tenants.app, name="tenant", rich_help_panel=ADMINISTRATION)
 app.add_typer(keys.app, name="key", rich_help_panel=ADMINISTRATION)
 app.add_typer(driver_tokens.app, name="driver-token", rich_help_panel=ADMINISTRATION)

@@ -89,9 +89,10 @@ def claim(
 
     `held`: deliveries that the worker has already; whatever the clock did, it gets none of them twice. Deliveries
     of an ordered endpoint are a gapless run from its oldest. The backlog of a disabled endpoint is paused, that of
-    a deleted one skipped.
+    a deleted one skipped, and so is what has lost its event, which a log may bring again long after it was removed.
     """
     claimed = Claimed()
+    lost: list[str] = []
     rows = queries.lock_free_endpoints(session, (want.webhook_id for want in wants))
     leases: dict[int, list[str]] = {}
     for want in wants:
@@ -101,9 +102,14 @@ def claim(
         endpoint = _endpoint(row)
         until_ms = now_ms + endpoint.timeout_s * 1_000 + LEASE_EXTRA_MS
         for found in _due(session, want, now_ms, worker=worker, ordered=endpoint.ordered):
-            if found.id not in held:
+            if found.body is None:
+                lost.append(found.id)
+                claimed.unfinished.add(want.webhook_id)
+            elif found.id not in held:
                 claimed.deliveries.append(_claimed(found, endpoint))
                 leases.setdefault(until_ms, []).append(found.id)
+    if lost:
+        queries.close(session, lost, state="skipped", now_ms=now_ms)
     for until_ms, ids in leases.items():
         queries.lease(session, ids, worker=worker, until_ms=until_ms)
     _put_away(session, wants, now_ms, rows=rows, claimed=claimed)

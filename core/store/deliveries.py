@@ -40,7 +40,7 @@ _claimable: list[Any] = [
 ]
 _due = (
     select(*_claimable)
-    .join(_event, _event.c.id == delivery.c.event_id)
+    .outerjoin(_event, _event.c.id == delivery.c.event_id)
     .where(
         PENDING,
         delivery.c.webhook_id == bindparam("endpoint"),
@@ -193,7 +193,7 @@ def existing_endpoints(session: Session, webhook_ids: Iterable[str]) -> set[str]
 def due_and_free(
     session: Session, webhook_id: str, *, again: bool, count: int, now_ms: int, worker: str
 ) -> Sequence[AnyRow]:
-    """The oldest due deliveries that nobody has a lease on, with their events.
+    """The oldest due deliveries that nobody has a lease on, with their events; no `body`: the event is gone.
 
     Left out are those with a delivery of the same message leased by another than `worker`.
     """
@@ -204,7 +204,7 @@ def due_and_free(
 def due_in_order(
     session: Session, webhook_id: str, *, again: bool, count: int, now_ms: int
 ) -> Sequence[AnyRow]:
-    """The oldest due deliveries, leased or not, with their events."""
+    """The oldest due deliveries, leased or not, with their events; no `body`: the event is gone."""
     values = {"endpoint": webhook_id, "is_again": again, "count": count, "now": now_ms}
     return session.connection().execute(_due, values).all()
 
@@ -218,6 +218,11 @@ def lease(session: Session, ids: Sequence[str], *, worker: str, until_ms: int) -
 def end_leases(session: Session, ids: Sequence[str], *, worker: str) -> None:
     """Take deliveries back that a worker has and did not begin."""
     session.connection().execute(_end_leases, {"ids": ids, "worker": worker})
+
+
+def close(session: Session, ids: Sequence[str], *, state: str, now_ms: int) -> None:
+    """Move deliveries to a final state without an attempt."""
+    session.connection().execute(_close, {"ids": ids, "new_state": state, "new_finished_ms": now_ms})
 
 
 def close_backlog(session: Session, webhook_id: str, *, state: str, now_ms: int, limit: int) -> int:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
 from core import accounts
 from core.cli.context import transact
 from core.clock import SystemClock
 from core.config import load
 from core.store import migrate
+from core.store.rows import MessageRow
 from tests.fakes.command_line import Finished, infinireach
 
 
@@ -187,3 +189,23 @@ def test_a_file_of_secrets_that_cannot_be_used_is_told(var: Path) -> None:
     finished = infinireach("secrets")
     assert finished.status == 1
     assert "master.key" in finished.err
+
+
+def test_pruning_says_what_it_would_remove_and_then_what_it_removed(told: Callable[..., Any]) -> None:
+    told("tenant", "create", "acme")
+    transact(load(), put_old_message)
+    assert told("prune", "--dry-run") == {"removed": {}, "wouldRemove": {"message": 1}}
+    finished = infinireach("prune")
+    assert (finished.status, finished.out) == (0, "Rows removed: 1 of message.\n")
+    assert told("prune") == {"removed": {}, "wouldRemove": {}}
+
+
+def put_old_message(session: Session) -> None:
+    """A message of the only tenant that expired in 2001."""
+    (tenant,) = accounts.list_tenants(session)
+    row = MessageRow(
+        id="0" * 24, tenant_id=tenant.id, direction="outbound", channel="sms", device_id="d", source="+1",
+        destination="+2", body="x", state="expired", encoding="gsm7", segments=1, not_after_ms=1, created_ms=1,
+        failed_ms=10**12,
+    )  # fmt: skip
+    session.add(row)

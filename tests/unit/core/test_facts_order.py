@@ -303,7 +303,7 @@ def test_a_rejected_fact_that_a_restored_journal_brings_again_is_kept_once(sessi
 def test_thousands_of_reports_fit_one_transaction(session: Session) -> None:
     opened = connect(session, offered_device(window=1000))
     ids = [accept_one(session) for _ in range(3)]
-    commands = [f"{'0' * 23}{n:x}-1" for n in range(10)]
+    commands = [f"{'f' * 23}{n:x}-1" for n in range(10)]
     facts = [report(n, commands[n % 10], Evidence.SUBMITTED) for n in range(1, 40_001)]
     facts += [report(40_000 + n, f"{id}-1", Evidence.SUBMITTED) for n, id in enumerate(ids, 1)]
     claim_for(session, opened)
