@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 from prometheus_client import REGISTRY, Counter, start_http_server
+from sqlalchemy.exc import OperationalError
 
 from core.api.server import GrpcServers, Means, listeners
 from core.clock import SystemClock
@@ -47,7 +48,7 @@ from core.sessions.sweeper import Sweeper
 from core.store.databases import open_store
 from core.store.engine import Store
 from core.store.hints import Hints, OnHint, Subject
-from core.store.migrate import migrate
+from core.store.migrate import check, migrate
 from core.store.postgresql import PostgresqlStore
 from core.vault import Vault
 from core.webhooks import open_secret
@@ -61,7 +62,7 @@ async def serve_core(settings: Settings) -> None:
     Raises AddressTaken, CertificateFilesUnusable and CredentialError before it is ready.
     """
     if settings.embedded:
-        migrate(settings.database_url)
+        migrate(settings.database_url, contract=True)
     async with _resources(settings) as parts:
         sessions = _sessions(parts)
         servers = GrpcServers(_means(parts, sessions))
@@ -168,6 +169,7 @@ async def _nothing(_hurry: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
+    _check_schema(settings)
     clock = SystemClock()
     store = open_store(settings.database_url)
     metrics, metrics_thread = start_http_server(settings.metrics_port, settings.metrics_host)
@@ -241,6 +243,14 @@ def _relay(store: Store, event_log: EventLog, hints: Hints | None) -> Relay:
     if hints is None:
         return Relay(store, event_log, metrics)
     return Relay(store, event_log, metrics, lease=RelayLease(store, metrics), tell_others=hints.tell_events)
+
+
+def _check_schema(settings: Settings) -> None:
+    """Raises SchemaTooOld, SchemaTooNew. A database that is away is waited for by everyone who asks it."""
+    try:
+        check(settings.database_url)
+    except OperationalError as error:
+        log.warning("schema.unchecked", detail=str(error.orig).partition("\n")[0])
 
 
 def _egress_policy(settings: Settings) -> EgressPolicy:

@@ -175,16 +175,16 @@ def _database(settings: Settings) -> Iterator[Finding]:
             f"Is {PREFIX}DATABASE_URL right and the server up?",
         )
         return
-    if revision != migrate.head():
+    if not migrate.is_current(settings.database_url):
         state = "warning" if settings.embedded and not revision else "fault"
-        seen = f"revision {revision or 'none'}, this version needs {migrate.head()}"
+        seen = f"revision {revision or 'none'}, this version needs {migrate.needed()}"
         yield Finding("database", state, seen, "Run: infinireach migrate")
         return
     try:
         with _connection(settings, immediate=True) as connection:
             connection.begin().rollback()  # takes the lock of a writer, and only for a moment
         with _connection(settings, immediate=False) as connection:
-            yield from _integrity(connection)
+            yield from _integrity(connection, revision)
             yield from _contents(connection)
     except SQLAlchemyError as error:
         yield Finding(
@@ -202,14 +202,14 @@ def _connection(settings: Settings, *, immediate: bool) -> Generator[Connection]
         engine.dispose()
 
 
-def _integrity(connection: Connection) -> Iterator[Finding]:
-    revision = f"writable, revision {migrate.head()}"
+def _integrity(connection: Connection, revision: str) -> Iterator[Finding]:
+    found = f"writable, revision {revision}"
     if connection.dialect.name != "sqlite":
-        yield Finding("database", "ok", revision)
+        yield Finding("database", "ok", found)
         return
     pages = connection.exec_driver_sql("PRAGMA page_count").scalar() or 0
     if pages * (connection.exec_driver_sql("PRAGMA page_size").scalar() or 0) > READ_BYTES_MAX:
-        yield Finding("database", "ok", f"{revision}; too large to be read as a whole here")
+        yield Finding("database", "ok", f"{found}; too large to be read as a whole here")
         return
     answer = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     broken = connection.exec_driver_sql("PRAGMA foreign_key_check").first()
@@ -218,7 +218,7 @@ def _integrity(connection: Connection) -> Iterator[Finding]:
             "database", "fault", f"damaged: {answer if answer != 'ok' else broken}", "Restore a backup."
         )
     else:
-        yield Finding("database", "ok", f"whole, {revision}")
+        yield Finding("database", "ok", f"whole, {found}")
 
 
 def _contents(connection: Connection) -> Iterator[Finding]:

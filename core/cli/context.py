@@ -53,15 +53,15 @@ def transact(settings: Settings, function: Callable[[Session, *Args], Result], *
 def ready_database(settings: Settings) -> None:
     """Make sure that the database has this version's schema; see `transact`."""
     revision = migrate.current(settings.database_url)
-    if revision == migrate.head():
+    if migrate.is_current(settings.database_url):
         return
     if not settings.embedded:
         state = f"is at revision {revision}" if revision else "is empty"
         raise CommandFailed(
-            f"The database {state}, this version needs {migrate.head()}. Run: infinireach migrate"
+            f"The database {state}, this version needs {migrate.needed()}. Run: infinireach migrate"
         )
     settings.var.mkdir(parents=True, exist_ok=True, mode=0o700)
-    migrate.migrate(settings.database_url)
+    migrate.migrate(settings.database_url, contract=True)
     note(
         f"Made the database {settings.database_url} ready."
         if not revision

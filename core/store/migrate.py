@@ -1,21 +1,25 @@
-"""Brings a database to the schema of this version.
+"""Brings a database to the schema of this version, while processes of this and of the version before use it.
 
-Owns where the migrations lie and that only one process runs them at a time: everything happens in one transaction
-that takes the database's lock first. There is no way back but a backup: migrations have no downgrade. Alembic is
-loaded only when there is something to do; that a database is current is seen without it.
+Owns where the migrations lie, that only one process runs them at a time, and which schemas this version can work
+with (docs/adr/0012). SQLite takes all of them in one transaction; PostgreSQL takes each in its own and never waits long
+for a lock, since everybody else would wait behind. There is no way back but a backup: migrations have no downgrade.
+Alembic is loaded only when there is something to do.
 """
 
 import fcntl
 import os
+import re
 import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, event, inspect, make_url, text
+from sqlalchemy.exc import DBAPIError
 
-from core.errors import InfiniReachError
+from core.errors import InfiniReachError, Unavailable
 from core.store.databases import make_engine
 
 if TYPE_CHECKING:
@@ -26,12 +30,33 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x1F1_4EAC
 """PostgreSQL's lock of everyone who migrates; any number that nobody else uses."""
 
+OTHERS_S = 600.0
+"""How long to wait for another process that migrates."""
+
+LOCK_TIMEOUT_MS = 2_000
+"""How long a change of a table waits for those who use it, and with it everybody who comes after."""
+
+LOCK_ATTEMPTS_MAX = 30
+PAUSE_S = 1.0
+
+_LOCK_LOST = frozenset({"55P03", "40P01"})
+"""A lock that was not to be had in time, a deadlock."""
+
+_PHASE = re.compile(r'^phase = "(expand|contract)"$', re.MULTILINE)
+
 
 class SchemaTooNew(InfiniReachError):
     """The database was written by a newer version of Infini Reach; start that version or restore a backup."""
 
     status = "FAILED_PRECONDITION"
     reason = "SCHEMA_TOO_NEW"
+
+
+class SchemaTooOld(InfiniReachError):
+    """The database has not the schema that this version needs; run: infinireach migrate"""
+
+    status = "FAILED_PRECONDITION"
+    reason = "SCHEMA_TOO_OLD"
 
 
 def configuration(connection: Connection) -> "Config":
@@ -49,24 +74,60 @@ def revisions() -> list[str]:
 
 
 def head() -> str:
-    """The revision that this version works with."""
+    """The newest revision that this version knows."""
     return revisions()[-1]
 
 
-def migrate(url: str) -> str:
-    """Bring the database to `head()` and answer the revision it had before, "" for an empty one.
+def needed() -> str:
+    """The oldest revision that this version works with: the last one that adds something."""
+    return [revision for revision, is_contract in _phases() if not is_contract][-1]
 
-    Safe to run from several processes at once and on a database that is current already. Raises SchemaTooNew.
+
+def _phases() -> list[tuple[str, bool]]:
+    """Every revision and whether it takes something away, read without Alembic; the first one adds everything."""
+    found = []
+    for path in sorted((MIGRATIONS / "versions").glob("[0-9]*.py")):
+        phase = _PHASE.search(path.read_text(encoding="utf-8"))
+        found.append((path.name.partition("_")[0], bool(phase and phase[1] == "contract")))
+    return found
+
+
+def _reachable(before: str, *, contract: bool) -> str:
+    """How far a migration goes: without `contract`, up to the next revision that takes something away."""
+    target = before
+    for revision, is_contract in _phases():
+        if revision > before:
+            if is_contract and before and not contract:
+                break
+            target = revision
+    return target
+
+
+def migrate(url: str, *, contract: bool = False) -> str:
+    """Bring the database on and answer the revision it had before, "" for an empty one.
+
+    Without `contract` it only adds, and processes of an older version go on working; a database that was empty gets
+    everything. Safe to run from several processes at once and on a database that is current already. Raises
+    SchemaTooNew; Unavailable if another process migrates for too long or a lock cannot be had.
     """
-    with _alone(url), _connection(url, immediate=True) as connection, connection.begin():
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        before = _revision(connection)
-        _check_known(before)
-        if before != head():
-            _upgrade(connection)
-            _check_references(connection)
+    with _alone(url), _connection(url, immediate=True) as connection:
+        if connection.dialect.name == "sqlite":
+            with connection.begin():
+                return _bring_on(connection, contract=contract)
+        with _locked(connection):
+            return _bring_on(connection, contract=contract)
+
+
+def _bring_on(connection: Connection, *, contract: bool) -> str:
+    before = _revision(connection)
+    if before and before not in revisions():
+        _check_fits(connection, before)
         return before
+    target = _reachable(before, contract=contract)
+    if before != target:
+        _upgrade(connection, target)
+        _check_references(connection)
+    return before
 
 
 def current(url: str) -> str:
@@ -79,8 +140,39 @@ def current(url: str) -> str:
 
 
 def is_current(url: str) -> bool:
-    """Whether the database has the schema of this version."""
-    return current(url) == head()
+    """Whether this version can work with the database."""
+    try:
+        check(url)
+    except (SchemaTooOld, SchemaTooNew):
+        return False
+    return True
+
+
+def check(url: str) -> None:
+    """Make sure that this version can work with the database; changes nothing, makes no file.
+
+    A newer schema will do as long as nothing was taken away that this version uses. Raises SchemaTooOld, SchemaTooNew.
+    """
+    file = _file(url)
+    if file and not file.exists():
+        raise SchemaTooOld
+    with _connection(url, immediate=False) as connection:
+        _check_fits(connection, _revision(connection))
+
+
+def _check_fits(connection: Connection, revision: str) -> None:
+    if revision in revisions():
+        if revision < needed():
+            raise SchemaTooOld
+    elif not revision:
+        raise SchemaTooOld
+    elif not inspect(connection).has_table("contraction") or _floor(connection) > head():
+        raise SchemaTooNew
+
+
+def _floor(connection: Connection) -> str:
+    """The revision that a version must know to work with this database."""
+    return connection.execute(text("SELECT max(needs) FROM contraction")).scalar() or ""
 
 
 def _file(url: str) -> Path | None:
@@ -131,18 +223,56 @@ def _check_references(connection: Connection) -> None:
         assert not broken, f"the migration left references without a row: {broken[:5]}"
 
 
-def _upgrade(connection: Connection) -> None:
+@contextmanager
+def _locked(connection: Connection) -> Generator[None]:
+    """Hold PostgreSQL's lock of those who migrate, over all transactions of this connection.
+
+    Whoever waits asks again and again: a statement that waits would itself be waited for by CREATE INDEX CONCURRENTLY.
+    """
+    deadline_s = time.monotonic() + OTHERS_S
+    key = {"key": _ADVISORY_LOCK}
+    while not _alone_now(connection, "SELECT pg_try_advisory_lock(:key)", key):
+        if time.monotonic() > deadline_s:
+            raise Unavailable("Another process has been migrating this database for too long.")
+        time.sleep(PAUSE_S / 10)
+    try:
+        connection.execute(text("SET statement_timeout = 0"))
+        connection.execute(text(f"SET lock_timeout = {LOCK_TIMEOUT_MS}"))
+        connection.commit()
+        yield
+    finally:
+        connection.rollback()
+        _alone_now(connection, "SELECT pg_advisory_unlock(:key)", key)
+
+
+def _alone_now(connection: Connection, statement: str, parameters: dict[str, int]) -> bool:
+    answer = connection.execute(text(statement), parameters).scalar_one()
+    connection.commit()
+    return answer
+
+
+def _upgrade(connection: Connection, target: str) -> None:
+    """Run the migrations up to `target`; on PostgreSQL one that does not get its locks is tried again."""
     from alembic import command  # noqa: PLC0415 - see above
 
-    command.upgrade(configuration(connection), "head")
+    if connection.dialect.name == "sqlite":
+        command.upgrade(configuration(connection), target)
+        return
+    for _ in range(LOCK_ATTEMPTS_MAX):
+        connection.rollback()  # what reading the revision began; Alembic begins its own
+        try:
+            command.upgrade(configuration(connection), target)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", "") not in _LOCK_LOST:
+                raise
+            time.sleep(PAUSE_S)
+        else:
+            connection.commit()
+            return
+    raise Unavailable("The tables are in use without a pause; try again when there is less to do.")
 
 
 def _revision(connection: Connection) -> str:
     if not inspect(connection).has_table("alembic_version"):
         return ""
     return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() or ""
-
-
-def _check_known(revision: str) -> None:
-    if revision and revision not in revisions():
-        raise SchemaTooNew

@@ -42,6 +42,14 @@ def _ms(*, nullable: bool = True, default: int | None = None):
     return Field(default=default, sa_type=BigInteger, nullable=nullable)
 
 
+class ContractionRow(SQLModel, table=True):
+    """A migration that took something away. Versions that do not know the revision `needs` cannot work with it."""
+
+    __tablename__ = "contraction"  # pyright: ignore[reportAssignmentType]
+    revision: str = Field(primary_key=True)
+    needs: str
+
+
 class TenantRow(SQLModel, table=True):
     """A customer."""
 

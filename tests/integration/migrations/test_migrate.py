@@ -158,15 +158,44 @@ def test_processes_that_migrate_at_once_all_succeed(url: str) -> None:
     assert migrate.is_current(url)
 
 
-def test_a_database_of_a_newer_version_is_left_alone(url: str) -> None:
+@pytest.mark.parametrize("needs", ["9998", None])
+def test_a_database_of_a_newer_version_is_left_alone_and_will_do_if_nothing_was_taken_away(
+    url: str, needs: str | None
+) -> None:
     migrate.migrate(url)
     with closing(sqlite3.connect(path_of(url))) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute("INSERT INTO contraction VALUES ('0004', '0001')")
+        if needs:
+            connection.execute("INSERT INTO contraction VALUES ('9999', ?)", (needs,))
         connection.commit()
-    with pytest.raises(migrate.SchemaTooNew, match="newer version"):
-        migrate.migrate(url)
+    if needs:
+        with pytest.raises(migrate.SchemaTooNew, match="newer version"):
+            migrate.migrate(url)
+    else:
+        assert migrate.migrate(url) == "9999"
     assert migrate.current(url) == "9999"
-    assert not migrate.is_current(url)
+    assert migrate.is_current(url) is (needs is None)
+
+
+def test_a_newer_database_that_keeps_no_record_of_what_was_taken_away_will_not_do(url: str) -> None:
+    with closing(sqlite3.connect(path_of(url))) as connection:
+        connection.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+        connection.commit()
+    with pytest.raises(migrate.SchemaTooNew):
+        migrate.check(url)
+
+
+def test_an_empty_database_and_one_that_lacks_something_will_not_do(url: str) -> None:
+    with pytest.raises(migrate.SchemaTooOld):
+        migrate.check(url)
+    migrate.migrate(url)
+    with closing(sqlite3.connect(path_of(url))) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.commit()
+    with pytest.raises(migrate.SchemaTooOld, match="infinireach migrate"):
+        migrate.check(url)
 
 
 def test_a_migration_that_fails_leaves_nothing_behind(url: str) -> None:
