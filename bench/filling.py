@@ -71,7 +71,8 @@ _FILL = f"""{_ROWS}, message_rows AS (
         state, CASE WHEN state = 'scheduled' THEN 'no_service' END,
         CASE WHEN state = 'scheduled' THEN :now_ms + n % 3600000 END, 'gsm7', 1, 0,
         CASE WHEN state = 'queued' THEN 0 ELSE 1 END, CASE WHEN state = 'sending' THEN 'driver-' || t END,
-        CASE WHEN state = 'sending' THEN 1 END, 1, at_ms + 259200000, at_ms,
+        CASE WHEN state = 'sending' THEN 1 END, 1,
+        CASE WHEN n > :messages - :queued THEN :now_ms + 3600000 + n ELSE at_ms + 259200000 END, at_ms,
         CASE WHEN state <> 'queued' THEN at_ms END, CASE WHEN state IN ('sent', 'delivered') THEN at_ms + 2000 END,
         CASE WHEN state = 'delivered' THEN at_ms + 5000 END,
         CASE WHEN state IN ('failed', 'expired', 'unknown') THEN at_ms + 9000 END

@@ -271,17 +271,19 @@ def _may_take_over(session: Session, device: DeviceRow, address: AddressRow) -> 
 
 def _move_waiting(session: Session, address: AddressRow, device_id: str) -> None:
     message = queries.message
-    session.execute(
-        update(message)
-        .where(
-            message.c.device_id == address.device_id,
-            queries.UNSETTLED,
-            queries.WAITING,
-            message.c.source == address.number,
-            message.c.channel == address.channel,
+    # Held ones first: what is released in between is queued by then. One statement for both would find no index of
+    # the device's own.
+    for waits in (queries.HELD, queries.QUEUED):
+        session.execute(
+            update(message)
+            .where(
+                message.c.device_id == address.device_id,
+                waits,
+                message.c.source == address.number,
+                message.c.channel == address.channel,
+            )
+            .values(device_id=device_id)
         )
-        .values(device_id=device_id)
-    )
 
 
 def _bring_queued(session: Session, devices: Mapping[tuple[str, str], DeviceRow]) -> None:

@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from core.delivery.subscriptions import ALIASES
 from core.store.rows import EventRow
+from core.store.spans import span
 
 SCAN_MAX = 10_000
 """Events that one call looks at when only some types are wanted; bounds how long it takes."""
@@ -37,12 +38,13 @@ def read_feed(session: Session, tenant_id: str, request: FeedRequest) -> tuple[S
     in between, an answer may hold no event and still a new position.
     """
     position = col(EventRow.position)
-    new = (col(EventRow.tenant_id) == tenant_id, position > request.position)
-    query = select(EventRow).where(*new).order_by(position).limit(request.limit)
+    new = span(EventRow.tenant_id, tenant_id, EventRow.position, after=request.position)
+    in_order = (col(EventRow.tenant_id), position)
+    query = select(EventRow).where(*new).order_by(*in_order).limit(request.limit)
     looked_at = request.position
     if request.types:
         types = {ALIASES.get(name, name) for name in request.types}
-        scan = select(position).where(*new).order_by(position).limit(SCAN_MAX).subquery()
+        scan = select(position).where(*new).order_by(*in_order).limit(SCAN_MAX).subquery()
         looked_at = session.execute(select(func.max(scan.c.position))).scalar_one() or looked_at
         query = query.where(col(EventRow.type).in_(sorted(types)), position <= looked_at)
     found = session.execute(query).scalars().all()

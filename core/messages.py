@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Subquery, func, select
+from sqlalchemy import Select, Subquery, func, select
 from sqlalchemy.orm import Session
 
 from core.errors import DeviceNotFound, ExternalIdConflict, InfiniReachError, NotCancellable, NotFound
@@ -17,6 +17,7 @@ from core.message_state import REASON_CANCELLED, REASON_DEVICE_REMOVED, WAITING,
 from core.segments import SegmentCount, count_segments
 from core.store import messages as queries
 from core.store.rows import AddressRow, DeviceRow, MessageRow
+from core.store.spans import span
 
 BATCH_MAX = 1000
 """Messages in one call."""
@@ -138,37 +139,37 @@ def list_messages(
         "source": wanted.sender,
         "destination": wanted.recipient,
     }
-    scan = _scan(tenant_id, wanted)
-    query = (
-        select(_message)
-        .join(scan, scan.c.id == _message.c.id)
-        .order_by(_message.c.id.desc())
-        .limit(limit + 1)
-    )
+    seen = _scan(tenant_id, wanted, select(_message))
+    query = select(seen).order_by(seen.c.tenant_id.desc(), seen.c.id.desc()).limit(limit + 1)
     for column, value in equal.items():
         if value:
-            query = query.where(_message.c[column] == value)
+            query = query.where(seen.c[column] == value)
     if wanted.since_ms is not None:
-        query = query.where(_message.c.created_ms >= wanted.since_ms)
+        query = query.where(seen.c.created_ms >= wanted.since_ms)
     if wanted.until_ms is not None:
-        query = query.where(_message.c.created_ms < wanted.until_ms)
+        query = query.where(seen.c.created_ms < wanted.until_ms)
     rows = [queries.as_record(row) for row in session.execute(query).mappings()]
     if len(rows) > limit:
         return rows[:limit], rows[limit - 1].id
+    scan = _scan(tenant_id, wanted, select(_message.c.id))
     looked_at, oldest = session.execute(select(func.count(), func.min(scan.c.id)).select_from(scan)).one()
     return rows, oldest if looked_at == SCAN_MAX else ""
 
 
-def _scan(tenant_id: str, wanted: MessageFilter) -> Subquery:
-    """The ids that one call looks at: the newest SCAN_MAX in the wanted time."""
-    query = select(_message.c.id).where(_message.c.tenant_id == tenant_id)
-    if wanted.since_ms is not None:
-        query = query.where(_message.c.id >= first_id(wanted.since_ms))
+def _scan(tenant_id: str, wanted: MessageFilter, query: Select[Any]) -> Subquery:
+    """What one call looks at: the newest SCAN_MAX in the wanted time."""
+    before = [wanted.before_id] if wanted.before_id else []
     if wanted.until_ms is not None:
-        query = query.where(_message.c.id < first_id(wanted.until_ms + CLOCK_JUMP_MS_MAX))
-    if wanted.before_id:
-        query = query.where(_message.c.id < wanted.before_id)
-    return query.order_by(_message.c.id.desc()).limit(SCAN_MAX).subquery()
+        before.append(first_id(wanted.until_ms + CLOCK_JUMP_MS_MAX))
+    where = span(
+        _message.c.tenant_id,
+        tenant_id,
+        _message.c.id,
+        since=None if wanted.since_ms is None else first_id(wanted.since_ms),
+        before=min(before, default=None),
+    )
+    newest = (_message.c.tenant_id.desc(), _message.c.id.desc())
+    return query.where(*where).order_by(*newest).limit(SCAN_MAX).subquery()
 
 
 def cancel(session: Session, tenant_id: str, message_id: str, now_ms: int) -> MessageRow:

@@ -4,15 +4,20 @@ The statements of the deliverer's hot paths are in core.store.deliveries.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, func, select, text, update
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Select, Subquery, case, delete, func, select, text, update
+from sqlalchemy.orm import Session, aliased
 from sqlmodel import col
 
 from core.store.rows import AttemptRow, DeliveryRow, TenantRow, WebhookRow
+from core.store.spans import span
 
 _PAUSED = text("delivery.state = 'paused'")
 """Literal on purpose: a planner uses a partial index only for a condition that it can read."""
+
+_NEWEST = (col(DeliveryRow.webhook_id).desc(), col(DeliveryRow.id).desc())
+"""First."""
 
 
 def lock_tenant(session: Session, tenant_id: str) -> TenantRow | None:
@@ -74,7 +79,7 @@ def move_paused(session: Session, webhook_id: str, *, state: str, now_ms: int, l
 def deliveries(session: Session, webhook_id: str, *, before_id: str, limit: int) -> Sequence[DeliveryRow]:
     """Deliveries of an endpoint, newest first; empty `before_id`: from the newest."""
     query = select(DeliveryRow).where(*_before(webhook_id, before_id))
-    return session.execute(query.order_by(col(DeliveryRow.id).desc()).limit(limit)).scalars().all()
+    return session.execute(query.order_by(*_NEWEST).limit(limit)).scalars().all()
 
 
 def deliveries_in_state(
@@ -84,28 +89,21 @@ def deliveries_in_state(
 
     That id is empty if none older is left.
     """
-    scan = (
-        select(col(DeliveryRow.id), col(DeliveryRow.state))
-        .where(*_before(webhook_id, before_id))
-        .order_by(col(DeliveryRow.id).desc())
-        .limit(scan_max)
-        .subquery()
-    )
-    query = (
-        select(DeliveryRow)
-        .join(scan, scan.c.id == col(DeliveryRow.id))
-        .where(scan.c.state == state)
-        .order_by(col(DeliveryRow.id).desc())
-        .limit(limit)
-    )
+
+    def scan(columns: Select[Any]) -> Subquery:
+        return columns.where(*_before(webhook_id, before_id)).order_by(*_NEWEST).limit(scan_max).subquery()
+
+    seen = aliased(DeliveryRow, scan(select(DeliveryRow)))
+    newest = (col(seen.webhook_id).desc(), col(seen.id).desc())
+    query = select(seen).where(col(seen.state) == state).order_by(*newest).limit(limit)
     rows = session.execute(query).scalars().all()
-    looked_at, oldest = session.execute(select(func.count(), func.min(scan.c.id)).select_from(scan)).one()
+    ids = scan(select(col(DeliveryRow.id)))
+    looked_at, oldest = session.execute(select(func.count(), func.min(ids.c.id)).select_from(ids)).one()
     return rows, oldest if looked_at == scan_max else ""
 
 
 def _before(webhook_id: str, before_id: str) -> list[ColumnElement[bool]]:
-    of_webhook = col(DeliveryRow.webhook_id) == webhook_id
-    return [of_webhook, col(DeliveryRow.id) < before_id] if before_id else [of_webhook]
+    return span(DeliveryRow.webhook_id, webhook_id, DeliveryRow.id, before=before_id or None)
 
 
 def lock_delivery(session: Session, delivery_id: str) -> DeliveryRow | None:
