@@ -8,8 +8,10 @@ import pytest
 
 from infinireach.v1.accounts_service_pb2 import CreateApiKeyRequest, CreateApiKeyResponse
 from tests.e2e.estate import Estate, make_estate
-from tests.e2e.gateway import Client, Gateway, Tenant
+from tests.e2e.gateway import Client, Gateway, Tenant, on_postgresql
 from tests.e2e.rpcs import rpcs
+from tests.fakes.database import Database
+from tests.fakes.postgresql import shared_cluster
 
 HERE = Path(__file__).parent
 SETTINGS = {"INFINIREACH_REST_FAILED_AUTH_PER_MINUTE": "1000000"}
@@ -18,10 +20,21 @@ SCOPES = ("messages:send", "messages:read", "devices", "webhooks")
 """What a key may hold, besides admin, which is all of them."""
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run modules that say ON_EVERY_DATABASE on each, all others on SQLite."""
+    if "running" in metafunc.fixturenames:
+        on_every = getattr(metafunc.module, "ON_EVERY_DATABASE", False)
+        databases = list(Database) if on_every else [Database.SQLITE]
+        metafunc.parametrize("running", databases, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
+def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
     """The gateway that the tests share; its demo tenant owns the simulated devices."""
-    gateway = Gateway(tmp_path_factory.mktemp("running") / "var", SETTINGS)
+    var, settings = tmp_path_factory.mktemp("running") / "var", SETTINGS
+    if request.param is Database.POSTGRESQL:
+        settings = SETTINGS | on_postgresql(var, shared_cluster().create_database("e2e"))
+    gateway = Gateway(var, settings)
     try:
         gateway.start()
         yield gateway

@@ -21,6 +21,8 @@ from typing import Any, Self, TypeVar
 
 import aiohttp
 
+from core.vault import new_key_line
+
 READY_S_MAX = 60.0
 STOP_S_MAX = 20.0
 WAIT_S_MAX = 20.0
@@ -237,6 +239,15 @@ class Client:
             return found if found["status"] in statuses else None
 
         return await eventually(look, f"message {message_id} is {statuses}", within_s=within_s)
+
+
+def on_postgresql(var: Path, url: str) -> dict[str, str]:
+    """The settings of a gateway on a PostgreSQL database, with the secrets that `up` makes only beside SQLite."""
+    var.mkdir(parents=True)
+    for name, line in (("master.key", new_key_line()), ("service.credential", secrets.token_urlsafe(32))):
+        (var / name).write_text(f"{line}\n", encoding="ascii")
+        (var / name).chmod(0o600)
+    return {"INFINIREACH_DATABASE_URL": url, "INFINIREACH_PROFILE": "development"}
 
 
 def message(**changes: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from rest_facade.route_table import ROUTES
 from tests.e2e.gateway import Answer, Client, message, new_id
 from tests.e2e.routes import GUARDED, named, path_of
 
+ON_EVERY_DATABASE = True
 WITH_BODY = [route for route in GUARDED if route.body]
 WITH_QUERY = [route for route in GUARDED if route.query]
 OPTIONAL_BODY = {route.operation for route in WITH_BODY if route.body and not route.body.required}

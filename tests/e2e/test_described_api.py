@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.gateway import Gateway
+from tests.e2e.gateway import Gateway, on_postgresql
+from tests.fakes.database import Database
+from tests.fakes.postgresql import shared_cluster
 
 EXAMPLES_MAX = os.environ.get("INFINIREACH_TEST_SCHEMATHESIS_EXAMPLES", "10")
 """Of every operation in every phase; the boundary values of each field come on top."""
+EXAMPLES_ELSEWHERE = "2"
+"""On PostgreSQL: the boundary values are what a database may take otherwise."""
 CASES_MIN = 1_000
 RUN_S_MAX = 3_600
 CONFIGURATION = """
@@ -29,10 +33,13 @@ SETTINGS = {
 """Made-up webhooks are never called, and made-up keys are no attack."""
 
 
-@pytest.fixture
-def gateway(tmp_path: Path) -> Generator[Gateway]:
+@pytest.fixture(params=list(Database))
+def gateway(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Gateway]:
     """A gateway of its own: what comes in here would spoil other tests."""
-    gateway = Gateway(tmp_path / "var", SETTINGS)
+    var, settings = tmp_path / "var", SETTINGS
+    if request.param is Database.POSTGRESQL:
+        settings = SETTINGS | on_postgresql(var, shared_cluster().create_database("described"))
+    gateway = Gateway(var, settings)
     try:
         gateway.start()
         yield gateway
@@ -43,6 +50,7 @@ def gateway(tmp_path: Path) -> Generator[Gateway]:
 @pytest.mark.timeout(RUN_S_MAX + 60)
 def test_every_answer_is_as_the_description_says(gateway: Gateway, tmp_path: Path) -> None:
     key = gateway.new_key("demo", per_minute=1_000_000)["apiKey"]
+    examples = EXAMPLES_MAX if "INFINIREACH_DATABASE_URL" not in gateway.settings else EXAMPLES_ELSEWHERE
     configuration = tmp_path / "schemathesis.toml"
     configuration.write_text(CONFIGURATION, encoding="utf-8")
     done = subprocess.run(
@@ -53,7 +61,7 @@ def test_every_answer_is_as_the_description_says(gateway: Gateway, tmp_path: Pat
             f"{gateway.run['rest']}/openapi.json",
             f"--header=X-API-Key: {key}",
             "--generation-deterministic",
-            f"--max-examples={EXAMPLES_MAX}",
+            f"--max-examples={examples}",
             # With more workers than one, examples are made in threads that this Python cannot always parse in.
             "--workers=1",
             "--continue-on-failure",

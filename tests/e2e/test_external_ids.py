@@ -4,6 +4,7 @@ import asyncio
 
 from tests.e2e.gateway import Client, Gateway, new_id
 
+ON_EVERY_DATABASE = True
 REPEATS = 100
 
 

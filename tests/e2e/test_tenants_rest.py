@@ -14,6 +14,7 @@ from tests.e2e.estate import CANARY, Estate
 from tests.e2e.gateway import NUMBER, Answer, Client, Gateway, message
 from tests.e2e.routes import GUARDED, named, unknown
 
+ON_EVERY_DATABASE = True
 BODIES: dict[str, Any] = {
     "updateDevice": {"name": "Taken over"},
     "updateWebhook": {"description": "Taken over", "enabled": False},

@@ -17,6 +17,8 @@ from tests.e2e.estate import CANARY, Estate
 from tests.e2e.gateway import NUMBER, Client, Gateway, Tenant, new_id
 from tests.e2e.rpcs import RPCS, Rpcs, rpcs
 
+ON_EVERY_DATABASE = True
+
 
 def new_message(device_id: str = "") -> messages.NewMessage:
     values: dict[str, Any] = {

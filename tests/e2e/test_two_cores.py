@@ -1,7 +1,6 @@
 """Two cores on one PostgreSQL: what one accepts, a driver that is connected to the other sends."""
 
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Generator
@@ -11,9 +10,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from core.vault import new_key_line
 from infinireach.v1 import message_pb2, messages_service_pb2, messages_service_pb2_grpc
-from tests.e2e.gateway import NUMBER, Gateway, free_port
+from tests.e2e.gateway import NUMBER, Gateway, free_port, on_postgresql
 from tests.fakes.postgresql import Cluster
 
 ALONE = {
@@ -34,12 +32,8 @@ def cluster() -> Generator[Cluster]:
 def gateway(cluster: Cluster, tmp_path: Path) -> Generator[Gateway]:
     """A whole gateway, its database on PostgreSQL."""
     var = tmp_path / "var"
-    var.mkdir()
-    for name, line in (("master.key", new_key_line()), ("service.credential", secrets.token_urlsafe(32))):
-        (var / name).write_text(f"{line}\n", encoding="ascii")
-        (var / name).chmod(0o600)
-    url = cluster.create_database("reach")
-    gateway = Gateway(var, {"INFINIREACH_DATABASE_URL": url, "INFINIREACH_CLAIM_POLL_S": "60"})
+    settings = on_postgresql(var, cluster.create_database("reach"))
+    gateway = Gateway(var, {**settings, "INFINIREACH_CLAIM_POLL_S": "60"})
     gateway.start()
     yield gateway
     gateway.stop()
