@@ -128,6 +128,7 @@ def fill(connection: Connection, shape: Shape, told: Callable[[int], None] = lam
     connection.execute(text("SELECT setseed(0.5)"))
     for statement in _OWNERS:
         connection.execute(text(statement), given)
+    connection.commit()
     given |= {
         "messages": shape.messages,
         "now_ms": shape.now_ms,

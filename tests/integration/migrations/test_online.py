@@ -36,6 +36,7 @@ MESSAGES = 3_000
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 )
+SCALE = ["autovacuum_vacuum_scale_factor=0.02", "autovacuum_analyze_scale_factor=0.02"]
 COUNTED = ("message", "timeline", "event", "delivery", "delivery_attempt", "device", "address", "webhook")
 
 
@@ -241,6 +242,21 @@ def test_processes_that_migrate_at_once_take_turns(url: str, releases: Releases)
     for thread in threads:
         thread.join(60)
     assert sorted(befores) == ["", *[migrate.head()] * 3]
+
+
+def test_tables_that_grow_are_vacuumed_long_before_a_fifth_of_them_is_dead(url: str, engine: Engine) -> None:
+    migrate.migrate(url)
+    with engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT relname FROM pg_class WHERE reloptions @> :set"), {"set": SCALE}
+        )
+        assert {row.relname for row in found} == {
+            "message",
+            "timeline",
+            "event",
+            "delivery",
+            "delivery_attempt",
+        }
 
 
 def test_the_same_on_sqlite(tmp_path: Path, releases: Releases) -> None:
