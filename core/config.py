@@ -299,9 +299,7 @@ class Settings(BaseModel):
     @classmethod
     def _check_username(cls, value: str, info: ValidationInfo) -> str:
         if not value and str(info.data.get("kafka_security_protocol")).startswith("SASL"):
-            raise ValueError(
-                f"is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL {info.data['kafka_security_protocol']}"
-            )
+            raise ValueError(f"is needed with a SASL protocol in {PREFIX}KAFKA_SECURITY_PROTOCOL")
         return value
 
     @field_validator("kafka_password_file", mode="after")
@@ -310,10 +308,7 @@ class Settings(BaseModel):
         given = info.data
         is_needed = str(given.get("kafka_security_protocol")).startswith("SASL")
         if is_needed and value is None and not given["kafka_password"].get_secret_value():
-            raise ValueError(
-                f"this or {PREFIX}KAFKA_PASSWORD is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL "
-                f"{given['kafka_security_protocol']}"
-            )
+            raise ValueError(f"this or {PREFIX}KAFKA_PASSWORD is needed with a SASL protocol")
         return value
 
     @field_validator("heartbeat_timeout_s", mode="after")
