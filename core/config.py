@@ -244,11 +244,12 @@ class Settings(BaseModel):
         """Whether the public gRPC server takes the service credential: only where none but this machine reaches it."""
         return not self.internal_port and is_loopback(self.grpc_host)
 
-    @field_validator("tls_key_file", mode="after")
+    @field_validator("tls_key_file", "kafka_key_file", mode="after")
     @classmethod
     def _check_key_file(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if "tls_cert_file" in info.data and (value is None) != (info.data["tls_cert_file"] is None):
-            raise ValueError(f"must be set if {PREFIX}TLS_CERT_FILE is, and only then")
+        cert = str(info.field_name).replace("key", "cert")
+        if cert in info.data and (value is None) != (info.data[cert] is None):
+            raise ValueError(f"goes together with {variable(cert)}; set both or none")
         return value
 
     @field_validator("tls_client_ca_file", mode="after")
@@ -317,9 +318,7 @@ class Settings(BaseModel):
     @classmethod
     def _check_username(cls, value: str, info: ValidationInfo) -> str:
         if not value and str(info.data.get("kafka_security_protocol")).startswith("SASL"):
-            raise ValueError(
-                f"is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL {info.data['kafka_security_protocol']}"
-            )
+            raise ValueError(f"is needed with a SASL protocol in {PREFIX}KAFKA_SECURITY_PROTOCOL")
         return value
 
     @field_validator("kafka_password_file", mode="after")
@@ -328,17 +327,7 @@ class Settings(BaseModel):
         given = info.data
         is_needed = str(given.get("kafka_security_protocol")).startswith("SASL")
         if is_needed and value is None and not given["kafka_password"].get_secret_value():
-            raise ValueError(
-                f"this or {PREFIX}KAFKA_PASSWORD is needed with {PREFIX}KAFKA_SECURITY_PROTOCOL "
-                f"{given['kafka_security_protocol']}"
-            )
-        return value
-
-    @field_validator("kafka_key_file", mode="after")
-    @classmethod
-    def _check_key(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        if (value is None) != (info.data.get("kafka_cert_file") is None):
-            raise ValueError(f"goes together with {PREFIX}KAFKA_CERT_FILE; set both or none")
+            raise ValueError(f"this or {PREFIX}KAFKA_PASSWORD is needed with a SASL protocol")
         return value
 
     @field_validator("heartbeat_timeout_s", mode="after")
@@ -416,6 +405,4 @@ def shown(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, tuple | list):
         return ",".join(str(part) for part in value)
-    if value is None:
-        return ""
     return re.sub(r"(://[^/:@]*):[^/]*@", r"\1:***@", str(value))

@@ -26,6 +26,9 @@ PERSONAL_NAMES = frozenset({
     "address", "body", "destination", "from", "message_body", "msisdn", "number", "phone_number", "recipient",
     "sender", "source", "text", "to",
 })  # fmt: skip
+REPEATERS = ("aiokafka",)
+"""Libraries that say the same several times a second while a server is away; who uses them says it once."""
+
 _MASKED_NAMES = SECRET_NAMES | PERSONAL_NAMES
 _SECRET_IN_TEXT = re.compile(r"\b(?:irk|ird|whsec)_[A-Za-z0-9+/=_-]{6,}|(?<=://)[^/@\s]+:[^/@\s]+(?=@)")
 
@@ -100,6 +103,8 @@ def _configure_dependencies(
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
+    for name in REPEATERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -32,7 +32,7 @@ class RelayLease:
     def __init__(self, store: Store, metrics: RelayMetrics) -> None:
         self._store = store
         self._metrics = metrics
-        self._holder = new_uuid()
+        self.holder = new_uuid()
         self._until_s = 0.0
         self._was_held = False
 
@@ -53,7 +53,7 @@ class RelayLease:
     async def _take(self) -> None:
         asked_s = asyncio.get_running_loop().time()
         try:
-            got = await self._store.run(take, NAME, self._holder, round(LEASE_S * 1000))
+            got = await self._store.run(take, NAME, self.holder, round(LEASE_S * 1000))
         except (
             InfiniReachError
         ) as error:  # it runs out by itself; the relay cannot do anything without a database
@@ -71,6 +71,6 @@ class RelayLease:
         if held:
             try:
                 async with asyncio.timeout(RELEASE_S):
-                    await self._store.run(release, NAME, self._holder)
+                    await self._store.run(release, NAME, self.holder)
             except (InfiniReachError, TimeoutError) as error:
                 log.debug("relay.lease_left", error=type(error).__name__)

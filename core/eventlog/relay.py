@@ -56,6 +56,11 @@ class Relay:
         self._wake = asyncio.Event()
         self._failing = False
 
+    @property
+    def events_under_way(self) -> int:
+        """Events that the log has taken, and that had no position when it was last looked."""
+        return len(self._window)
+
     def wake(self) -> None:
         """There may be new events; tells the others if the relay works in another process."""
         if self._lease is None or self._lease.is_held:

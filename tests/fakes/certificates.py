@@ -4,6 +4,7 @@ Owns a throw-away certificate authority. Nothing outside the test that made it t
 """
 
 import datetime
+import ipaddress
 import ssl
 import tempfile
 from pathlib import Path
@@ -45,32 +46,46 @@ class CertificateAuthority:
 
     def client_context(self) -> ssl.SSLContext:
         """Return a context that trusts this authority and no other."""
-        pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
-        return ssl.create_default_context(cadata=pem)
+        return ssl.create_default_context(cadata=self.certificate.decode())
 
-    def server_context(self, host: str, *, expired: bool = False) -> ssl.SSLContext:
-        """Return a context with a certificate for this DNS name, valid for a day or expired since one."""
+    @property
+    def certificate(self) -> bytes:
+        """This authority's certificate, PEM."""
+        return self._certificate.public_bytes(serialization.Encoding.PEM)
+
+    def identity(self, host: str, *, expired: bool = False) -> bytes:
+        """A key and its certificate for this DNS name or address, PEM; valid for a day or expired since one."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
         certificate = (
             _builder(name, key.public_key(), not_after=NOW - DAY if expired else NOW + DAY)
             .issuer_name(self._name)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_general_name(host)]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
             )
             .sign(self._key, hashes.SHA256())
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        pem = certificate.public_bytes(serialization.Encoding.PEM) + key.private_bytes(
+        return key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        ) + certificate.public_bytes(serialization.Encoding.PEM)
+
+    def server_context(self, host: str, *, expired: bool = False) -> ssl.SSLContext:
+        """Return a context with an `identity`."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         # The standard library reads keys from files only.
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "server.pem"
-            path.write_bytes(pem)
+            path.write_bytes(self.identity(host, expired=expired))
             context.load_cert_chain(path)
         return context
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _builder(

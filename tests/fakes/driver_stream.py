@@ -53,11 +53,16 @@ async def eventually(condition: Callable[[], Result], wanted: str = "") -> Resul
     raise AssertionError(f"never came to pass: {wanted or condition}")
 
 
-async def until(look: Callable[[], Awaitable[Result]], is_wanted: Callable[[Result], bool]) -> Result:
+async def until(
+    look: Callable[[], Awaitable[Result]],
+    is_wanted: Callable[[Result], bool],
+    *,
+    within_s: float = WAIT_S_MAX,
+) -> Result:
     """What `look` sees as soon as it is as wanted; fails after a long while."""
     value = await look()
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(WAIT_S_MAX):
+        async with asyncio.timeout(within_s):
             while not is_wanted(value):
                 await asyncio.sleep(0.005)
                 value = await look()

@@ -1,11 +1,13 @@
 """A real Kafka for tests: one for all tests that do not stop it, and nodes of a test's own."""
 
+import asyncio
 import atexit
 import contextlib
 import shutil
 import tempfile
 import uuid
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from tools.engines.kafka import Kafka, Security
 from tools.engines.ports import free_port
 
 PARTITIONS = 4
+
+_starter = ThreadPoolExecutor(1, thread_name_prefix="kafka-starter")
+"""Lives as long as the process: a node ends with the thread that started it."""
 
 
 @cache
@@ -36,6 +41,11 @@ def own_kafka(folder: Path, *, security: Security | None = None) -> Generator[Ka
         yield kafka
     finally:
         kafka.kill()
+
+
+async def start(kafka: Kafka) -> None:
+    """Start a node while the loop goes on."""
+    await asyncio.get_running_loop().run_in_executor(_starter, kafka.start)
 
 
 def cluster_on(servers: str, *, prefix: str = "", partitions: int = PARTITIONS) -> Cluster:

@@ -81,7 +81,7 @@ def rendered(place: Place) -> Bootstrap:
             cluster(bootstrap, name).pop("transport_socket", None)
     for node in _mappings(bootstrap):
         if str(node.get("filename", "")).startswith(CERTIFICATES):
-            node["filename"] = str(place.certificates / Path(node["filename"]).name)
+            node["filename"] = str(place.certificates.absolute() / Path(node["filename"]).name)
     return bootstrap
 
 

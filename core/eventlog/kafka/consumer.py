@@ -5,7 +5,8 @@ is passed over. Nothing here waits for a webhook. What cannot be read is put asi
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, TypeAlias
 
@@ -16,6 +17,7 @@ from aiokafka.errors import KafkaError
 from core.errors import InfiniReachError
 from core.eventlog.kafka.cluster import HEARTBEAT_S, SESSION_S, Cluster
 from core.eventlog.kafka.metrics import KafkaMetrics
+from core.eventlog.kafka.patience import ends, within
 from core.eventlog.kafka.producer import Producer
 from core.eventlog.kafka.records import Unreadable, decode
 from core.eventlog.kafka.rejects import Rejects
@@ -32,6 +34,9 @@ BATCH_MAX = 500
 """Records fanned out in one transaction."""
 
 POLL_S = 0.5
+ANSWER_S = 30.0
+"""For a poll, which normally takes POLL_S at most."""
+
 START_S = 30.0
 COMMIT_S = 10.0
 CLOSE_S = 5.0
@@ -68,7 +73,7 @@ class KafkaConsumer:
                 continue
             try:
                 await self._consume(consumer, watch)
-            except KafkaError as error:
+            except (KafkaError, TimeoutError) as error:
                 self._failed(error)
                 await asyncio.sleep(RETRY_S)
             finally:
@@ -84,25 +89,25 @@ class KafkaConsumer:
         """A consumer that is a member of the group, or None if there can be none now."""
         consumer: AIOKafkaConsumer | None = None
         try:
-            async with asyncio.timeout(START_S):
-                await ensure_topics(self._cluster)
-                consumer = AIOKafkaConsumer(
-                    **self._cluster.client("deliver"),
-                    group_id=self._cluster.group,
-                    enable_auto_commit=False,
-                    auto_offset_reset="earliest",
-                    session_timeout_ms=round(SESSION_S * 1000),
-                    heartbeat_interval_ms=round(HEARTBEAT_S * 1000),
-                )
-                consumer.subscribe([self._cluster.events], listener=watch)
-                await consumer.start()
-                return consumer
+            await within(START_S, lambda: ensure_topics(self._cluster))
+            consumer = AIOKafkaConsumer(
+                **self._cluster.client("deliver"),
+                group_id=self._cluster.group,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                session_timeout_ms=round(SESSION_S * 1000),
+                heartbeat_interval_ms=round(HEARTBEAT_S * 1000),
+            )
+            consumer.subscribe([self._cluster.events], listener=watch)
+            await within(START_S, consumer.start)
         except (KafkaError, OSError, TimeoutError) as error:
             self._failed(error)
         except asyncio.CancelledError:
             if consumer is not None:
                 await _give_up(consumer)
             raise
+        else:
+            return consumer
         if consumer is not None:
             await _give_up(consumer)
         return None
@@ -114,7 +119,10 @@ class KafkaConsumer:
             if self._rejects.is_full:
                 await asyncio.sleep(POLL_S)
             else:
-                batches = await consumer.getmany(timeout_ms=round(POLL_S * 1000), max_records=BATCH_MAX)
+                batches = await within(
+                    ANSWER_S,
+                    partial(consumer.getmany, timeout_ms=round(POLL_S * 1000), max_records=BATCH_MAX),
+                )
             if batches:
                 await self._fan_out(self._readable(chain.from_iterable(batches.values())), watch)
                 self._works()
@@ -153,8 +161,7 @@ class KafkaConsumer:
         offsets = {each: offset for each, offset in self._rejects.free(read).items() if each in ours}
         if offsets:
             try:
-                async with asyncio.timeout(COMMIT_S):
-                    await consumer.commit(offsets)
+                await within(COMMIT_S, lambda: consumer.commit(offsets))
             except (KafkaError, TimeoutError) as error:  # the group divided its partitions anew, for one
                 log.debug("kafka.not_committed", error=type(error).__name__)
 
@@ -171,22 +178,13 @@ class KafkaConsumer:
 
 async def _give_up(consumer: AIOKafkaConsumer) -> None:
     """Leave the group and close every connection, also when the cluster does not answer."""
-    if await _ends(consumer.stop):
+    if await ends(CLOSE_S, consumer.stop):
         return
     # It waits for answers that may never come; what it has not come to is ended piece by piece.
     coordinator: Any = consumer._coordinator  # pyright: ignore[reportPrivateUsage]
     if coordinator is not None:
-        await _ends(coordinator._stop_heartbeat_task)
-        await _ends(coordinator._stop_commit_offsets_refresh_task)
+        await ends(CLOSE_S, coordinator._stop_heartbeat_task)
+        await ends(CLOSE_S, coordinator._stop_commit_offsets_refresh_task)
     if consumer._fetcher is not None:  # pyright: ignore[reportPrivateUsage]
-        await _ends(consumer._fetcher.close)  # pyright: ignore[reportPrivateUsage]
-    await _ends(consumer._client.close)  # pyright: ignore[reportPrivateUsage]
-
-
-async def _ends(close: Callable[[], Awaitable[None]]) -> bool:
-    try:
-        async with asyncio.timeout(CLOSE_S):
-            await close()
-    except (KafkaError, TimeoutError, OSError):
-        return False
-    return True
+        await ends(CLOSE_S, consumer._fetcher.close)  # pyright: ignore[reportPrivateUsage]
+    await ends(CLOSE_S, consumer._client.close)  # pyright: ignore[reportPrivateUsage]

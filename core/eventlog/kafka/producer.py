@@ -5,17 +5,19 @@ PUBLISH_S, and one that did not do it in time is thrown away with all that it st
 """
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaError
 
 from core.errors import Unavailable
 from core.eventlog.kafka.cluster import Cluster
 from core.eventlog.kafka.metrics import KafkaMetrics
+from core.eventlog.kafka.patience import ends, within
 from core.eventlog.kafka.records import encode, key_of
 from core.eventlog.kafka.topics import ensure_topics
 from core.events import PublishedEvent
@@ -51,8 +53,7 @@ class Producer:
         Raises Unavailable; any of them may be written then.
         """
         try:
-            async with asyncio.timeout(PUBLISH_S):
-                await self._write(await self._connected(), topic, records)
+            await within(PUBLISH_S, lambda: self._write(topic, records))
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
             self._metrics.rebuilds.labels("producer").inc()
@@ -76,7 +77,8 @@ class Producer:
             await self._producer.start()
         return self._producer
 
-    async def _write(self, producer: AIOKafkaProducer, topic: str, records: Sequence[Record]) -> None:
+    async def _write(self, topic: str, records: Sequence[Record]) -> None:
+        producer = await self._connected()
         written: list[asyncio.Future[object]] = []
         for record in records:
             sent = await producer.send(topic, record.value, key=record.key, headers=record.headers)
@@ -107,11 +109,10 @@ def _sentence(error: BaseException) -> str:
 
 
 async def _give_up(producer: AIOKafkaProducer) -> None:
-    # Its own `stop` waits for batches that it never gives up. Ended first is what sends them, then the batches fail.
-    with contextlib.suppress(KafkaError, TimeoutError):
-        async with asyncio.timeout(CLOSE_S):
-            await producer._sender.close()  # pyright: ignore[reportPrivateUsage]
-    producer._message_accumulator.fail_all(KafkaConnectionError("given up"))  # pyright: ignore[reportPrivateUsage]
-    with contextlib.suppress(KafkaError, TimeoutError):
-        async with asyncio.timeout(CLOSE_S):
-            await producer.stop()
+    # Its own `stop` waits for batches that it never gives up. What sends them ends first, then nobody waits for them.
+    await ends(CLOSE_S, producer._sender.close)  # pyright: ignore[reportPrivateUsage]
+    batches: Any = producer._message_accumulator  # pyright: ignore[reportPrivateUsage]
+    batches._pending_batches.update(chain.from_iterable(batches._batches.values()))
+    for batch in list(batches._pending_batches):
+        batch.future.cancel()
+    await ends(CLOSE_S, producer.stop)

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from core.eventlog.kafka.metrics import KafkaMetrics
+from core.eventlog.kafka.patience import within
 
 STALL_S = 30.0
 LOOK_S = 5.0
@@ -55,8 +56,7 @@ class Watch(ConsumerRebalanceListener):
         if self._now_s() - self._looked_s < LOOK_S:
             return
         try:
-            async with asyncio.timeout(ANSWER_S):
-                waiting = await _lag(consumer)
+            waiting = await within(ANSWER_S, lambda: _lag(consumer))
         except (KafkaError, TimeoutError, OSError):
             self.is_answered = False
             return

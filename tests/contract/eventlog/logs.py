@@ -3,11 +3,9 @@
 Owns that all of them are tried with the same relay and the same fan-out.
 """
 
-import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine, Iterable
+from collections.abc import AsyncGenerator
 from enum import StrEnum
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -21,6 +19,7 @@ from core.eventlog.port import EventLog
 from core.eventlog.relay import Relay
 from core.store.engine import Store
 from tests.fakes.kafka import cluster_on, shared_kafka
+from tests.fakes.outbox import Due, in_background
 from tests.fakes.set_clock import SetClock
 
 
@@ -29,16 +28,6 @@ class Kind(StrEnum):
 
     EMBEDDED = "embedded"
     KAFKA = "kafka"
-
-
-class Due:
-    """Notes which endpoints were said to have something due."""
-
-    def __init__(self) -> None:
-        self.endpoints: set[str] = set()
-
-    def __call__(self, webhook_ids: Iterable[str]) -> None:
-        self.endpoints.update(webhook_ids)
 
 
 class RunningLog:
@@ -53,7 +42,7 @@ class RunningLog:
     async def relaying(self, log: EventLog | None = None) -> AsyncGenerator[Relay]:
         """A relay that publishes to it, or to another log over it."""
         relay = Relay(self.store, log or self.log, RelayMetrics(CollectorRegistry()))
-        async with _running(relay.run()):
+        async with in_background(relay.run()):
             yield relay
 
 
@@ -68,19 +57,8 @@ async def running(kind: Kind, store: Store) -> AsyncGenerator[RunningLog]:
     cluster, metrics = cluster_on(shared_kafka().servers), KafkaMetrics(CollectorRegistry())
     relaying, rejecting = Producer(cluster, metrics), Producer(cluster, metrics)
     try:
-        async with _running(KafkaConsumer(cluster, end, rejecting, metrics).run()):
+        async with in_background(KafkaConsumer(cluster, end, rejecting, metrics).run()):
             yield RunningLog(store, KafkaLog(relaying, cluster.events), due)
     finally:
         await relaying.close()
         await rejecting.close()
-
-
-@contextlib.asynccontextmanager
-async def _running(loop: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
-    task = asyncio.create_task(loop)
-    try:
-        yield
-        assert not task.done(), "it ended"
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -5,24 +5,19 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.orm import Session
+from sqlalchemy import text
 
 from core.errors import Unavailable
 from core.eventlog import relay as relay_module
 from core.eventlog.port import EventLog
 from core.events import PublishedEvent, append, new_event
 from core.store.engine import Store
-from core.store.rows import DeliveryRow, EventRow, WebhookRow
 from tests.contract.eventlog.logs import Kind, RunningLog, running
 from tests.core_fixtures import NOW_MS
 from tests.fakes.database import TENANT_A, TENANT_B, file_store
-from tests.fakes.driver_stream import until
+from tests.fakes.outbox import add_events, add_webhook, deliveries, feed, published
 
 pytestmark = pytest.mark.usefixtures("database")
-
-_event = EventRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
-_delivery = DeliveryRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @pytest.fixture
@@ -52,50 +47,6 @@ class FailingLog:
         if self.failures:
             self.failures -= 1
             raise Unavailable("The log is away.")
-
-
-def add_webhook(session: Session, webhook_id: str, tenant_id: str, events: str = "message.sent") -> None:
-    session.add(
-        WebhookRow(
-            id=webhook_id,
-            tenant_id=tenant_id,
-            url="https://example.com/hook",
-            events=events,
-            timeout_s=10,
-            ordered=False,
-            secret=b"",
-            created_ms=NOW_MS,
-            updated_ms=NOW_MS,
-        )
-    )
-
-
-def add_events(session: Session, count: int, tenant_id: str = TENANT_A, device: str = "device") -> list[str]:
-    rows = [
-        new_event("message.sent", tenant_id=tenant_id, at_ms=NOW_MS, data={"n": n}, device_id=device)
-        for n in range(count)
-    ]
-    append(session, rows)
-    return [row["id"] for row in rows]
-
-
-async def feed(store: Store, after: int = 0) -> list[tuple[int, str]]:
-    """Positions and ids of what was published behind a position."""
-    query = (
-        select(_event.c.position, _event.c.id).where(_event.c.position > after).order_by(_event.c.position)
-    )
-    return await store.read(lambda session: [(row[0], row[1]) for row in session.execute(query)])
-
-
-async def published(store: Store, count: int) -> list[str]:
-    """The ids in the order of their positions, as soon as there are so many."""
-    return [each for _, each in await until(lambda: feed(store), lambda found: len(found) >= count)]
-
-
-async def deliveries(store: Store) -> list[tuple[str, str]]:
-    """Endpoint and event of each delivery."""
-    query = select(_delivery.c.webhook_id, _delivery.c.event_id).order_by(_delivery.c.id)
-    return await store.read(lambda session: [(row[0], row[1]) for row in session.execute(query)])
 
 
 async def test_every_event_is_fanned_out_once_to_each_endpoint_that_wants_it(

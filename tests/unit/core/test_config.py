@@ -170,3 +170,49 @@ def test_an_internal_server_that_others_reach_demands_certificates() -> None:
     whole = {**INTERNAL, **CERTIFICATE, "INFINIREACH_TLS_CLIENT_CA_FILE": "ca.pem"}
     assert load({**whole, "INFINIREACH_INTERNAL_HOST": "0.0.0.0"}).internal_port == 50052  # noqa: S104 - as above
     assert load(INTERNAL).internal_host == "127.0.0.1"
+
+
+KAFKA = {
+    "INFINIREACH_DATABASE_URL": "postgresql://reach@db/reach",
+    "INFINIREACH_KAFKA_SERVERS": "kafka-1:9092, kafka-2:9092",
+}
+
+
+def test_kafka_servers_are_separated_by_commas() -> None:
+    assert load(KAFKA).kafka_servers == ("kafka-1:9092", "kafka-2:9092")
+    assert load({}).kafka_servers == ()
+
+
+@pytest.mark.parametrize("servers", ["kafka-1", "kafka-1:port", "kafka://kafka-1:9092", "a b:1"])
+def test_a_kafka_server_is_a_host_and_a_port(servers: str) -> None:
+    (problem,) = problems({**KAFKA, "INFINIREACH_KAFKA_SERVERS": servers})
+    assert problem.startswith("INFINIREACH_KAFKA_SERVERS: not host:port")
+
+
+@pytest.mark.parametrize("role", ["RELAY", "DELIVER"])
+def test_kafka_with_a_database_of_one_process_serves_that_process_only(role: str) -> None:
+    servers = {"INFINIREACH_KAFKA_SERVERS": "kafka-1:9092"}
+    assert load(servers).kafka_servers
+    (problem,) = problems({**servers, f"INFINIREACH_{role}_EMBEDDED": "false"})
+    assert problem.startswith("INFINIREACH_KAFKA_SERVERS: needs PostgreSQL")
+    assert load({**KAFKA, f"INFINIREACH_{role}_EMBEDDED": "false"}).kafka_servers
+
+
+def test_kafka_with_a_password_needs_both_name_and_password() -> None:
+    sasl = {**KAFKA, "INFINIREACH_KAFKA_SECURITY_PROTOCOL": "SASL_SSL"}
+    assert {problem.partition(":")[0] for problem in problems(sasl)} == {
+        "INFINIREACH_KAFKA_USERNAME",
+        "INFINIREACH_KAFKA_PASSWORD_FILE",
+    }
+    named = {**sasl, "INFINIREACH_KAFKA_USERNAME": "reach"}
+    assert load({**named, "INFINIREACH_KAFKA_PASSWORD_FILE": "/run/secrets/kafka"}).kafka_username == "reach"
+    settings = load({**named, "INFINIREACH_KAFKA_PASSWORD": "correct-horse"})
+    assert "correct-horse" not in repr(settings)
+
+
+def test_a_certificate_for_kafka_comes_with_its_key() -> None:
+    for name in ("CERT", "KEY"):
+        (problem,) = problems({**KAFKA, f"INFINIREACH_KAFKA_{name}_FILE": "/etc/reach.pem"})
+        assert problem.startswith(
+            "INFINIREACH_KAFKA_KEY_FILE: goes together with INFINIREACH_KAFKA_CERT_FILE"
+        )
