@@ -6,12 +6,14 @@ docs/configuration.md is made from it. Opens no file and no socket.
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, ValidationInfo, field_validator
+
+from core.setting import derived, setting
 
 PREFIX = "INFINIREACH_"
 
@@ -22,18 +24,6 @@ class InvalidSettings(Exception):
     def __init__(self, problems: list[str]) -> None:
         self.problems: list[str] = problems
         super().__init__("\n".join(problems))
-
-
-def _setting(help_text: str, default: Any, *, unit: str = "", **limits: Any) -> Any:
-    return Field(default=default, description=help_text, json_schema_extra={"unit": unit}, **limits)
-
-
-def _derived(
-    help_text: str, derive: Callable[[dict[str, Any]], Any], *, words: str, unit: str = "", **limits: Any
-) -> Any:
-    """A setting whose default follows from settings declared above it; `words` tell how."""
-    extra: dict[str, Any] = {"unit": unit, "default": words}
-    return Field(default_factory=derive, description=help_text, json_schema_extra=extra, **limits)
 
 
 def _embedded_url(var: Path) -> str:
@@ -50,146 +40,146 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     # Where things are
-    var: Path = _setting("data folder", Path("var"))
-    database_url: str = _derived(
+    var: Path = setting("data folder", Path("var"))
+    database_url: str = derived(
         "database, an SQLAlchemy URL",
         lambda given: _embedded_url(given["var"]),
         words="sqlite:///<var>/infinireach.db",
     )
-    profile: Literal["development", "production"] = _derived(
+    profile: Literal["development", "production"] = derived(
         "development lets webhooks go to this machine and over plain http; production demands https",
         _profile,
         words="development with the default database, otherwise production",
     )
-    grpc_host: str = _setting("address that the public gRPC server listens on", "127.0.0.1", min_length=1)
-    grpc_port: int = _setting("port of the public gRPC server; 0: any free one", 50051, ge=0, le=65535)
-    metrics_host: str = _setting("address that /metrics listens on", "127.0.0.1", min_length=1)
-    metrics_port: int = _setting("port of /metrics; 0: any free one", 9464, ge=0, le=65535)
+    grpc_host: str = setting("address that the public gRPC server listens on", "127.0.0.1", min_length=1)
+    grpc_port: int = setting("port of the public gRPC server; 0: any free one", 50051, ge=0, le=65535)
+    metrics_host: str = setting("address that /metrics listens on", "127.0.0.1", min_length=1)
+    metrics_port: int = setting("port of /metrics; 0: any free one", 9464, ge=0, le=65535)
 
     # Identity of the gRPC servers; docs/tls.md
-    tls_cert_file: Path | None = _setting(
+    tls_cert_file: Path | None = setting(
         "certificate chain (PEM) that the gRPC servers show; empty: they speak no TLS", None
     )
-    tls_key_file: Path | None = _setting("private key (PEM) of that certificate", None)
-    tls_client_ca_file: Path | None = _setting(
+    tls_key_file: Path | None = setting("private key (PEM) of that certificate", None)
+    tls_client_ca_file: Path | None = setting(
         "authorities (PEM) of which the internal gRPC server demands a certificate from its clients", None
     )
-    internal_host: str = _setting(
+    internal_host: str = setting(
         "address that the internal gRPC server listens on, for facades and for proxies of drivers",
         "127.0.0.1",
         min_length=1,
     )
-    internal_port: int = _setting("port of the internal gRPC server; 0: there is none", 0, ge=0, le=65535)
+    internal_port: int = setting("port of the internal gRPC server; 0: there is none", 0, ge=0, le=65535)
 
     # Secrets
-    service_credential: SecretStr = _setting(
+    service_credential: SecretStr = setting(
         "credential with which the REST facade calls the core; empty: taken from the file", SecretStr("")
     )
-    service_credential_file: Path = _derived(
+    service_credential_file: Path = derived(
         "file with that credential; made at the first start if it is missing",
         lambda given: given["var"] / "service.credential",
         words="<var>/service.credential",
     )
-    master_key_file: Path = _derived(
+    master_key_file: Path = derived(
         "file with the keys that seal webhook secrets; made at the first start if it is missing",
         lambda given: given["var"] / "master.key",
         words="<var>/master.key",
     )
 
     # Roles
-    relay_embedded: bool = _setting("whether the core publishes events itself", True)
-    deliver_embedded: bool = _setting("whether the core delivers webhooks itself", True)
+    relay_embedded: bool = setting("whether the core publishes events itself", True)
+    deliver_embedded: bool = setting("whether the core delivers webhooks itself", True)
 
     # Kafka
-    kafka_servers: tuple[str, ...] = _setting(
+    kafka_servers: tuple[str, ...] = setting(
         "Kafka brokers to begin with, comma-separated, such as kafka-1:9092; empty: events stay in the database",
         (),
     )
-    kafka_topic_prefix: str = _setting(
+    kafka_topic_prefix: str = setting(
         "beginning of the names of topics and the consumer group",
         "infinireach",
         pattern=r"^[A-Za-z0-9._-]{1,100}$",
     )
-    kafka_partitions: int = _setting(
+    kafka_partitions: int = setting(
         "partitions of the topic of events when it is made; the most workers that can share it",
         12,
         ge=1,
         le=1_000,
     )
-    kafka_replication_factor: int = _setting(
+    kafka_replication_factor: int = setting(
         "copies of each partition of topics that are made; 0: as the brokers do by themselves", 0, ge=0, le=9
     )
-    kafka_retention_hours: int = _setting(
+    kafka_retention_hours: int = setting(
         "how long the topic of events keeps records when it is made", 72, unit="h", ge=1, le=8_760
     )
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = _setting(
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = setting(
         "how Kafka is spoken to", "PLAINTEXT"
     )
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = _setting(
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = setting(
         "how Kafka is told who we are, with the SASL protocols", "SCRAM-SHA-512"
     )
-    kafka_username: str = _setting("user of Kafka, with the SASL protocols", "")
-    kafka_password: SecretStr = _setting("password of that user; empty: taken from the file", SecretStr(""))
-    kafka_password_file: Path | None = _setting("file with that password", None)
-    kafka_ca_file: Path | None = _setting(
+    kafka_username: str = setting("user of Kafka, with the SASL protocols", "")
+    kafka_password: SecretStr = setting("password of that user; empty: taken from the file", SecretStr(""))
+    kafka_password_file: Path | None = setting("file with that password", None)
+    kafka_ca_file: Path | None = setting(
         "certificates of the authorities that Kafka's are checked with, PEM; empty: those of the system", None
     )
-    kafka_cert_file: Path | None = _setting("certificate that is shown to Kafka, PEM", None)
-    kafka_key_file: Path | None = _setting("key of that certificate, PEM", None)
+    kafka_cert_file: Path | None = setting("certificate that is shown to Kafka, PEM", None)
+    kafka_key_file: Path | None = setting("key of that certificate, PEM", None)
 
     # Messages and drivers
-    message_ttl_s: int = _setting(
+    message_ttl_s: int = setting(
         "how long a message may wait to be sent before it expires", 259_200, unit="s", ge=60, le=2_592_000
     )
-    hello_timeout_s: float = _setting(
+    hello_timeout_s: float = setting(
         "time that a new driver stream has for its hello", 10.0, unit="s", ge=0.1, le=120
     )
-    heartbeat_interval_s: float = _setting(
+    heartbeat_interval_s: float = setting(
         "how often drivers are asked to send a heartbeat", 10.0, unit="s", ge=0.05, le=300
     )
-    heartbeat_timeout_s: float = _setting(
+    heartbeat_timeout_s: float = setting(
         "silence after which a driver stream is closed; two intervals or more",
         25.0,
         unit="s",
         ge=0.1,
         le=900,
     )
-    lease_s: float = _setting(
+    lease_s: float = setting(
         "how long a driver owns its session after it was last heard; longer than the heartbeat timeout",
         30.0,
         unit="s",
         ge=0.2,
         le=1_800,
     )
-    replay_timeout_s: float = _setting(
+    replay_timeout_s: float = setting(
         "time that a driver has to replay what was not acknowledged", 60.0, unit="s", ge=1, le=3_600
     )
-    device_offline_after_s: float = _setting(
+    device_offline_after_s: float = setting(
         "time without its driver after which a device is reported offline", 10.0, unit="s", ge=0, le=3_600
     )
-    frame_bytes_max: int = _setting(
+    frame_bytes_max: int = setting(
         "largest frame of a driver stream", 262_144, unit="bytes", ge=131_072, le=4_194_304
     )
-    unacknowledged_facts_max: int = _setting(
+    unacknowledged_facts_max: int = setting(
         "facts that a driver may send ahead of the acknowledgement",
         1_000,
         unit="facts",
         ge=1,
         le=100_000,
     )
-    claim_poll_s: float = _setting(
+    claim_poll_s: float = setting(
         "how often the database is asked for messages of which no wake-up told", 0.5, unit="s", ge=0.01, le=60
     )
 
     # How long what is over is kept
-    retention_days: int = _setting(
+    retention_days: int = setting(
         "how long messages and events are kept after they are over; 0: for ever",
         90,
         unit="days",
         ge=0,
         le=36_500,
     )
-    delivery_retention_days: int = _derived(
+    delivery_retention_days: int = derived(
         "how long webhook deliveries and their attempts are kept; no longer than events, and 0: as long as these",
         lambda given: min(given["retention_days"], 30),
         words="30, or INFINIREACH_RETENTION_DAYS if that is less",
@@ -199,40 +189,40 @@ class Settings(BaseModel):
     )
 
     # Webhook deliveries
-    delivery_concurrency: int = _setting("deliveries in flight", 64, unit="deliveries", ge=1, le=4_096)
-    delivery_per_endpoint: int = _setting(
+    delivery_concurrency: int = setting("deliveries in flight", 64, unit="deliveries", ge=1, le=4_096)
+    delivery_per_endpoint: int = setting(
         "deliveries in flight to one endpoint", 4, unit="deliveries", ge=1, le=64
     )
-    delivery_poll_s: float = _setting(
+    delivery_poll_s: float = setting(
         "how often the database is asked for due deliveries of which no wake-up told",
         1.0,
         unit="s",
         ge=0.1,
         le=60,
     )
-    delivery_timeout_default_s: int = _setting(
+    delivery_timeout_default_s: int = setting(
         "time that an endpoint has to answer unless it was given its own", 10, unit="s", ge=1, le=30
     )
-    egress_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = _setting(
+    egress_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
         "internal networks that webhooks may go to all the same, comma-separated, such as 10.1.0.0/16", ()
     )
-    egress_allowed_ports: tuple[int, ...] = _setting(
+    egress_allowed_ports: tuple[int, ...] = setting(
         "ports that webhooks may go to, comma-separated", (80, 443, 8080, 8443)
     )
 
     # Operation
-    stop_delay_s: float = _setting(
+    stop_delay_s: float = setting(
         "how long the core goes on after it was told to stop, so that nobody sends it new calls any more",
         0.0,
         unit="s",
         ge=0,
         le=300,
     )
-    drain_grace_s: float = _setting(
+    drain_grace_s: float = setting(
         "time that running work has at shutdown before it is broken off", 2.0, unit="s", ge=0, le=300
     )
-    log_level: Literal["debug", "info", "warning", "error"] = _setting("least level that is logged", "info")
-    log_format: Literal["json", "console"] = _setting("form of the log lines on stderr", "json")
+    log_level: Literal["debug", "info", "warning", "error"] = setting("least level that is logged", "info")
+    log_format: Literal["json", "console"] = setting("form of the log lines on stderr", "json")
 
     @property
     def embedded(self) -> bool:

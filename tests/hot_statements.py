@@ -105,7 +105,8 @@ USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
     "attempts": lambda session, _: webhook_attempts_of(session, "0" * 24),
     "outbox": lambda session, _: events.read_outbox(session, frozenset(), 100),
     "positions": lambda session, _: events.mark_published(
-        session, [event.id for event in events.lock_unpublished(session, [each.id for each in unpublished(session)])]
+        session,
+        [event.id for event in events.lock_unpublished(session, [each.id for each in unpublished(session)])],
     ),
     "feed": lambda session, _: read_feed(session, TENANT_A, FeedRequest(0, [], 100)),
     "feed of some types": lambda session, _: read_feed(
