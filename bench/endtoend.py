@@ -1,4 +1,4 @@
-"""P3 on the embedded default: accept, driver, delivered, signed webhook answered; messages a second.
+"""P3: accept, driver, delivered, signed webhook answered; messages a second.
 
 Messages are offered as fast as the gateway takes them, bounded to WINDOW undelivered ones, so that the figure is what
 the whole path sustains and not the depth of a queue.
@@ -12,7 +12,9 @@ from typing import Any
 
 import aiohttp
 
+from bench.accepts import cpu_us_each
 from bench.gateway import RECIPIENT, SENDER, Gateway, running_gateway
+from bench.options import Options
 
 WARM_UP_S = 3.0
 DURATION_S = 30.0
@@ -21,12 +23,10 @@ BATCH = 20
 """Messages in one POST to /messages/batch: the client must not be what is measured."""
 
 
-def measure(
-    duration_s: float = DURATION_S, *, events: tuple[str, ...] = ("message.delivered",)
-) -> dict[str, Any]:
+def measure(options: Options, *, events: tuple[str, ...] = ("message.delivered",)) -> dict[str, Any]:
     """Run and answer the figures."""
-    with running_gateway() as gateway:
-        return asyncio.run(_measure(gateway, duration_s, events))
+    with running_gateway(options) as gateway:
+        return asyncio.run(_measure(gateway, float(options.seconds or DURATION_S), events))
 
 
 async def _measure(gateway: Gateway, duration_s: float, events: tuple[str, ...]) -> dict[str, Any]:
@@ -69,10 +69,7 @@ async def _measure(gateway: Gateway, duration_s: float, events: tuple[str, ...])
         "webhooks_per_s": round(delivered * len(events) / (to_s - from_s)),
         "posted": posted,
         "told_by_webhook": total,
-        "cpu_us_per_message": {
-            role: round((to_cpu[role] - from_cpu[role]) / max(delivered, 1) * 1e6)
-            for role in ("core", "rest", "driver")
-        },
+        "cpu_us_per_message": cpu_us_each(from_cpu, to_cpu, delivered),
     }
 
 

@@ -5,7 +5,6 @@ byte of its webhook at the receiver.
 """
 
 import asyncio
-import json
 import time
 from datetime import datetime
 from typing import Any
@@ -14,16 +13,17 @@ import aiohttp
 from aiohttp import web
 
 from bench.gateway import RECIPIENT, SENDER, Gateway, running_gateway
+from bench.options import Options
 
 RATE_PER_S = 50
 DURATION_S = 20
 GRACE_S = 3.0
 
 
-def measure(rate_per_s: int = RATE_PER_S, duration_s: int = DURATION_S) -> dict[str, Any]:
+def measure(options: Options) -> dict[str, Any]:
     """Run and answer the figures, in milliseconds."""
-    with running_gateway() as gateway:
-        return asyncio.run(_measure(gateway, rate_per_s, duration_s))
+    with running_gateway(options) as gateway:
+        return asyncio.run(_measure(gateway, RATE_PER_S, options.seconds or DURATION_S))
 
 
 async def _measure(gateway: Gateway, rate_per_s: int, duration_s: int) -> dict[str, Any]:
@@ -69,9 +69,10 @@ async def _measure(gateway: Gateway, rate_per_s: int, duration_s: int) -> dict[s
         await asyncio.gather(*tasks)
         await asyncio.sleep(GRACE_S)
     await runner.cleanup()
-    radio = [json.loads(line) for line in (gateway.var / "simulated-radio.log").read_text().splitlines()]
     to_radio = [
-        (line["time"] - began[line["message_id"]]) * 1000 for line in radio if line["message_id"] in began
+        (line["time"] - began[line["message_id"]]) * 1000
+        for line in gateway.radio_lines()
+        if line["message_id"] in began
     ]
     return {
         "rate_per_s": rate_per_s,
