@@ -20,6 +20,7 @@ from rich.table import Table
 
 from bench import accepts, endtoend, latency
 from bench.options import DATABASES, Options
+from bench.peers import rounds
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("grpcio", "protobuf", "sanic", "sqlalchemy", "aiohttp")
@@ -37,7 +38,7 @@ ALL: dict[str, Measurement] = {
 }
 """What `all` is."""
 
-MEASUREMENTS: dict[str, Measurement] = {**ALL}
+MEASUREMENTS: dict[str, Measurement] = {**ALL, "peers": rounds.measure}
 
 
 def machine() -> dict[str, Any]:
@@ -86,6 +87,7 @@ def _arguments() -> tuple[list[str], Options]:
         "--key", default="", help="API key for that gateway; default: the one of its run.json"
     )
     parser.add_argument("--seconds", type=int, help="how long to measure")
+    parser.add_argument("--rounds", type=int, help="peers: how many rounds")
     given = vars(parser.parse_args())
     names = given.pop("names") or ["all"]
     if unknown := [name for name in names if name not in (*MEASUREMENTS, "all")]:

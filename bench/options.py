@@ -19,5 +19,4 @@ class Options:
     """The API key to use there; empty: that of its file."""
     seconds: int | None = None
     """How long to measure, each round."""
-    rounds: int = 5
-    streams: int = 10_000
+    rounds: int | None = None
