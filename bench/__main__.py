@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import accepts, endtoend, latency
+from bench import accepts, endtoend, latency, streams
 from bench.options import DATABASES, Options
 from bench.peers import rounds
 
@@ -38,7 +38,7 @@ ALL: dict[str, Measurement] = {
 }
 """What `all` is."""
 
-MEASUREMENTS: dict[str, Measurement] = {**ALL, "peers": rounds.measure}
+MEASUREMENTS: dict[str, Measurement] = {**ALL, "peers": rounds.measure, "streams": streams.measure}
 
 
 def machine() -> dict[str, Any]:
@@ -88,6 +88,7 @@ def _arguments() -> tuple[list[str], Options]:
     )
     parser.add_argument("--seconds", type=int, help="how long to measure")
     parser.add_argument("--rounds", type=int, help="peers: how many rounds")
+    parser.add_argument("--streams", type=int, help="streams: how many")
     given = vars(parser.parse_args())
     names = given.pop("names") or ["all"]
     if unknown := [name for name in names if name not in (*MEASUREMENTS, "all")]:

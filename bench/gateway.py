@@ -42,6 +42,7 @@ class Gateway:
     grpc: str
     key: str
     pids: dict[str, int]
+    tenant: str
     settings: dict[str, str] = field(default_factory=dict)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -120,7 +121,8 @@ def _started(var: Path, settings: dict[str, str], pids: dict[str, int]) -> Gener
         run = _wait_until_ready(up, var / "run.json")
         rate = ("--per-minute", str(REQUESTS_PER_MINUTE))
         made = json.loads(run_command(settings, "key", "create", "--tenant", run["tenant"], "--json", *rate))
-        yield Gateway(var, run["rest"], run["grpc"], made["apiKey"], {**run["pids"], **pids}, settings)
+        pids = {**run["pids"], **pids}
+        yield Gateway(var, run["rest"], run["grpc"], made["apiKey"], pids, run["tenant"], settings)
     finally:
         up.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -129,7 +131,7 @@ def _started(var: Path, settings: dict[str, str], pids: dict[str, int]) -> Gener
 
 def _existing(file: Path, key: str) -> Gateway:
     run = json.loads(file.read_text(encoding="utf-8"))
-    return Gateway(file.parent, run["rest"], run["grpc"], key or run["apiKey"], run["pids"])
+    return Gateway(file.parent, run["rest"], run["grpc"], key or run["apiKey"], run["pids"], run["tenant"])
 
 
 def _wait_until_ready(up: subprocess.Popen[bytes], file: Path) -> dict[str, Any]:

@@ -20,3 +20,4 @@ class Options:
     seconds: int | None = None
     """How long to measure, each round."""
     rounds: int | None = None
+    streams: int | None = None
