@@ -21,6 +21,8 @@ from rich.table import Table
 from bench import accepts, endtoend, latency, streams
 from bench.options import DATABASES, Options
 from bench.peers import rounds
+from tools.engines.postgresql import binaries
+from tools.engines.processes import EngineFailed
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("grpcio", "protobuf", "sanic", "sqlalchemy", "aiohttp")
@@ -58,8 +60,16 @@ def machine() -> dict[str, Any]:
         "load_before": os.getloadavg()[0],
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
+        "postgresql": _postgresql(),
         **{package: version(package) for package in PACKAGES},
     }
+
+
+def _postgresql() -> str:
+    try:
+        return binaries().parent.name
+    except EngineFailed:
+        return "not installed"
 
 
 def main() -> None:
@@ -71,17 +81,26 @@ def main() -> None:
         console.print(f"Measuring {name} …")
         told = {key: value for key, value in asdict(options).items() if value and key != "key"}
         result = {"machine": machine(), "measurement": name, "options": told, **MEASUREMENTS[name](options)}
-        suffix = "" if options.database == "sqlite" else f"-{options.database}"
+        suffix = _suffix(options)
         file = RESULTS / f"{datetime.now(UTC):%Y-%m-%d}-{name}{suffix}.json"
         file.write_text(json.dumps(result, indent=2, default=str) + "\n", encoding="utf-8")
         console.print(_table(name, result))
         console.print(f"Raw figures: {file}")
 
 
+def _suffix(options: Options) -> str:
+    """What a figure was measured on, where it is not the embedded default."""
+    if options.run_json is not None:
+        return "-running"
+    parts = [options.database] if options.database != "sqlite" else []
+    return "".join(f"-{part}" for part in [*parts, *(["kafka"] if options.kafka else [])])
+
+
 def _arguments() -> tuple[list[str], Options]:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure and print; assert nothing.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(MEASUREMENTS)}; default: all")
     parser.add_argument("--database", choices=DATABASES, default="sqlite")
+    parser.add_argument("--kafka", action="store_true", help="events through Kafka")
     parser.add_argument("--run-json", type=Path, help="measure a gateway that runs already: its run.json")
     parser.add_argument(
         "--key", default="", help="API key for that gateway; default: the one of its run.json"

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 
 from bench.accepts import cpu_us_each
-from bench.gateway import RECIPIENT, SENDER, Gateway, running_gateway
+from bench.gateway import RECIPIENT, Gateway, running_gateway
 from bench.options import Options
 
 WARM_UP_S = 3.0
@@ -43,14 +43,13 @@ async def _measure(gateway: Gateway, duration_s: float, events: tuple[str, ...])
         return int(await sink.stdout.readline()) // len(events)  # pyright: ignore[reportOptionalMemberAccess]
 
     posted = 0
-    headers = {"X-API-Key": gateway.key}
-    async with aiohttp.ClientSession(gateway.rest, headers=headers) as session:
+    async with gateway.session() as session:
         marks: list[tuple[float, int, dict[str, float]]] = []
         begun = time.monotonic()
         for until in (begun + WARM_UP_S, begun + WARM_UP_S + duration_s):
             while time.monotonic() < until:
                 if posted - await arrived() < WINDOW:
-                    await asyncio.gather(*(_post(session) for _ in range(4)))
+                    await asyncio.gather(*(_post(session, gateway.senders) for _ in range(4)))
                     posted += 4 * BATCH
                 else:
                     await asyncio.sleep(0.02)
@@ -73,9 +72,10 @@ async def _measure(gateway: Gateway, duration_s: float, events: tuple[str, ...])
     }
 
 
-async def _post(session: aiohttp.ClientSession) -> None:
-    message = {"to": RECIPIENT, "message": "Hello from Infini Reach!", "from": SENDER, "channel": "sms"}
-    async with session.post("/api/v1/messages/batch", json={"messages": [message] * BATCH}) as answer:
+async def _post(session: aiohttp.ClientSession, senders: tuple[str, ...]) -> None:
+    message = {"to": RECIPIENT, "message": "Hello from Infini Reach!", "channel": "sms"}
+    messages = [{**message, "from": senders[n % len(senders)]} for n in range(BATCH)]
+    async with session.post("/api/v1/messages/batch", json={"messages": messages}) as answer:
         body = await answer.json()
         if answer.status >= 300 or not body["success"]:
             raise RuntimeError(f"{answer.status}: {body}")

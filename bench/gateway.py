@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sqlite3
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -18,10 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import psycopg
 
 from bench import processes
 from bench.options import Options
+from tools.engines.kafka import Kafka
 from tools.engines.ports import free_port
 from tools.engines.postgresql import Postgresql
 
@@ -43,7 +46,11 @@ class Gateway:
     key: str
     pids: dict[str, int]
     tenant: str
+    senders: tuple[str, ...] = (SENDER,)
+    """The numbers of its simulated phones."""
     settings: dict[str, str] = field(default_factory=dict)
+    ca: str = ""
+    """File with the certificate to trust, where `rest` speaks TLS."""
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Look into the database beside the running processes."""
@@ -62,8 +69,16 @@ class Gateway:
             headers={"X-API-Key": self.key, "Content-Type": "application/json"},
             method=method,
         )
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, context=self._tls()) as answer:  # noqa: S310
             return json.loads(answer.read())
+
+    def session(self) -> aiohttp.ClientSession:
+        """A client of the API with the benchmark's key."""
+        connector = aiohttp.TCPConnector(ssl=self._tls() or True)
+        return aiohttp.ClientSession(self.rest, headers={"X-API-Key": self.key}, connector=connector)
+
+    def _tls(self) -> ssl.SSLContext | None:
+        return ssl.create_default_context(cafile=self.ca) if self.ca else None
 
     def pause_devices(self) -> None:
         """Have messages wait in their queue."""
@@ -76,7 +91,7 @@ class Gateway:
 
     def radio_lines(self) -> list[dict[str, Any]]:
         """What simulated phones put on the air: `time`, `message_id`, …"""
-        logs = sorted(self.var.rglob("simulated-radio.log"))
+        logs = sorted(self.var.rglob("simulated-radio*.log"))
         return [json.loads(line) for log in logs for line in log.read_text(encoding="utf-8").splitlines()]
 
 
@@ -103,6 +118,12 @@ def running_gateway(options: Options) -> Generator[Gateway]:
             settings["INFINIREACH_DATABASE_URL"] = database.create_database("reach")
             pids["postgresql"] = database.pid
             run_command(settings, "secrets")
+        if options.kafka:
+            kafka = Kafka(var / "kafka", free_port(), free_port())
+            kafka.start()
+            stack.callback(kafka.stop)
+            settings["INFINIREACH_KAFKA_SERVERS"] = kafka.servers
+            pids["kafka"] = kafka.pid
         yield stack.enter_context(_started(var / "gateway", settings, pids))
 
 
@@ -122,7 +143,7 @@ def _started(var: Path, settings: dict[str, str], pids: dict[str, int]) -> Gener
         rate = ("--per-minute", str(REQUESTS_PER_MINUTE))
         made = json.loads(run_command(settings, "key", "create", "--tenant", run["tenant"], "--json", *rate))
         pids = {**run["pids"], **pids}
-        yield Gateway(var, run["rest"], run["grpc"], made["apiKey"], pids, run["tenant"], settings)
+        yield Gateway(var, run["rest"], run["grpc"], made["apiKey"], pids, run["tenant"], settings=settings)
     finally:
         up.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -131,7 +152,16 @@ def _started(var: Path, settings: dict[str, str], pids: dict[str, int]) -> Gener
 
 def _existing(file: Path, key: str) -> Gateway:
     run = json.loads(file.read_text(encoding="utf-8"))
-    return Gateway(file.parent, run["rest"], run["grpc"], key or run["apiKey"], run["pids"], run["tenant"])
+    return Gateway(
+        file.parent,
+        run.get("restTls") or run["rest"],
+        run["grpc"],
+        key or run["apiKey"],
+        run["pids"],
+        run["tenant"],
+        senders=tuple(device["number"] for device in run["devices"] if device["number"]),
+        ca=run.get("ca", ""),
+    )
 
 
 def _wait_until_ready(up: subprocess.Popen[bytes], file: Path) -> dict[str, Any]:

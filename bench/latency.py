@@ -5,14 +5,14 @@ byte of its webhook at the receiver.
 """
 
 import asyncio
+import itertools
 import time
 from datetime import datetime
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
-from bench.gateway import RECIPIENT, SENDER, Gateway, running_gateway
+from bench.gateway import RECIPIENT, Gateway, running_gateway
 from bench.options import Options
 
 RATE_PER_S = 50
@@ -46,7 +46,8 @@ async def _measure(gateway: Gateway, rate_per_s: int, duration_s: int) -> dict[s
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    async with aiohttp.ClientSession(gateway.rest, headers={"X-API-Key": gateway.key}) as session:
+    senders = itertools.cycle(gateway.senders)
+    async with gateway.session() as session:
         events = ["message.sent", "message.delivered"]
         async with session.post(
             "/api/v1/webhooks", json={"url": f"http://127.0.0.1:{port}/hook", "events": events}
@@ -54,7 +55,7 @@ async def _measure(gateway: Gateway, rate_per_s: int, duration_s: int) -> dict[s
             pass
 
         async def post() -> None:
-            message = {"to": RECIPIENT, "message": "Hello", "from": SENDER, "channel": "sms"}
+            message = {"to": RECIPIENT, "message": "Hello", "from": next(senders), "channel": "sms"}
             started = time.time()
             async with session.post("/api/v1/messages", json=message) as answer:
                 body = await answer.json()

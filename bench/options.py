@@ -13,6 +13,8 @@ class Options:
     """Of every measurement; each takes what it knows. None: its own default."""
 
     database: Database = "sqlite"
+    kafka: bool = False
+    """Events through Kafka instead of the embedded log."""
     run_json: Path | None = None
     """A gateway that runs already."""
     key: str = ""

@@ -14,8 +14,6 @@ import sys
 import time
 from typing import Any
 
-import aiohttp
-
 from bench import processes
 from bench.gateway import RECIPIENT, Gateway, run_command, running_gateway
 from bench.latency import percentiles
@@ -129,7 +127,7 @@ async def _post(gateway: Gateway, streams: int, duration_s: int) -> dict[str, fl
     """Post at a steady rate, each message from a random driver's number; message id and when its POST began."""
     rng = random.Random(1)
     posted: dict[str, float] = {}
-    async with aiohttp.ClientSession(gateway.rest, headers={"X-API-Key": gateway.key}) as session:
+    async with gateway.session() as session:
 
         async def post() -> None:
             message = {
