@@ -6,6 +6,8 @@ are of the delivery alone: database, relay, fan-out and deliverer in one process
     python -m bench.delivery throughput --deliveries 20000
     python -m bench.delivery latency
     python -m bench.delivery isolation
+
+`--database postgresql` has it on a PostgreSQL cluster of its own.
 """
 
 import argparse
@@ -22,11 +24,13 @@ import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from sqlalchemy.orm import Session
 
+from bench.options import DATABASES, Database
 from core.clock import SystemClock
 from core.delivery.deliverer import Deliverer
 from core.delivery.egress import EgressPolicy
@@ -45,6 +49,8 @@ from core.logs import configure
 from core.store.databases import make_engine, open_store
 from core.store.engine import Store
 from core.store.rows import SCHEMA, TenantRow, WebhookRow
+from tools.engines.ports import free_port
+from tools.engines.postgresql import Postgresql
 
 CLOCK = SystemClock()
 EVENT_TYPE = "message.delivered"
@@ -68,14 +74,15 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(*, endpoints: int, tenants: int, hanging: int = 0, slots: int = 64) -> AsyncGenerator[Stage]:
+async def staged(
+    database: Database, *, endpoints: int, tenants: int, hanging: int = 0, slots: int = 64
+) -> AsyncGenerator[Stage]:
     """Endpoint 0 to `endpoints` - 1, spread over `tenants`; the first `hanging` of them never answer."""
     command = [sys.executable, "-m", "bench.webhook_sink"]
     sink = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220
     assert sink.stdout is not None
     port = int(sink.stdout.readline())
-    with tempfile.TemporaryDirectory() as folder:
-        url = f"sqlite:///{folder}/bench.db"
+    with _database(database) as url:
         webhooks = _seed(url, port, endpoints=endpoints, tenants=tenants, hanging=hanging)
         store = open_store(url)
         policy = EgressPolicy(allow_http=True, allow_loopback=True, allow_unprivileged_ports=True)
@@ -97,6 +104,19 @@ async def staged(*, endpoints: int, tenants: int, hanging: int = 0, slots: int =
                 store.close()
                 sink.kill()
                 sink.wait()
+
+
+@contextlib.contextmanager
+def _database(database: Database) -> Generator[str]:
+    """The URL of an empty database."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        if database == "sqlite":
+            yield f"sqlite:///{folder}/bench.db"
+            return
+        cluster = Postgresql(Path(folder) / "postgresql", free_port())
+        cluster.start()
+        stack.callback(cluster.stop)
+        yield cluster.create_database("bench")
 
 
 def _seed(url: str, port: int, *, endpoints: int, tenants: int, hanging: int) -> list[str]:
@@ -163,7 +183,7 @@ def _spread(values: list[float]) -> dict[str, float]:
 async def throughput(options: argparse.Namespace) -> dict[str, Any]:
     """Drain a backlog as fast as it goes."""
     count, endpoints = options.deliveries, options.endpoints
-    async with staged(endpoints=endpoints, tenants=endpoints, slots=options.slots) as stage:
+    async with staged(options.database, endpoints=endpoints, tenants=endpoints, slots=options.slots) as stage:
         for start in range(0, count, 500):
             rows = [_event(number % endpoints) for number in range(start, min(count, start + 500))]
             await stage.store.run(append, rows)
@@ -185,7 +205,7 @@ async def throughput(options: argparse.Namespace) -> dict[str, Any]:
         "CPU for each, µs": round(fan_out_cpu_s / count * 1e6),
         "delivered per second": round(count / seconds),
         "CPU for each delivery, µs": round(cpu_s / count * 1e6),
-        "of which in the database's thread, µs": round(writer_s / count * 1e6),
+        "of which in the database's threads, µs": round(writer_s / count * 1e6),
         "memory at most, MB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         "requests received": len(received),
         "distinct events received": len({event_id for _, _, event_id in received}),
@@ -198,9 +218,8 @@ def _pending(session: Session) -> bool:
 
 
 def _writer_cpu_s() -> float:
-    writer = next(thread for thread in threading.enumerate() if thread.name == "store-write")
-    assert writer.ident is not None
-    return time.clock_gettime(time.pthread_getcpuclockid(writer.ident))
+    writers = [thread.ident for thread in threading.enumerate() if thread.name.startswith("store-write")]
+    return sum(time.clock_gettime(time.pthread_getcpuclockid(ident)) for ident in writers if ident)
 
 
 @contextlib.contextmanager
@@ -216,7 +235,7 @@ def _profiled(wanted: bool) -> Generator[None]:
 
 async def latency(options: argparse.Namespace) -> dict[str, Any]:
     """Events at a steady rate; from the return of their commit to the first byte at the receiver."""
-    async with staged(endpoints=options.endpoints, tenants=options.endpoints) as stage:
+    async with staged(options.database, endpoints=options.endpoints, tenants=options.endpoints) as stage:
         rates = [options.rate / options.endpoints] * options.endpoints
         samples = await _load(stage, rates, options.seconds)
     return {"commit to first byte, ms": _spread([ms for _, ms in samples])}
@@ -227,7 +246,7 @@ async def isolation(options: argparse.Namespace) -> dict[str, Any]:
     rate, count = options.rate / options.endpoints, options.endpoints
     healthy: dict[int, list[float]] = {0: [], 1: []}
     for hanging in (0, 1) * options.rounds:
-        async with staged(endpoints=count, tenants=count, hanging=hanging) as stage:
+        async with staged(options.database, endpoints=count, tenants=count, hanging=hanging) as stage:
             rates = [rate * 10 * hanging if number == 0 else rate for number in range(count)]
             samples = await _load(stage, rates, options.seconds)
         healthy[hanging] += [ms for path, ms in samples if path.startswith("/hook/") and path != "/hook/0"]
@@ -277,6 +296,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("what", choices=MEASUREMENTS)
+    parser.add_argument("--database", choices=DATABASES, default="sqlite")
     parser.add_argument("--deliveries", type=int, default=20_000)
     parser.add_argument("--endpoints", type=int, default=50)
     parser.add_argument("--slots", type=int, default=64)

@@ -1,4 +1,4 @@
-"""P3 on the embedded default: accept, driver, delivered, signed webhook answered; messages a second.
+"""P3: accept, driver, delivered, signed webhook answered; messages a second.
 
 Messages are offered as fast as the gateway takes them, bounded to WINDOW undelivered ones, so that the figure is what
 the whole path sustains and not the depth of a queue.
@@ -12,7 +12,9 @@ from typing import Any
 
 import aiohttp
 
-from bench.gateway import RECIPIENT, SENDER, Gateway, running_gateway
+from bench.accepts import cpu_us_each
+from bench.gateway import RECIPIENT, Gateway, running_gateway
+from bench.options import Options
 
 WARM_UP_S = 3.0
 DURATION_S = 30.0
@@ -21,12 +23,10 @@ BATCH = 20
 """Messages in one POST to /messages/batch: the client must not be what is measured."""
 
 
-def measure(
-    duration_s: float = DURATION_S, *, events: tuple[str, ...] = ("message.delivered",)
-) -> dict[str, Any]:
+def measure(options: Options, *, events: tuple[str, ...] = ("message.delivered",)) -> dict[str, Any]:
     """Run and answer the figures."""
-    with running_gateway() as gateway:
-        return asyncio.run(_measure(gateway, duration_s, events))
+    with running_gateway(options) as gateway:
+        return asyncio.run(_measure(gateway, float(options.seconds or DURATION_S), events))
 
 
 async def _measure(gateway: Gateway, duration_s: float, events: tuple[str, ...]) -> dict[str, Any]:
@@ -43,14 +43,13 @@ async def _measure(gateway: Gateway, duration_s: float, events: tuple[str, ...])
         return int(await sink.stdout.readline()) // len(events)  # pyright: ignore[reportOptionalMemberAccess]
 
     posted = 0
-    headers = {"X-API-Key": gateway.key}
-    async with aiohttp.ClientSession(gateway.rest, headers=headers) as session:
+    async with gateway.session() as session:
         marks: list[tuple[float, int, dict[str, float]]] = []
         begun = time.monotonic()
         for until in (begun + WARM_UP_S, begun + WARM_UP_S + duration_s):
             while time.monotonic() < until:
                 if posted - await arrived() < WINDOW:
-                    await asyncio.gather(*(_post(session) for _ in range(4)))
+                    await asyncio.gather(*(_post(session, gateway.senders) for _ in range(4)))
                     posted += 4 * BATCH
                 else:
                     await asyncio.sleep(0.02)
@@ -69,16 +68,14 @@ async def _measure(gateway: Gateway, duration_s: float, events: tuple[str, ...])
         "webhooks_per_s": round(delivered * len(events) / (to_s - from_s)),
         "posted": posted,
         "told_by_webhook": total,
-        "cpu_us_per_message": {
-            role: round((to_cpu[role] - from_cpu[role]) / max(delivered, 1) * 1e6)
-            for role in ("core", "rest", "driver")
-        },
+        "cpu_us_per_message": cpu_us_each(from_cpu, to_cpu, delivered),
     }
 
 
-async def _post(session: aiohttp.ClientSession) -> None:
-    message = {"to": RECIPIENT, "message": "Hello from Infini Reach!", "from": SENDER, "channel": "sms"}
-    async with session.post("/api/v1/messages/batch", json={"messages": [message] * BATCH}) as answer:
+async def _post(session: aiohttp.ClientSession, senders: tuple[str, ...]) -> None:
+    message = {"to": RECIPIENT, "message": "Hello from Infini Reach!", "channel": "sms"}
+    messages = [{**message, "from": senders[n % len(senders)]} for n in range(BATCH)]
+    async with session.post("/api/v1/messages/batch", json={"messages": messages}) as answer:
         body = await answer.json()
         if answer.status >= 300 or not body["success"]:
             raise RuntimeError(f"{answer.status}: {body}")

@@ -5,25 +5,25 @@ byte of its webhook at the receiver.
 """
 
 import asyncio
-import json
+import itertools
 import time
 from datetime import datetime
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 
-from bench.gateway import RECIPIENT, SENDER, Gateway, running_gateway
+from bench.gateway import RECIPIENT, Gateway, running_gateway
+from bench.options import Options
 
 RATE_PER_S = 50
 DURATION_S = 20
 GRACE_S = 3.0
 
 
-def measure(rate_per_s: int = RATE_PER_S, duration_s: int = DURATION_S) -> dict[str, Any]:
+def measure(options: Options) -> dict[str, Any]:
     """Run and answer the figures, in milliseconds."""
-    with running_gateway() as gateway:
-        return asyncio.run(_measure(gateway, rate_per_s, duration_s))
+    with running_gateway(options) as gateway:
+        return asyncio.run(_measure(gateway, RATE_PER_S, options.seconds or DURATION_S))
 
 
 async def _measure(gateway: Gateway, rate_per_s: int, duration_s: int) -> dict[str, Any]:
@@ -46,7 +46,8 @@ async def _measure(gateway: Gateway, rate_per_s: int, duration_s: int) -> dict[s
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     port = runner.addresses[0][1]
-    async with aiohttp.ClientSession(gateway.rest, headers={"X-API-Key": gateway.key}) as session:
+    senders = itertools.cycle(gateway.senders)
+    async with gateway.session() as session:
         events = ["message.sent", "message.delivered"]
         async with session.post(
             "/api/v1/webhooks", json={"url": f"http://127.0.0.1:{port}/hook", "events": events}
@@ -54,7 +55,7 @@ async def _measure(gateway: Gateway, rate_per_s: int, duration_s: int) -> dict[s
             pass
 
         async def post() -> None:
-            message = {"to": RECIPIENT, "message": "Hello", "from": SENDER, "channel": "sms"}
+            message = {"to": RECIPIENT, "message": "Hello", "from": next(senders), "channel": "sms"}
             started = time.time()
             async with session.post("/api/v1/messages", json=message) as answer:
                 body = await answer.json()
@@ -69,9 +70,10 @@ async def _measure(gateway: Gateway, rate_per_s: int, duration_s: int) -> dict[s
         await asyncio.gather(*tasks)
         await asyncio.sleep(GRACE_S)
     await runner.cleanup()
-    radio = [json.loads(line) for line in (gateway.var / "simulated-radio.log").read_text().splitlines()]
     to_radio = [
-        (line["time"] - began[line["message_id"]]) * 1000 for line in radio if line["message_id"] in began
+        (line["time"] - began[line["message_id"]]) * 1000
+        for line in gateway.radio_lines()
+        if line["message_id"] in began
     ]
     return {
         "rate_per_s": rate_per_s,

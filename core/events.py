@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import bindparam, func, select, text, update
 from sqlalchemy.orm import Session
 
 from core.ids import new_id
 from core.payloads import render
+from core.store.bulk import insert_rows
 from core.store.rows import EventRow
 
 EVENT_TYPES = (
@@ -22,7 +23,6 @@ EVENT_TYPES = (
 
 _event = EventRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 
-_insert = insert(_event)
 _publish = (
     update(_event)
     .where(_event.c.id == bindparam("event_id"), _event.c.position.is_(None))
@@ -56,8 +56,7 @@ def new_event(
 
 def append(session: Session, events: Sequence[dict[str, Any]]) -> None:
     """Record events; they are as durable as the change that they tell of."""
-    if events:
-        session.execute(_insert, list(events))
+    insert_rows(session, _event, events)
 
 
 @dataclass(frozen=True, slots=True)

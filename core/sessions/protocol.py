@@ -256,6 +256,21 @@ class SessionProtocol:
             return [Frame(heartbeat=session_pb2.Heartbeat())]
         return []
 
+    def idle_s(self, now_s: float) -> float:
+        """For how long `tick` has nothing to do at least; whatever happens meanwhile makes it longer, not shorter.
+
+        0 before Welcome, when that is not known yet.
+        """
+        if self.phase in (Phase.EXPECTING_HELLO, Phase.OPENING):
+            return 0.0
+        due_s = min(
+            self._spoke_s + self._limits.heartbeat_interval_s,
+            self._heard_s + self._limits.heartbeat_timeout_s,
+        )
+        if self.phase is Phase.REPLAYING:
+            due_s = min(due_s, self._opened_s + self._limits.replay_timeout_s)
+        return max(due_s - now_s, 0.0)
+
     def spoke(self, now_s: float) -> None:
         """A frame was written."""
         self._spoke_s = now_s

@@ -29,7 +29,7 @@ FRAMES_UNAPPLIED_MAX = 32
 """Frames of one session that wait to be applied; past it the session stops reading and the driver is slowed down."""
 
 TICKS_PER_HEARTBEAT = 4
-"""How often within a heartbeat interval a session looks at the time; rarely, since there are many sessions."""
+"""How often within a heartbeat interval a session looks at the time at most; rarely, since there are many sessions."""
 
 FLUSH_S = 2.0
 """How long the last frames may take to leave once a stream is to end."""
@@ -259,10 +259,10 @@ class DriverSession:
                 return
 
     async def _tick_loop(self) -> None:
-        tick_s = self._shared.limits.heartbeat_interval_s / TICKS_PER_HEARTBEAT
+        clock, least_s = self._shared.clock, self._shared.limits.heartbeat_interval_s / TICKS_PER_HEARTBEAT
         while True:
-            await asyncio.sleep(tick_s)
-            self._send(self._protocol.tick(self._shared.clock.monotonic_s()))
+            await asyncio.sleep(max(self._protocol.idle_s(clock.monotonic_s()), least_s))
+            self._send(self._protocol.tick(clock.monotonic_s()))
 
     async def _leave(self, duration_s: float) -> None:
         if not self._registered:

@@ -8,10 +8,10 @@ Knows no rules.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from sqlalchemy import Row, bindparam, exists, func, insert, or_, select, text, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Row, bindparam, exists, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from core.store.bulk import insert_rows
 from core.store.rows import AttemptRow, DeliveryRow, EventRow, WebhookRow
 
 delivery = DeliveryRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
@@ -121,12 +121,6 @@ _retry = (
         lease_token=None,
     )
 )
-_insert_new = {
-    "sqlite": sqlite.insert(delivery).on_conflict_do_nothing(),
-    "postgresql": postgresql.insert(delivery).on_conflict_do_nothing(),
-}
-_insert_attempts = insert(attempt)
-
 _waiting = text("""
     WITH RECURSIVE waiting(webhook_id) AS (
         SELECT min(webhook_id) FROM delivery WHERE state = 'pending'
@@ -174,9 +168,7 @@ def endpoints_of_tenants(session: Session, tenant_ids: Collection[str]) -> Mappi
 
 def insert_new(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert deliveries; those that exist for the same event, endpoint and replay are left as they are."""
-    if rows:
-        connection = session.connection()
-        connection.execute(_insert_new[connection.dialect.name], list(rows))
+    insert_rows(session, delivery, rows, pass_over_known=True)
 
 
 def lock_free_endpoints(session: Session, webhook_ids: Iterable[str]) -> dict[str, AnyRow]:
@@ -271,8 +263,7 @@ def count_attempts(session: Session, ids: Sequence[str]) -> None:
 
 def insert_attempts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
     """Record attempts."""
-    if rows:
-        session.connection().execute(_insert_attempts, list(rows))
+    insert_rows(session, attempt, rows)
 
 
 def save_endpoint(session: Session, webhook_id: str, values: Mapping[str, Any]) -> None:

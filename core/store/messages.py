@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sqlalchemy import RowMapping, bindparam, insert, select, text, update
+from sqlalchemy import RowMapping, bindparam, select, text, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from core.store.bulk import insert_rows
 from core.store.rows import AttemptRow, DeliveryRow, MessageRow, TimelineRow
 
 message = MessageRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
@@ -65,8 +66,7 @@ def load(session: Session, ids: Iterable[str]) -> dict[str, MessageRow]:
 
 def insert_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
     """Insert new messages; every dict has the same keys."""
-    if rows:
-        session.execute(insert(message), list(rows))
+    insert_rows(session, message, rows)
 
 
 def save_all(session: Session, records: Iterable[MessageRow]) -> None:
@@ -86,8 +86,7 @@ def step(message_id: str, at_ms: int, name: str, attributes: dict[str, Any]) -> 
 
 def append_steps(session: Session, steps: Sequence[dict[str, Any]]) -> None:
     """Add steps to timelines, in this order."""
-    if steps:
-        session.execute(insert(timeline), list(steps))
+    insert_rows(session, timeline, steps)
 
 
 _DEVICES_WITH_QUEUED = text(

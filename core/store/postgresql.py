@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar, TypeVarTuple
 
+import psycopg
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -64,7 +65,9 @@ _LOST_AGAINST_ANOTHER = frozenset({"40001", "40P01", "23505"})
 _CANNOT_NOW = ("08", "25006", "53", "55P03", "57", "58")
 """No connection, read-only, no resources, a lock or a statement took too long, shutting down, a disk's error."""
 
-_MARK = "SELECT pg_current_xact_id_if_assigned()::text, pg_postmaster_start_time()::text"
+_MARK = "SELECT pg_current_xact_id()::text"
+_SERVER_START = "SELECT pg_postmaster_start_time()::text"
+_SERVER_START_KEY = "server_start"
 _FATE = "SELECT pg_xact_status(%(xid)s::xid8), pg_postmaster_start_time()::text"
 
 
@@ -85,9 +88,9 @@ def postgresql_engine(url: URL, *, connections: int) -> Engine:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """By what a transaction can be asked for after its connection is gone; no `xid`: it has written nothing."""
+    """By what a transaction can be asked for after its connection is gone."""
 
-    xid: str | None
+    xid: str
     server_start: str
 
 
@@ -146,14 +149,14 @@ class PostgresqlStore(Store):
         try:
             with self._engine.connect() as connection:
                 transaction = connection.begin()
+                mark = _marked(connection)
                 with session_on(connection) as session:
                     result = function(session, *args)
                     session.flush()
-                mark = _mark(connection)
                 try:
                     transaction.commit()
                 except DBAPIError as error:
-                    if not (error.connection_invalidated and mark.xid):
+                    if not error.connection_invalidated:
                         raise
                 else:
                     return result
@@ -195,8 +198,21 @@ class PostgresqlStore(Store):
         raise OutcomeUnknown
 
 
-def _mark(connection: Connection) -> _Mark:
-    xid, server_start = connection.exec_driver_sql(_MARK).one()
+def _marked(connection: Connection) -> _Mark:
+    """The mark of the transaction that has just begun: the first thing that it asks, on one way with its BEGIN."""
+    driver: Any = connection.connection.driver_connection
+    server_start = connection.info.get(_SERVER_START_KEY)
+    if server_start is None:  # a connection does not outlive the server
+        server_start = connection.exec_driver_sql(_SERVER_START).scalar_one()
+        connection.info[_SERVER_START_KEY] = server_start
+    try:
+        with driver.pipeline():
+            (xid,) = driver.execute(_MARK).fetchone()
+    except psycopg.Error as error:
+        if not driver.closed:
+            raise DBAPIError(_MARK, None, error) from error
+        connection.exec_driver_sql(_MARK)  # fails: the pool learns from it that its connections are gone
+        raise
     return _Mark(xid, server_start)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from core.dispatch import ReadyDevice, Reconciled
 from core.errors import (
+    ReplayTimeout,
     SilentTooLong,
 )
 from core.facts import Rejection
@@ -171,6 +172,34 @@ def test_every_frame_is_a_sign_of_life(frame: Request) -> None:
     protocol.tick(START_S + 49)
     with pytest.raises(SilentTooLong):
         protocol.tick(START_S + 50)
+
+
+def test_nothing_is_due_before_the_time_that_a_session_says_it_is_idle() -> None:
+    protocol = live_protocol()
+    for heard_s, spoke_s, idle_s in ((0, 0, 10), (1, 7, 17), (40, 30, 40), (40, 60, 65)):
+        protocol.receive(heartbeat_frame(), START_S + heard_s)
+        protocol.spoke(START_S + spoke_s)
+        assert protocol.idle_s(START_S) == idle_s
+        assert protocol.tick(START_S + idle_s - 0.1) == []
+    with pytest.raises(SilentTooLong):
+        protocol.tick(START_S + 65.1)
+    assert protocol.idle_s(START_S + 66) == 0
+
+
+def test_a_replay_that_takes_too_long_is_noticed_though_the_driver_is_heard() -> None:
+    protocol = live_protocol()
+    protocol.phase = Phase.REPLAYING
+    protocol.receive(heartbeat_frame(), START_S + 55)
+    protocol.spoke(START_S + 55)
+    assert protocol.idle_s(START_S + 55) == 5
+    with pytest.raises(ReplayTimeout):
+        protocol.tick(START_S + 60.1)
+
+
+def test_a_session_that_is_not_open_yet_says_nothing_of_the_time_it_is_idle() -> None:
+    protocol = live_protocol()
+    protocol.phase = Phase.OPENING
+    assert protocol.idle_s(START_S) == 0
 
 
 def test_a_heartbeat_is_due_when_nothing_was_said_for_the_interval() -> None:

@@ -1,0 +1,1 @@
+"""Our accepts beside those of other gateways, on the same machine in the same run."""
