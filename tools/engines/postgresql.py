@@ -43,11 +43,12 @@ class Postgresql:
 
     @property
     def pid(self) -> int:
-        """Its main process; 0 if it does not run."""
+        """Its main process; 0 if it does not run, also if it was killed and left its file behind."""
         try:
-            return int((self._data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
+            pid = int((self._data / "postmaster.pid").read_text(encoding="ascii").split("\n", 1)[0])
         except (OSError, ValueError):
             return 0
+        return pid if Path(f"/proc/{pid}").exists() else 0
 
     def url(self, database: str) -> str:
         """The URL of one of its databases."""

@@ -13,13 +13,16 @@ import threading
 import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
-from tools.engines.processes import EngineFailed
+from tools.engines.processes import POLL_S, EngineFailed
 
 STATE_NAME = "engines.json"
 LOCK_NAME = "engines.lock"
 LOOK_S = 0.5
+PATIENCE_S = 1.0
+"""Whoever only looks whether the folder has a supervisor holds the lock for a moment."""
+
 AGAIN_S = 2.0
 """Wait after an engine could not be started."""
 
@@ -74,6 +77,12 @@ def supervise(folder: Path, engines: Mapping[str, Engine]) -> None:
 
 def state(folder: Path) -> dict[str, Any]:
     """What runs: `supervisor` and `engines` with their process ids; empty before all serve and after the end."""
+    if not is_supervised(folder):
+        return {}  # what a supervisor that was killed left behind tells of nothing
+    return _written(folder)
+
+
+def _written(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / STATE_NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -83,22 +92,31 @@ def state(folder: Path) -> dict[str, Any]:
 def is_supervised(folder: Path) -> bool:
     """Whether a supervisor has this folder."""
     try:
-        with only_one(folder):
+        with only_one(folder, patience_s=0):
             return False
     except EngineFailed:
         return True
 
 
 @contextlib.contextmanager
-def only_one(folder: Path) -> Generator[None]:
+def only_one(folder: Path, *, patience_s: float = PATIENCE_S) -> Generator[None]:
     """Hold the folder's lock; the kernel lets go of it however this process ends. Raises EngineFailed."""
     folder.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience_s
     with (folder / LOCK_NAME).open("a+", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise EngineFailed(f"The engines in {folder} run already, or are about to stop.") from None
+        while not _locked(file):
+            if time.monotonic() >= deadline:
+                raise EngineFailed(f"The engines in {folder} run already, or are about to stop.")
+            time.sleep(POLL_S)
         yield
+
+
+def _locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _start_again(engines: Mapping[str, Engine]) -> None:
@@ -117,7 +135,7 @@ def _write(folder: Path, engines: Mapping[str, Engine]) -> None:
         "supervisor": os.getpid(),
         "engines": {name: {"pid": engine.pid, "log": str(engine.log)} for name, engine in engines.items()},
     }
-    if document != state(folder):
+    if document != _written(folder):
         draft = folder / f"{STATE_NAME}.new"
         draft.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         draft.replace(folder / STATE_NAME)

@@ -4,12 +4,13 @@ Owns the order of preparation: database, secrets, certificates, accounts; only t
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -114,9 +115,7 @@ def stop(var: VarOption = VAR) -> None:
 @app.command()
 def status(var: VarOption = VAR) -> None:
     """Tell what runs."""
-    running = run_file.read(_folder(var))
-    if not running:
-        raise CommandFailed("No gateway runs on the engines. Start it: make run-full")
+    running = _running(var)
     say(f"{running['restTls']}  trust {running['ca']}")
     for name, pid in running["pids"].items():
         say(f"  {name.ljust(10)} {pid}")
@@ -137,10 +136,17 @@ def logs(
 
 
 def _supervisor(var: Path) -> int:
+    return int(_running(var)["pids"]["up"])
+
+
+def _running(var: Path) -> dict[str, Any]:
+    """run.json of the gateway that runs; what one that was killed left behind tells of nothing."""
     running = run_file.read(_folder(var))
-    if not running:
-        raise CommandFailed("No gateway runs on the engines. Start it: make run-full")
-    return int(running["pids"]["up"])
+    pid = running.get("pids", {}).get("up", 0)
+    with contextlib.suppress(OSError):
+        if b"tools.full" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            return running
+    raise CommandFailed("No gateway runs on the engines. Start it: make run-full")
 
 
 def _folder(var: Path) -> Path:

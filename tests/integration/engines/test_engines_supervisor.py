@@ -79,6 +79,8 @@ def test_a_killed_supervisor_takes_its_engines_along(supervised: Supervised) -> 
     process.wait()
     eventually(lambda: not ports.answers(port), "Redis is gone too")
     assert not supervisor.is_supervised(folder)
+    assert (folder / supervisor.STATE_NAME).exists()
+    assert supervisor.state(folder) == {}
 
 
 def test_an_engine_that_cannot_start_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:
