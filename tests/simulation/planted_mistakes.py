@@ -101,7 +101,7 @@ def facts_are_applied_whatever_their_epoch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.sessions.applier.apply_facts", apply_facts)
 
 
-@mistake(Rule.EPOCH, world=23)
+@mistake(Rule.EPOCH, world=3027)
 def a_superseded_session_reconciles(patch: pytest.MonkeyPatch) -> None:
     @functools.wraps(dispatch.reconcile)
     def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
