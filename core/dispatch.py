@@ -6,7 +6,7 @@ Owns who has which message. An epoch fences every step: a session that is not it
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from sqlalchemy import Integer, bindparam, select, update
+from sqlalchemy import Integer, bindparam, select
 from sqlalchemy.orm import Session
 
 from core.errors import SessionSuperseded
@@ -14,24 +14,12 @@ from core.ids import command_id, parse_command_id
 from core.message_changes import MessageChanges
 from core.message_state import REASON_UNKNOWN, Evidence, State, retry_delay_s
 from core.store import messages as queries
+from core.store.bulk import update_rows
 from core.store.rows import DeviceRow, DriverRow, MessageRow
 
 _message = queries.message
 _driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
-
-_claim = (
-    update(_message)
-    .where(_message.c.id == bindparam("row_id"))
-    .values(
-        state=State.SENDING.value,
-        attempt=bindparam("new_attempt"),
-        driver_id=bindparam("new_driver_id"),
-        epoch=bindparam("new_epoch"),
-        claimed_ms=bindparam("new_claimed_ms"),
-    )
-)
-
 
 _oldest = (
     select(_message)
@@ -120,15 +108,15 @@ def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claime
             }
             steps.append(queries.step(message.id, now_ms, "claimed", attributes))
             changes.append({
-                "row_id": message.id,
-                "new_attempt": message.attempt,
-                "new_driver_id": device.driver_id,
-                "new_epoch": device.epoch,
-                "new_claimed_ms": now_ms,
+                "id": message.id,
+                "state": State.SENDING.value,
+                "attempt": message.attempt,
+                "driver_id": device.driver_id,
+                "epoch": device.epoch,
+                "claimed_ms": now_ms,
             })
-    if changes:
-        session.connection().execute(_claim, changes)
-        queries.append_steps(session, steps)
+    update_rows(session, _message, changes)
+    queries.append_steps(session, steps)
     return claimed
 
 

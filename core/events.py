@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
 
 from core.ids import new_id
 from core.payloads import render
-from core.store.bulk import insert_rows
+from core.store.bulk import insert_rows, update_rows
 from core.store.rows import EventRow
 
 EVENT_TYPES = (
@@ -23,11 +23,6 @@ EVENT_TYPES = (
 
 _event = EventRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 
-_publish = (
-    update(_event)
-    .where(_event.c.id == bindparam("event_id"), _event.c.position.is_(None))
-    .values(position=bindparam("new_position"))
-)
 _last_position = select(func.coalesce(func.max(_event.c.position), 0)).where(_event.c.position.is_not(None))
 
 
@@ -131,7 +126,6 @@ def mark_published(session: Session, event_ids: Sequence[str]) -> int:
     if session.connection().dialect.name == "postgresql":  # SQLite has one writer anyway
         session.execute(_lock_positions)
     last = last_position(session)
-    changes = [{"event_id": event_id, "new_position": last + n} for n, event_id in enumerate(event_ids, 1)]
-    if changes:
-        session.connection().execute(_publish, changes)
+    changes = [{"id": event_id, "position": last + n} for n, event_id in enumerate(event_ids, 1)]
+    update_rows(session, _event, changes, unset="position")
     return last + len(changes)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.orm import Session
 
 from core.device_events import device_event_type, device_events
@@ -28,6 +28,7 @@ from core.message_state import (
 from core.messages import count
 from core.retention import KEPT_MS_MIN
 from core.store import messages as queries
+from core.store.bulk import insert_rows, update_rows
 from core.store.rows import DeviceRow, DriverRow, MessageRow, RejectedFactRow
 
 _driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
@@ -190,17 +191,11 @@ class _Application:
     def save(self, drivers: Collection[DriverRow]) -> None:
         queries.insert_all(self.session, self.inbound)
         self.changes.save(self.session)
-        connection = self.session.connection()
         if self.aside:  # a journal that came back from a backup may bring a fact again
-            connection.execute(_forget_rejected, self.aside)
-            connection.execute(insert(_rejected), self.aside)
-        if drivers:
-            connection.execute(
-                update(_driver)
-                .where(_driver.c.id == bindparam("row_id"))
-                .values(applied_sequence=bindparam("new_sequence")),
-                [{"row_id": driver.id, "new_sequence": driver.applied_sequence} for driver in drivers],
-            )
+            self.session.connection().execute(_forget_rejected, self.aside)
+            insert_rows(self.session, _rejected, self.aside)
+        moved = [{"id": driver.id, "applied_sequence": driver.applied_sequence} for driver in drivers]
+        update_rows(self.session, _driver, moved)
 
     def _look_up(self, driver: DriverRow, facts: Sequence[Fact]) -> set[str]:
         """Have the devices that facts name at hand; answers which inbound messages are known already."""

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sqlalchemy import RowMapping, bindparam, select, text, update
+from sqlalchemy import RowMapping, select, text
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from core.store.bulk import insert_rows
+from core.store.bulk import insert_rows, update_rows
 from core.store.rows import AttemptRow, DeliveryRow, MessageRow, TimelineRow
 
 message = MessageRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
@@ -35,12 +35,6 @@ _SAVED = (
     "delivered_ms", "failed_ms",
 )  # fmt: skip
 """The columns that can change after a message was inserted."""
-
-_save = (
-    update(message)
-    .where(message.c.id == bindparam("row_id"))
-    .values({column: bindparam(f"new_{column}") for column in _SAVED})
-)
 
 
 def as_record(row: RowMapping) -> MessageRow:
@@ -71,12 +65,8 @@ def insert_all(session: Session, rows: Sequence[dict[str, Any]]) -> None:
 
 def save_all(session: Session, records: Iterable[MessageRow]) -> None:
     """Write back everything that can change of these records."""
-    changes = [
-        {"row_id": record.id, **{f"new_{column}": getattr(record, column) for column in _SAVED}}
-        for record in records
-    ]
-    if changes:
-        session.connection().execute(_save, changes)
+    rows = [{"id": record.id, **{name: getattr(record, name) for name in _SAVED}} for record in records]
+    update_rows(session, message, rows)
 
 
 def step(message_id: str, at_ms: int, name: str, attributes: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Rows that go in together are the rows that were given, whatever their texts and bytes hold."""
+"""Rows that go in or change together are the rows that were given, whatever their texts and bytes hold."""
 
 import pytest
 from sqlalchemy import select
@@ -6,7 +6,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
-from core.store.bulk import insert_rows
+from core.events import append
+from core.store.bulk import insert_rows, update_rows
 from core.store.rows import EventRow, TenantRow, TimelineRow
 from tests.fakes.database import TENANT_A, memory_session
 
@@ -73,3 +74,46 @@ def test_a_row_that_is_there_already_is_passed_over_only_where_that_is_wanted() 
         assert [row["name"] for row in tenants(session)] == ["first", "second"]
         with pytest.raises(IntegrityError):
             insert_rows(session, tenant, [tenant_row(3, "third"), tenant_row(1, "again")])
+
+
+def test_changed_rows_have_the_values_given_for_each_and_no_other_row_changes() -> None:
+    with memory_session() as session:
+        rows = [tenant_row(number, f"tenant {number}") for number in range(len(TEXTS) + 1)]
+        insert_rows(session, tenant, rows)
+        changes = [{"id": row["id"], "name": text} for row, text in zip(rows, TEXTS, strict=False)]
+        update_rows(session, tenant, list(reversed(changes)))
+        expected = [row | change for row, change in zip(rows, changes, strict=False)]
+        assert tenants(session) == [*expected, rows[-1]]
+
+
+def test_values_can_be_taken_away_and_a_row_that_is_not_there_is_no_fault() -> None:
+    with memory_session() as session:
+        append(session, [event_row(number) for number in (1, 2)])
+        changes = [
+            {"id": f"{number:024}", "traceparent": None, "body": b"\x00\xff", "position": 2**53 + 1}
+            for number in (2, 3)
+        ]
+        update_rows(session, event, changes)
+        query = select(event.c.traceparent, event.c.body, event.c.position).order_by(event.c.id)
+        assert session.execute(query).all() == [("trace", b"{}", None), (None, b"\x00\xff", 2**53 + 1)]
+
+
+def test_a_row_that_has_a_value_already_keeps_all_of_its_values_where_that_is_wanted() -> None:
+    with memory_session() as session:
+        append(session, [event_row(number) for number in (1, 2)])
+        update_rows(session, event, [{"id": f"{1:024}", "position": 7}])
+        changes = [{"id": f"{n:024}", "position": 8 + n, "traceparent": "new"} for n in (1, 2)]
+        update_rows(session, event, changes, unset="position")
+        query = select(event.c.position, event.c.traceparent).order_by(event.c.id)
+        assert session.execute(query).all() == [(7, "trace"), (10, "new")]
+
+
+def test_no_changes_are_no_fault() -> None:
+    with memory_session() as session:
+        update_rows(session, tenant, [])
+        assert tenants(session) == []
+
+
+def event_row(number: int) -> dict[str, object]:
+    return {"id": f"{number:024}", "tenant_id": TENANT_A, "type": "message.sent", "message_id": None,
+            "device_id": None, "body": b"{}", "traceparent": "trace", "created_ms": 1}  # fmt: skip
