@@ -247,7 +247,9 @@ def _detail(error: Exception) -> str:
 
 
 def _control(value: str | None) -> Control | None:
-    wanted = "" if value is None else value.strip().lower()
+    if value is None:
+        return None
+    wanted = value.strip().lower()
     return next((control for control in Control if control.value == wanted), None)
 
 
