@@ -70,11 +70,12 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """What a claim gave. `drained`: devices with nothing more queued. `superseded`: driver and epoch of sessions that
-    a newer one has replaced."""
+    """What a claim gave. `drained`: devices with nothing more to give, `disabled`: those among them that may give
+    nothing. `superseded`: driver and epoch of sessions that a newer one has replaced."""
 
     commands: list[Command]
     drained: set[str]
+    disabled: set[str]
     superseded: set[tuple[str, int]]
 
 
@@ -85,17 +86,17 @@ def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claime
     """
     epochs = _epochs(session, {device.driver_id for device in ready})
     enabled = _enabled(session, [device.device_id for device in ready])
-    claimed = Claimed([], set(), set())
+    claimed = Claimed([], set(), set(), set())
     steps, changes = [], []
     for device in ready:
         if epochs.get(device.driver_id) != device.epoch:
             claimed.superseded.add((device.driver_id, device.epoch))
             continue
-        waiting = (
-            _oldest_queued(session, device.device_id, device.free, now_ms)
-            if device.device_id in enabled
-            else []
-        )
+        if device.device_id not in enabled:
+            claimed.drained.add(device.device_id)
+            claimed.disabled.add(device.device_id)
+            continue
+        waiting = _oldest_queued(session, device.device_id, device.free, now_ms)
         if len(waiting) < device.free:
             claimed.drained.add(device.device_id)
         for message in waiting:

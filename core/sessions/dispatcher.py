@@ -39,12 +39,15 @@ class Dispatcher:
         self._tell_others = tell_others
         self._hinted: dict[str, None] = {}
         self._full: set[str] = set()  # hinted, and without room when last looked at
+        self._disabled: set[str] = (
+            set()
+        )  # by the last claim; accepts are no reason to look again before the poll
         self._wake = asyncio.Event()
         self._stopping = False
 
     def accepted(self, device_ids: Collection[str]) -> None:
         """These devices have queued messages; tells the other cores of those that are not connected here."""
-        self.hint(device_ids)
+        self.hint([device_id for device_id in device_ids if device_id not in self._disabled])
         away = [device_id for device_id in device_ids if self._registry.of_device(device_id) is None]
         if away:
             self._tell_others(away)
@@ -54,6 +57,7 @@ class Dispatcher:
         for device_id in device_ids:
             if self._registry.of_device(device_id) is not None:
                 self._full.discard(device_id)
+                self._disabled.discard(device_id)
                 self._hinted[device_id] = None
         if self._hinted:
             self._wake.set()
@@ -87,6 +91,7 @@ class Dispatcher:
                 await asyncio.sleep(self._poll_s)
 
     async def _poll(self) -> None:
+        self._disabled.clear()
         if len(self._registry):
             self.hint(await self._store.read(devices_with_queued))
 
@@ -120,6 +125,7 @@ class Dispatcher:
         for device in ready:
             if device.device_id not in claimed.drained:
                 self._hinted[device.device_id] = None
+        self._disabled |= claimed.disabled - self._hinted.keys()
         self._registry.supersede(claimed.superseded)
         self._send(claimed.commands, {device.driver_id: device.epoch for device in ready})
         return bool(claimed.commands) or not is_whole

@@ -157,7 +157,8 @@ def test_a_device_that_is_disabled_or_deleted_gets_nothing(
     message_id = accept_one(session)
     change_device(session, opened, **changes)
     claimed = claim_for(session, opened)
-    assert (claimed.commands, claimed.drained) == ([], {device_of(opened)})
+    off = {device_of(opened)}
+    assert (claimed.commands, claimed.drained, claimed.disabled) == ([], off, off)
     assert state_of(session, message_id) == "queued"
     change_device(session, opened, enabled=True, deleted_ms=None)
     assert len(claim_for(session, opened).commands) == 1

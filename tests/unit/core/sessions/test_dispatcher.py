@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from core.devices import OpenedSession, open_session
-from core.dispatch import ReadyDevice
+from core.dispatch import ReadyDevice, claim
 from core.errors import OutcomeUnknown, SessionSuperseded, Unavailable
 from core.sessions import dispatcher as dispatcher_module
 from core.sessions.dispatcher import Dispatcher
@@ -75,6 +75,14 @@ class World:
             await self.store.run(lambda session: accept_one(session, sender=number(device), ttl_ms=TTL_MS))
             for _ in range(count)
         ]
+
+    async def enable(self, device_id: str, enabled: bool) -> None:
+        """Have a device give its messages to its driver, or not."""
+
+        def change(database: Session) -> None:
+            database.get_one(DeviceRow, device_id).enabled = enabled
+
+        await self.store.run(change)
 
     async def state(self, message_id: str) -> str:
         """Where a message stands."""
@@ -211,19 +219,73 @@ async def test_a_disabled_device_gets_nothing_until_it_is_enabled(world: World) 
     (device_id,) = session.device_ids
     (message_id,) = await world.accept()
 
-    def enable(database: Session, enabled: bool) -> None:
-        device = database.get_one(DeviceRow, device_id)
-        device.enabled = enabled
-        database.add(device)
-
-    await world.store.run(enable, False)
+    await world.enable(device_id, False)
     async with world.running(POLL_S) as dispatcher:
         dispatcher.hint([device_id])
         for _ in range(20):
             await asyncio.sleep(POLL_S / 4)
         assert session.commands == []
-        await world.store.run(enable, True)
+        await world.enable(device_id, True)
         await eventually(lambda: session.message_ids == [message_id])
+
+
+async def test_accepts_for_a_disabled_device_are_one_claim_until_somebody_says_that_it_is_enabled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off, on = await world.connect(), await world.connect("driver-2", free=100, first=2)
+    (device_id,) = off.device_ids
+    claims: list[list[str]] = []
+    run = world.store.run
+
+    async def counted(function: Any, *args: Any) -> Any:
+        if function is claim:
+            claims.append([device.device_id for device in args[0]])
+        return await run(function, *args)
+
+    monkeypatch.setattr(world.store, "run", counted)
+    await world.enable(device_id, False)
+    async with world.running() as dispatcher:
+        waiting: list[str] = []
+        for number in range(1, 6):
+            waiting += await world.accept()
+            dispatcher.accepted([device_id])
+            ids = await world.accept(device=2)
+            dispatcher.accepted(on.device_ids)
+            await eventually(lambda number=number, ids=ids: on.message_ids[number - 1 :] == ids)
+        assert sum(device_id in claimed for claimed in claims) == 1
+        off.free[device_id] = len(waiting)
+        await world.enable(device_id, True)
+        dispatcher.hint([device_id])
+        await eventually(lambda: off.message_ids == waiting)
+        (later,) = await world.accept()
+        off.free[device_id] = 1
+        dispatcher.accepted([device_id])
+        await eventually(lambda: off.message_ids == [*waiting, later])
+
+
+async def test_a_device_that_is_enabled_during_the_claim_that_finds_it_disabled_is_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = await world.connect()
+    (device_id,) = session.device_ids
+    ids = await world.accept()
+    run = world.store.run
+
+    async def enabled_before_the_answer(function: Any, *args: Any) -> Any:
+        result = await run(function, *args)
+        if function is claim and result.disabled:
+            await world.enable(device_id, True)
+            dispatcher.hint([device_id])
+        return result
+
+    await world.enable(device_id, False)
+    async with world.running() as dispatcher:
+        monkeypatch.setattr(world.store, "run", enabled_before_the_answer)
+        dispatcher.accepted([device_id])
+        await eventually(lambda: session.message_ids == ids)
+        later = await world.accept()
+        dispatcher.accepted([device_id])
+        await eventually(lambda: session.message_ids == ids + later)
 
 
 async def test_a_stale_session_is_closed_and_gets_nothing(world: World) -> None:
