@@ -3,13 +3,14 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import pytest
+import uvloop
 
 from rest_facade import config
 from rest_facade.auth import Caller
@@ -18,6 +19,11 @@ from tests.integration.rest_facade.stub_core import StubCore
 from tests.integration.rest_facade.stub_world import CREDENTIAL, NUMBER, World
 
 MESSAGE = {"to": "+1234567890", "message": "Hello", "from": NUMBER, "channel": "sms"}
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The event loop that the facade runs in."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 class LoggedRequests(list[dict[str, Any]]):
