@@ -34,6 +34,9 @@ HEALTH = Rpc(
     "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse, True
 )
 READY_WAIT_S = 0.5
+PARALLEL_MESSAGES_MIN = 32
+"""Messages that must wait before a second call begins beside the first. A few are cheaper in the next call; so many
+need not wait until the first one is on the disk."""
 DETAILS_KEY = "grpc-status-details-bin"
 NEVER_SENT = (
     "failed to connect to all addresses",
@@ -124,8 +127,7 @@ class CoreClient:
                 queue_items_max=settings.queue_messages_max,
                 batch_items_max=settings.batch_messages_max,
                 in_flight_max=settings.batches_in_flight_max,
-                # Large batches are cheaper on both sides than parallel ones: a second call only for a full one.
-                parallel_items_min=settings.batch_messages_max,
+                parallel_items_min=min(PARALLEL_MESSAGES_MIN, settings.batch_messages_max),
                 wait_max_s=settings.core_timeout_s,
             ),
         )
