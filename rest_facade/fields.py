@@ -32,7 +32,7 @@ def read_fields(fields: Sequence[Field], body: Mapping[str, Any]) -> tuple[dict[
     faults: list[FieldFault] = []
     for wanted in fields:
         value = body.get(wanted.name)
-        if value is None:
+        if value is None and wanted.aliases:
             value = next((body[name] for name in wanted.aliases if body.get(name) is not None), None)
         if value is None:
             if wanted.required:

@@ -112,7 +112,7 @@ def request_log(level: str, form: str, sink: LineSink) -> RequestLog:
         facts |= {
             "event": "request",
             "level": "info",
-            "at": datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "at": datetime.now(UTC),
             "role": ROLE,
         }
         sink.msg(_encode(facts))
