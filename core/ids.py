@@ -27,10 +27,11 @@ class IdSource:
 
     def new(self, now_ms: int) -> str:
         """A new id for something that happens at `now_ms`."""
-        fresh = (now_ms << RANDOM_BITS) | secrets.randbits(RANDOM_BITS)
         with self._lock:
-            if fresh >> RANDOM_BITS <= self._last >> RANDOM_BITS:
+            if now_ms <= self._last >> RANDOM_BITS:
                 fresh = self._last + 1 + secrets.randbits(STEP_BITS)
+            else:
+                fresh = (now_ms << RANDOM_BITS) | secrets.randbits(RANDOM_BITS)
             self._last = fresh
         return f"{fresh:024x}"
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, Subquery, func, select
+from sqlalchemy import Select, Subquery, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from core.errors import DeviceNotFound, ExternalIdConflict, InfiniReachError, NotCancellable, NotFound
@@ -33,6 +33,17 @@ FAIL_MAX = 500
 
 _address = AddressRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _message = queries.message
+
+_owners_of = (
+    select(_address.c.channel, _address.c.number, _address.c.tenant_id, _address.c.device_id)
+    .where(
+        _address.c.channel.in_(bindparam("channels", expanding=True)),
+        _address.c.number.in_(bindparam("numbers", expanding=True)),
+    )
+    .order_by(_address.c.channel, _address.c.number)
+)
+"""Built once: it runs for every accept."""
+_owners_to_keep = _owners_of.with_for_update(read=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +224,8 @@ def fail_waiting(session: Session, device_id: str, now_ms: int) -> int:
 def _owners(
     session: Session, items: Sequence[NewMessage], *, for_share: bool = False
 ) -> dict[tuple[str, str], tuple[str, str]]:
-    columns = (_address.c.channel, _address.c.number, _address.c.tenant_id, _address.c.device_id)
-    where = (
-        _address.c.channel.in_({item.channel for item in items}),
-        _address.c.number.in_({item.sender for item in items}),
-    )
-    query = select(*columns).where(*where).order_by(_address.c.channel, _address.c.number)
-    rows = session.execute(query.with_for_update(read=True) if for_share else query)
+    asked = {"channels": {item.channel for item in items}, "numbers": {item.sender for item in items}}
+    rows = session.connection().execute(_owners_to_keep if for_share else _owners_of, asked)
     return {(channel, number): (tenant_id, device_id) for channel, number, tenant_id, device_id in rows}
 
 
