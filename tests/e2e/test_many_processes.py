@@ -20,6 +20,7 @@ from standardwebhooks import Webhook
 from core.cli.run_file import Running
 from core.cli.supervisor.screen import curl
 from infinireach.v1 import message_pb2, messages_service_pb2, messages_service_pb2_grpc
+from tests.e2e.idle_streams import stay_open
 from tests.e2e.kills.load import Api
 from tests.e2e.kills.many import ManyProcesses
 from tests.e2e.outage import Figures, kafka_away, postgresql_away
@@ -34,6 +35,7 @@ POSTGRESQL_AWAY_S = 2.0
 PER_MINUTE = 1800
 TIMES = 10
 FLOOD_S = 10.0
+IDLE_S = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,11 @@ async def test_grpc_through_the_edge_takes_an_api_key(many: ManyProcesses) -> No
             metadata=(("x-api-key", run["apiKey"]),),
         )
     assert answer.message_id
+
+
+async def test_streams_with_nothing_but_heartbeats_stay_open(many: ManyProcesses, tmp_path: Path) -> None:
+    seen = await stay_open(many, tmp_path, idle_s=IDLE_S)
+    assert len(seen.after) == 3
 
 
 async def test_a_rolling_restart_of_every_role_fails_no_request(many: ManyProcesses) -> None:

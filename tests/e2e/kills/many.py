@@ -142,6 +142,10 @@ class ManyProcesses:
         ports = assembly.addresses(self.var).ports
         return [f"http://{HOST}:{ports[f'rest-{n}']}" for n in range(1, EACH + 1)]
 
+    def edge_token_port(self) -> int:
+        """Where drivers with a token come in at the edge."""
+        return assembly.addresses(self.var).ports["edge-driver-token"]
+
     def command(self, *arguments: str) -> str:
         """What a command of `infinireach` prints."""
         settings = Estate(self.folder, assembly.addresses(self.var)).shared()
