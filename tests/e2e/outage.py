@@ -50,6 +50,8 @@ class Figures:
     """Until a post was accepted that was answered after the engine's return."""
     waiting_events: int = 0
     """Events that nobody had been told of when the engine answered again."""
+    first_told_s: float | None = None
+    """Until the receiver was told of the first of them."""
     told_s: float | None = None
     """Until the receiver had been told of every message that was accepted before."""
     told_per_s: float | None = None
@@ -82,6 +84,8 @@ async def kafka_away(
         ((figures.waiting_events,),) = await asyncio.to_thread(many.query, WAITING)
 
         async def all_are_told() -> bool:
+            if figures.first_told_s is None and len(receiver.requests) > webhooks:
+                figures.first_told_s = round(time.monotonic() - back, 2)
             return ids <= told.ids()
 
         await until(all_are_told, "the backlog is drained", within_s=DRAINED_S_MAX)
@@ -118,7 +122,7 @@ async def postgresql_away(many: ManyProcesses, *, away_s: float, per_s: float = 
             return made.first_accepted(gone) is not None
 
         await until(takes_messages, "it takes messages again")
-        figures.first_success_s = round((made.first_accepted(gone) or back) - back, 2)
+        figures.first_success_s = round(max(0.0, (made.first_accepted(gone) or back) - back), 2)
         await asyncio.sleep(AFTER_S)
     await _conclude(many, made, figures, processes)
     assert {status for _, status in made.failures()} <= {503}, made.failures()
