@@ -84,7 +84,12 @@ async def stay_open(many: ManyProcesses, folder: Path, *, idle_s: float) -> Figu
 
 async def _all_online(client: Client, numbers: list[str]) -> bool:
     devices = (await client.get("/api/v1/devices"))["devices"]
-    online = {device["number"] for device in devices if device["status"] == "online"}
+    online = {
+        address["number"]
+        for device in devices
+        if device["status"] == "online"
+        for address in device["numbers"]
+    }
     return set(numbers) <= online
 
 
