@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 
 from core.delivery.claims import Claimed, Want, claim
 from core.delivery.fanout import fan_out
+from core.devices import mark_away
 from core.events import read_outbox
 from core.messages import Accepted, accept
 from core.store.engine import Store
-from core.store.rows import WebhookRow
+from core.store.rows import DeviceRow, DriverRow, WebhookRow
 from core.store.webhooks import lock_webhook
 from tests.core_fixtures import (
     NOW_MS,
@@ -132,3 +133,29 @@ async def test_an_endpoint_is_not_switched_off_while_its_deliveries_are_made(sto
             while not await store.read(waiting_for_a_lock):
                 assert not switching.done()
     assert await switching
+
+
+async def test_a_driver_that_comes_back_while_its_devices_are_marked_offline_is_online(store: Store) -> None:
+    def leave(session: Session) -> str:
+        opened = connect(session, offered_device("modem", NUMBER))
+        session.get_one(DriverRow, opened.driver_id).connected = False
+        return device_of(opened, "modem")
+
+    device_id = await store.run(leave)
+    back, may_commit = threading.Event(), threading.Event()
+
+    def come_back_slowly(session: Session) -> None:
+        connect(session, offered_device("modem", NUMBER))
+        back.set()
+        assert may_commit.wait(30)
+
+    coming_back = asyncio.create_task(store.run(come_back_slowly))
+    await asyncio.to_thread(back.wait, 30)
+    marking = asyncio.create_task(store.run(mark_away, NOW_MS + 60_000, 10_000))
+    async with asyncio.timeout(30):
+        while not (marking.done() or await store.read(waiting_for_a_lock)):
+            pass
+    may_commit.set()
+    await coming_back
+    assert await marking == 0
+    assert (await store.read(lambda session: session.get_one(DeviceRow, device_id).state)) == "online"
