@@ -210,7 +210,7 @@ async def _carried_by(
     if not settings.kafka_servers:
         yield end, None
         return
-    cluster, metrics = _kafka_cluster(settings), KafkaMetrics(REGISTRY)
+    cluster, metrics = kafka_cluster(settings), KafkaMetrics(REGISTRY)
     relaying, rejecting = Producer(cluster, metrics), Producer(cluster, metrics)
     try:
         yield KafkaLog(relaying, cluster.events), KafkaConsumer(cluster, end, rejecting, metrics)
@@ -219,7 +219,8 @@ async def _carried_by(
         await rejecting.close()
 
 
-def _kafka_cluster(settings: Settings) -> Cluster:
+def kafka_cluster(settings: Settings) -> Cluster:
+    """The cluster that the settings name. Raises OSError if the file with the password cannot be read."""
     protocol = settings.kafka_security_protocol
     tls = Tls(settings.kafka_ca_file, settings.kafka_cert_file, settings.kafka_key_file)
     password = settings.kafka_password.get_secret_value()

@@ -335,7 +335,7 @@ def renew_leases(
 def mark_away(session: Session, now_ms: int, patience_ms: int) -> int:
     """Mark devices offline whose driver has been gone for longer than `patience_ms` or whose lease ran out.
 
-    At most AWAY_MAX; answers how many.
+    At most AWAY_MAX; answers how many. A driver that is just coming back is left alone.
     """
     gone = or_(
         and_(_driver.c.connected.is_(False), _driver.c.seen_ms <= now_ms - patience_ms),
@@ -343,7 +343,11 @@ def mark_away(session: Session, now_ms: int, patience_ms: int) -> int:
     )
     where = (_device.c.state != "offline", _device.c.deleted_ms.is_(None), gone)
     query = (
-        select(DeviceRow).join(DriverRow, _driver.c.id == _device.c.driver_id).where(*where).limit(AWAY_MAX)
+        select(DeviceRow)
+        .join(DriverRow, _driver.c.id == _device.c.driver_id)
+        .where(*where)
+        .limit(AWAY_MAX)
+        .with_for_update(of=(DriverRow, DeviceRow), skip_locked=True)  # as open_session and facts lock it
     )
     away = list(session.execute(query).scalars())
     for device in away:

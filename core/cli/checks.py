@@ -10,9 +10,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,13 +19,15 @@ from sqlmodel import col
 from core.certificates import CertificateFilesUnusable, certificates, check_pair, read
 from core.cli import run_file
 from core.cli.configuration import misspelt
+from core.cli.finding import Finding
+from core.cli.kafka_checks import kafka
 from core.cli.supervisor import plan, ports, readiness
 from core.clock import SystemClock
 from core.config import PREFIX, InvalidSettings, Settings, load
 from core.errors import InfiniReachError
 from core.store import migrate
 from core.store.databases import make_engine
-from core.store.rows import SCHEMA, DriverRow, MessageRow
+from core.store.rows import SCHEMA, DriverRow, EventRow, MessageRow
 
 PYTHON_MIN = (3, 11)
 SQLITE_MIN = (3, 35, 0)
@@ -39,6 +39,9 @@ READ_BYTES_MAX = 1024 * 1024 * 1024
 CLOCK_SLACK_MS = 5_000
 CLOCK_EARLIEST_MS = 1_750_000_000_000
 """No machine that runs this software lives before 2025."""
+WAITING_MS_MAX = 60_000
+"""Events are published within a second or two."""
+WAITING_COUNTED_MAX = 10_000
 CERTIFICATE_DAYS_MIN = 14
 CERTIFICATE_VARIABLES = tuple(
     PREFIX + name
@@ -56,16 +59,6 @@ HTTP_OK = 200
 ONLINE = "online"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check saw."""
-
-    check: str
-    state: Literal["ok", "warning", "fault"]
-    detail: str
-    remedy: str = ""
-
-
 def examine() -> list[Finding]:
     """All checks. Those that need settings are left out when these are faulty."""
     findings = list(_python())
@@ -81,6 +74,7 @@ def examine() -> list[Finding]:
     findings += _certificates(settings)
     findings += _folder(settings)
     findings += _database(settings)
+    findings += kafka(settings)
     findings += _services(settings)
     return findings
 
@@ -235,6 +229,7 @@ def _contents(connection: Connection) -> Iterator[Finding]:
     else:
         yield Finding("clock", "ok", "not before anything that is stored")
     yield from _devices(connection)
+    yield from _events(connection, now_ms)
     yield from _webhooks(connection)
 
 
@@ -260,6 +255,24 @@ def _devices(connection: Connection) -> Iterator[Finding]:
         yield Finding(
             "devices", "ok" if online else "warning", f"{online} of {len(rows)} online, {drivers} drivers"
         )
+
+
+def _events(connection: Connection, now_ms: int) -> Iterator[Finding]:
+    """What the relay has not come to; counted in the index of such events, and not to the end."""
+    waiting = select(col(EventRow.id)).where(col(EventRow.position).is_(None)).order_by(col(EventRow.id))
+    oldest = connection.execute(
+        select(col(EventRow.created_ms)).where(col(EventRow.id) == waiting.limit(1).scalar_subquery())
+    ).scalar()
+    count = connection.execute(
+        select(func.count()).select_from(waiting.limit(WAITING_COUNTED_MAX).subquery())
+    ).scalar_one()
+    found = f"{count}{' or more' if count == WAITING_COUNTED_MAX else ''} are not published"
+    if oldest is not None and now_ms - oldest > WAITING_MS_MAX:
+        seen = f"{found}, the oldest for {(now_ms - oldest) // 1000} s"
+        remedy = "Webhooks wait for them. Does a relay run? Look for relay.failed in the log of the cores."
+        yield Finding("events", "warning", seen, remedy)
+    else:
+        yield Finding("events", "ok", found)
 
 
 def _webhooks(connection: Connection) -> Iterator[Finding]:

@@ -108,3 +108,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings(REFUSED_BODY))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show the figures that tests noted; nothing asserts them."""
+    noted = [
+        (report.nodeid, value)
+        for report in terminalreporter.getreports("passed")
+        for name, value in report.user_properties
+        if name == "figures"
+    ]
+    if noted:
+        terminalreporter.section("figures")
+    for test, value in noted:
+        terminalreporter.line(f"{test.rpartition('::')[2]} {value}")

@@ -1,13 +1,8 @@
 """The whole gateway behind the edge: callers, drivers with a token, and what neither may do."""
 
-import json
-import os
 import ssl
 import struct
-import subprocess
-import sys
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +19,7 @@ from infinireach.v1 import (
     messages_service_pb2_grpc,
 )
 from tests.e2e.gateway import Client, Gateway, Tenant, eventually, message
+from tests.e2e.idle_streams import driver_by_token
 from tests.e2e.played_driver import new_number
 from tests.fakes.certificate_files import CertificateFiles
 from tests.fakes.edge import CALL_TIMEOUT_S, channel, http1, serving
@@ -144,30 +140,6 @@ async def test_the_facades_own_answers_come_through_unchanged(
         assert (answer.json["requestId"], answer.headers["X-Request-Id"]) == ("mine", "mine")
 
 
-@contextmanager
-def driver(port: int, token: str, number: str, folder: Path, authority: Path) -> Generator[None]:
-    """A simulated driver of its own that comes in with a token through the edge."""
-    folder.mkdir()
-    environment = {
-        **os.environ,
-        "INFINIREACH_VAR": str(folder),
-        "INFINIREACH_DRIVER_CORE": f"localhost:{port}",
-        "INFINIREACH_DRIVER_CA_FILE": str(authority),
-        "INFINIREACH_DRIVER_TOKEN": token,
-        "INFINIREACH_DRIVER_NAME": "behind-the-edge",
-        "INFINIREACH_SIMULATED_DEVICES": json.dumps([{"key": "phone", "number": number}]),
-        "INFINIREACH_SIMULATED_DELAY_S": "0",
-    }
-    line = [sys.executable, "-P", "-m", "drivers.simulated"]
-    with (folder / "driver.log").open("ab") as log:
-        process = subprocess.Popen(line, env=environment, stdout=log, stderr=log)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(CALL_TIMEOUT_S)
-
-
 async def device_that_was_seen_for(client: Client, duration_s: float) -> None:
     """Wait until a driver's device was online at two times that lie so far apart."""
     first: list[datetime] = []
@@ -204,7 +176,7 @@ async def test_an_idle_driver_stays_connected_through_the_edge_and_sends(
             made = await client.post("/api/v1/driver-tokens", {"name": "edge"})
             number, port = new_number(), envoy.place.ports.driver_token
             token = made["driverToken"]["token"]
-            with driver(port, token, number, tmp_path / "driver", certificates.authority):
+            with driver_by_token(port, token, number, tmp_path / "driver", certificates.authority):
                 await device_that_was_seen_for(client, 2 * IDLE_S)
                 sent = await client.post("/api/v1/messages", message(**{"from": number}))
                 await client.message_in(sent["messageId"], "delivered")

@@ -4,17 +4,13 @@ One gateway for all tests, in the order in which they stand: each leaves it whol
 """
 
 import asyncio
-import contextlib
 import json
 import shlex
 import subprocess
-import time
-import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import grpc
@@ -24,17 +20,22 @@ from standardwebhooks import Webhook
 from core.cli.run_file import Running
 from core.cli.supervisor.screen import curl
 from infinireach.v1 import message_pb2, messages_service_pb2, messages_service_pb2_grpc
+from tests.e2e.idle_streams import stay_open
 from tests.e2e.kills.load import Api
 from tests.e2e.kills.many import ManyProcesses
+from tests.e2e.outage import Figures, kafka_away, postgresql_away
+from tests.e2e.traffic import EVENTS, TO, Traffic, settled
 from tests.fakes.webhook_receiver import Reply, WebhookReceiver
 
 pytestmark = pytest.mark.timeout(600)
 
-TO = "+1234567890"
-SETTLED_S_MAX = 120.0
-EVENTS = ["message.sent", "message.delivered", "message.failed"]
-KAFKA_AWAY_S = 180.0
-POSTS_PER_S = 25.0
+KAFKA_AWAY_S = 45.0
+"""Longer than a consumer that gets nothing is left alone; it is made anew meanwhile."""
+POSTGRESQL_AWAY_S = 2.0
+PER_MINUTE = 1800
+TIMES = 10
+FLOOD_S = 10.0
+IDLE_S = 1.0
 
 
 @pytest.fixture(scope="module")
@@ -54,116 +55,10 @@ async def receiver() -> AsyncGenerator[WebhookReceiver]:
         yield receiver
 
 
-def body(number: str, external_id: str) -> dict[str, str]:
-    return {"to": TO, "from": number, "channel": "sms", "message": "Hello", "externalId": external_id}
-
-
-@dataclass(slots=True)
-class Traffic:
-    """Constant posts of idempotent messages, each made once, and reads and gRPC calls beside them."""
-
-    api: Api
-    numbers: list[str]
-    answers: list[tuple[float, str, int]] = field(default_factory=list[tuple[float, str, int]])
-    """When, what, and its status; 0: none."""
-    accepted: dict[str, str] = field(default_factory=dict[str, str])
-    """Message ids by externalId."""
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
-        """Make traffic while the block runs; then wait for the answers."""
-        stopping = asyncio.Event()
-        async with self.api.session(answer_s=30) as session, asyncio.TaskGroup() as group:
-            loop = group.create_task(self._loop(session, group, stopping))
-            try:
-                yield
-            finally:
-                stopping.set()
-                await loop
-
-    async def _loop(
-        self, session: aiohttp.ClientSession, group: asyncio.TaskGroup, stopping: asyncio.Event
-    ) -> None:
-        number = 0
-        while not stopping.is_set():
-            number += 1
-            group.create_task(self._post(session, self.numbers[number % len(self.numbers)]))
-            if number % 5 == 0:
-                group.create_task(self._get(session))
-            await asyncio.sleep(1 / POSTS_PER_S)
-
-    async def _post(self, session: aiohttp.ClientSession, number: str) -> None:
-        external_id = str(uuid.uuid4())
-        status, document = await _call(
-            session.post(f"{self.api.url}/api/v1/messages", json=body(number, external_id))
-        )
-        self.answers.append((time.monotonic(), "POST", status))
-        if status in (200, 201):
-            self.accepted[external_id] = document["messageId"]
-
-    async def _get(self, session: aiohttp.ClientSession) -> None:
-        status, _ = await _call(session.get(f"{self.api.url}/api/v1/messages?limit=5"))
-        self.answers.append((time.monotonic(), "GET", status))
-
-    def accepted_since(self, moment: float) -> Callable[[], Awaitable[bool]]:
-        """Asks whether a post was accepted after a moment."""
-
-        async def has_been() -> bool:
-            return any(at > moment and status == 201 for at, _, status in self.answers)
-
-        return has_been
-
-    def failures(self) -> Counter[tuple[str, int]]:
-        """Answers other than 2xx, by what was asked and the status."""
-        return Counter((what, status) for _, what, status in self.answers if status not in (200, 201))
-
-
-async def _call(request: Any) -> tuple[int, Any]:
-    try:
-        async with request as answer:
-            return answer.status, await answer.json()
-    except (aiohttp.ClientError, TimeoutError, ValueError):
-        return 0, None
-
-
-def traffic(many: ManyProcesses) -> Traffic:
-    return Traffic(Api.of(many.run()), [phone.number for phone in many.phones()])
-
-
-async def until(condition: Callable[[], Awaitable[bool]], what: str) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + SETTLED_S_MAX
-    while not await condition():
-        assert time.monotonic() < deadline, what
-        await asyncio.sleep(0.2)
-
-
-async def settled(many: ManyProcesses, made: Traffic, receiver: WebhookReceiver | None = None) -> None:
-    """Every accepted message exists once, was sent once, is delivered, and was told of."""
-    ids = set(made.accepted.values())
-    assert len(ids) == len(made.accepted)
-
-    async def delivered() -> bool:
-        rows = await asyncio.to_thread(
-            many.query, "SELECT id, state FROM message WHERE direction = 'outbound'"
-        )
-        states = dict(rows)
-        return all(states.get(message_id) == "delivered" for message_id in ids)
-
-    await until(delivered, "all are delivered")
-    sent = Counter(entry["message_id"] for entry in many.radio())
-    assert not {message_id: sent[message_id] for message_id in ids if sent[message_id] != 1}
-    if receiver is not None:
-
-        async def told() -> bool:
-            heard = {
-                json.loads(request.body)["data"]["messageId"]
-                for request in receiver.requests
-                if request.header("x-infini-reach-event") == "message.delivered"
-            }
-            return ids <= heard
-
-        await until(told, "all are told of")
+@pytest.fixture
+def figures(record_property: Callable[[str, object], None]) -> Callable[[Figures], None]:
+    """Notes figures; the end of the run shows them."""
+    return lambda seen: record_property("figures", json.dumps(asdict(seen)))
 
 
 async def test_the_briefs_curl_through_the_edge_is_delivered_and_told(
@@ -201,16 +96,49 @@ async def test_grpc_through_the_edge_takes_an_api_key(many: ManyProcesses) -> No
     assert answer.message_id
 
 
+async def test_streams_with_nothing_but_heartbeats_stay_open(many: ManyProcesses, tmp_path: Path) -> None:
+    seen = await stay_open(many, tmp_path, idle_s=IDLE_S)
+    assert len(seen.after) == 3
+
+
 async def test_a_rolling_restart_of_every_role_fails_no_request(many: ManyProcesses) -> None:
-    made = traffic(many)
+    made = Traffic.on(many)
     async with made.running():
         await many.restart_rolling()
     assert not made.failures(), made.failures()
     await settled(many, made)
 
 
+async def test_two_facades_admit_what_a_key_may_at_ten_times_its_rate(many: ManyProcesses) -> None:
+    made = await asyncio.to_thread(
+        many.command,
+        "key",
+        "create",
+        f"--tenant={many.run()['tenant']}",
+        f"--per-minute={PER_MINUTE}",
+        "--json",
+    )
+    edge, *facades = [Api.of(many.run()).url, *many.facade_urls()]
+    api = Api(edge, json.loads(made)["apiKey"], many.run()["ca"])
+    targets = [edge, facades[0], edge, facades[1]]
+    answers: Counter[int] = Counter()
+
+    async def call(session: aiohttp.ClientSession, url: str) -> None:
+        async with session.get(f"{url}/api/v1/devices") as answer:
+            answers[answer.status] += 1
+
+    count, began = round(PER_MINUTE / 60 * TIMES * FLOOD_S), asyncio.get_running_loop().time()
+    async with api.session() as session, asyncio.TaskGroup() as group:
+        for n in range(count):
+            due_s = began + n * FLOOD_S / count - asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0.0, due_s))
+            group.create_task(call(session, targets[n % len(targets)]))
+    assert set(answers) == {200, 429}, answers
+    assert abs(answers[200] - PER_MINUTE) <= PER_MINUTE // 100, answers
+
+
 async def test_without_redis_facades_count_for_themselves(many: ManyProcesses) -> None:
-    made = traffic(many)
+    made = Traffic.on(many)
     async with made.running():
         async with many.without("redis"):
             await asyncio.sleep(3)
@@ -219,35 +147,16 @@ async def test_without_redis_facades_count_for_themselves(many: ManyProcesses) -
     await settled(many, made)
 
 
-async def test_a_crash_of_postgresql_under_load_loses_nothing(many: ManyProcesses) -> None:
-    made = traffic(many)
-    async with made.running():
-        await asyncio.sleep(2)
-        async with many.without("postgresql"):
-            await asyncio.sleep(2)
-        back = time.monotonic()
-        await until(made.accepted_since(back), "it takes messages again")
-        await asyncio.sleep(2)
-    assert {status for _, status in made.failures()} <= {503}, made.failures()
-    await settled(many, made)
-    rows = await asyncio.to_thread(
-        many.query,
-        "SELECT external_id FROM message WHERE external_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1",
-    )
-    assert rows == []
-
-
-async def test_kafka_away_for_three_minutes_under_load_delays_webhooks_and_nothing_else(
-    many: ManyProcesses, receiver: WebhookReceiver
+async def test_a_crash_of_postgresql_under_load_loses_nothing(
+    many: ManyProcesses, figures: Callable[[Figures], None]
 ) -> None:
-    made = traffic(many)
-    await made.api.create_webhook(receiver.url, EVENTS)
-    async with made.running():
-        async with many.without("kafka"):
-            await asyncio.sleep(KAFKA_AWAY_S)
-        await asyncio.sleep(2)
-    assert not made.failures(), made.failures()
-    await settled(many, made, receiver)
+    figures(await postgresql_away(many, away_s=POSTGRESQL_AWAY_S))
+
+
+async def test_kafka_away_under_load_delays_webhooks_and_nothing_else(
+    many: ManyProcesses, receiver: WebhookReceiver, figures: Callable[[Figures], None]
+) -> None:
+    figures(await kafka_away(many, receiver, away_s=KAFKA_AWAY_S))
 
 
 async def test_stop_and_start_keep_everything(many: ManyProcesses) -> None:
@@ -261,7 +170,7 @@ async def test_stop_and_start_keep_everything(many: ManyProcesses) -> None:
         key: before[key] for key in ("restTls", "ca", "apiKey", "tenant")
     }
     assert many.query("SELECT count(*) FROM message") == count
-    made = traffic(many)
+    made = Traffic.on(many)
     async with made.running():
         await asyncio.sleep(1)
     assert not made.failures()

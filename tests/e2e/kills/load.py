@@ -53,13 +53,16 @@ class Api:
         """The API that a run.json names."""
         return cls(run.get("restTls") or run["rest"], run["apiKey"], run.get("ca", ""))
 
+    def trust(self) -> ssl.SSLContext | None:
+        """What its certificate is checked with; None where it speaks no TLS."""
+        return ssl.create_default_context(cafile=self.ca) if self.ca else None
+
     def session(self, *, answer_s: float = ANSWER_S_MAX) -> aiohttp.ClientSession:
         """A client of it."""
-        trust = ssl.create_default_context(cafile=self.ca) if self.ca else True
         return aiohttp.ClientSession(
             headers={"X-API-Key": self.key},
             timeout=aiohttp.ClientTimeout(total=answer_s),
-            connector=aiohttp.TCPConnector(ssl=trust),
+            connector=aiohttp.TCPConnector(ssl=self.trust() or True),
         )
 
     async def create_webhook(self, url: str, events: Sequence[str]) -> str:

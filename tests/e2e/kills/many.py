@@ -18,6 +18,8 @@ import psycopg
 
 from tests.e2e.kills.gateway import Phone, freeze, kill, read_radio, read_run
 from tools.engines import assembly, supervisor
+from tools.engines.plan import EACH
+from tools.engines.ports import HOST
 from tools.full.estate import NUMBERS, Estate
 
 ENGINES_S_MAX = 200.0
@@ -118,16 +120,41 @@ class ManyProcesses:
         if name == "postgresql":
             assembly.engines(self.var)["postgresql"].kill()
             return True
-        pid = supervisor.state(assembly.engines_folder(self.var)).get("engines", {}).get(name, {}).get("pid")
+        pid = self.engine_pid(name)
         with contextlib.suppress(ProcessLookupError):
             if pid:
                 os.kill(pid, signal.SIGKILL)
                 return True
         return False
 
+    def engine_pid(self, name: str) -> int:
+        """The process of an engine that serves, a moment late; 0 if there was none. A new one has another."""
+        return (
+            supervisor.state(assembly.engines_folder(self.var)).get("engines", {}).get(name, {}).get("pid", 0)
+        )
+
     def run(self) -> dict[str, Any]:
         """What run.json says; empty while it is not there."""
         return read_run(self.folder)
+
+    def facade_urls(self) -> list[str]:
+        """Where the facades are behind the edge."""
+        ports = assembly.addresses(self.var).ports
+        return [f"http://{HOST}:{ports[f'rest-{n}']}" for n in range(1, EACH + 1)]
+
+    def edge_token_port(self) -> int:
+        """Where drivers with a token come in at the edge."""
+        return assembly.addresses(self.var).ports["edge-driver-token"]
+
+    def command(self, *arguments: str) -> str:
+        """What a command of `infinireach` prints."""
+        settings = Estate(self.folder, assembly.addresses(self.var)).shared()
+        line = [sys.executable, "-P", "-m", "core.cli.main", *arguments]
+        done = subprocess.run(
+            line, env={**os.environ, **settings}, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def phones(self) -> list[Phone]:
         """What sends."""

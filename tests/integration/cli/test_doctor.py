@@ -13,6 +13,7 @@ from core.cli.context import transact
 from core.cli.run_file import Running
 from core.clock import SystemClock
 from core.config import load
+from core.events import append, new_event
 from core.ids import new_id, new_uuid
 from core.store import migrate
 from core.store.rows import DeviceRow, DriverRow, MessageRow, TenantRow, WebhookRow
@@ -184,6 +185,25 @@ def test_devices_webhooks_and_the_clock_are_looked_at() -> None:
     assert found["device"][0]["remedy"] == "Enter the PIN."
     assert found["webhook"][0]["state"] == "warning"
     assert found["clock"][0]["state"] == "fault"
+
+
+def an_old_event(session: Session) -> None:
+    """A tenant, and an event of it that no relay has come to for a while."""
+    tenant = new_id(NOW_MS)
+    session.add(TenantRow(id=tenant, name="acme", per_minute=1, created_ms=NOW_MS))
+    session.flush()
+    at_ms = NOW_MS - 3_600_000
+    append(session, [new_event("message.sent", tenant_id=tenant, at_ms=at_ms, data={})])
+
+
+def test_events_that_nothing_publishes_are_told() -> None:
+    [none] = findings()["events"]
+    assert (none["state"], none["detail"]) == ("ok", "0 are not published")
+    transact(load(), an_old_event)
+    [some] = findings()["events"]
+    assert some["state"] == "warning"
+    assert some["detail"].startswith("1 are not published, the oldest for 36")
+    assert "relay.failed" in some["remedy"]
 
 
 def test_a_taken_port_is_told_with_its_holder(monkeypatch: pytest.MonkeyPatch) -> None:

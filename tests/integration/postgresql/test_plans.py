@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, create_engine, event, make_url
+from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.orm import Session
 
 from bench.filling import Shape, device_id, fill, settle, tenant_id, webhook_id
@@ -37,6 +37,15 @@ SCAN = 300
 LOOK = 50
 READ_MAX = 2_500
 """Rows that one step of a plan may read: less than any state, tenant or endpoint of weight has."""
+
+BACKLOG = 2_000
+"""Deliveries of one endpoint; who walks them for each of some messages reads more than that."""
+
+MAKE_DUE = """
+UPDATE delivery
+SET state = 'pending', again = false, attempts = 0, due_ms = 1, lease_until_ms = NULL, lease_token = NULL
+WHERE id IN (SELECT id FROM delivery WHERE webhook_id = :webhook_id ORDER BY id LIMIT :count)
+"""
 
 BIG = tenant_id(0)
 KEEP = Retention(days=30, delivery_days=10)
@@ -213,6 +222,20 @@ def end_statement(session: Session) -> None:
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_no_hot_statement_reads_a_whole_table(session: Session, plans: Plans, name: str) -> None:
     assert faults(session, plans, CASES[name]) == []
+
+
+def test_a_claim_walks_no_backlog_that_came_after_the_statistics(session: Session, plans: Plans) -> None:
+    connection = session.connection()
+    connection.exec_driver_sql("UPDATE delivery SET state = 'delivered' WHERE state = 'pending'")
+    connection.exec_driver_sql("ANALYZE delivery")  # as they mostly are: next to nothing is pending
+    changed = connection.execute(text(MAKE_DUE), {"webhook_id": webhook_id(0), "count": BACKLOG})
+    assert changed.rowcount == BACKLOG
+    end_statement(session)
+    plans.seen.clear()
+    claimed = claim(session, [Want(webhook_id(0), 16, 4)], NOW_MS, worker="w1")
+    end_statement(session)
+    assert len(claimed.deliveries) == 16
+    assert plans.faults() == []
 
 
 @pytest.mark.parametrize(
