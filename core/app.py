@@ -9,6 +9,7 @@ import contextlib
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from core.api.server import GrpcServers, Means, listeners
 from core.clock import SystemClock
 from core.config import Settings
+from core.delivery.backlogs import settle_switched
 from core.delivery.claims import Endpoint
 from core.delivery.deliverer import Deliverer
 from core.delivery.egress import EgressPolicy
@@ -191,7 +193,13 @@ async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
                 announced=lambda: relay.wake(),  # noqa: PLW0108 - it is made below
             )
             hints = Hints(store, settings.database_url) if isinstance(store, PostgresqlStore) else None
-            end = EmbeddedLog(store, clock, fan_out=fan_out, on_due=deliverer.published)
+            end = EmbeddedLog(
+                store,
+                clock,
+                fan_out=fan_out,
+                on_due=deliverer.published,
+                on_paused=partial(settle_switched, store, clock, deliverer.wake),
+            )
             async with _carried_by(settings, end) as (event_log, consumer):
                 relay = _relay(store, event_log, hints)
                 yield _Parts(settings, store, clock, vault, policy, sender, relay, deliverer, consumer, hints)

@@ -262,8 +262,8 @@ def test_what_is_asked_of_one_endpoint_seeks_and_never_scans(session: Session, s
     ("statement", "clause"),
     [
         ("_due_free", "FOR UPDATE OF delivery SKIP LOCKED"),
-        ("_lock_free_endpoints", "FOR UPDATE SKIP LOCKED"),
-        ("_lock_unwell_endpoints", "FOR UPDATE"),
+        ("_lock_free_endpoints", "FOR NO KEY UPDATE SKIP LOCKED"),
+        ("_lock_unwell_endpoints", "FOR NO KEY UPDATE"),
         ("_lock", "FOR UPDATE"),
     ],
 )
