@@ -9,6 +9,7 @@ import contextlib
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,11 +19,13 @@ from sqlalchemy.exc import OperationalError
 from core.api.server import GrpcServers, Means, listeners
 from core.clock import SystemClock
 from core.config import Settings
+from core.delivery.backlogs import settle_switched
 from core.delivery.claims import Endpoint
 from core.delivery.deliverer import Deliverer
 from core.delivery.egress import EgressPolicy
 from core.delivery.fanout import fan_out
 from core.delivery.metrics import DeliveryMetrics
+from core.delivery.news import News
 from core.delivery.resolver import system_lookup
 from core.delivery.scheduler import Limits
 from core.delivery.sender import WebhookSender, verifying_tls_context
@@ -63,7 +66,7 @@ async def serve_core(settings: Settings) -> None:
     """
     if settings.embedded:
         migrate(settings.database_url, contract=True)
-    async with _resources(settings) as parts:
+    async with _resources(settings, delivers=settings.deliver_embedded) as parts:
         sessions = _sessions(parts)
         servers = GrpcServers(_means(parts, sessions))
         try:
@@ -79,6 +82,7 @@ async def serve_core(settings: Settings) -> None:
             heard[Subject.EVENTS] = parts.relay.hear
         if settings.deliver_embedded:
             loops += parts.delivering()
+            heard |= parts.heard_by_deliverer()
         loops += parts.hinting(heard)
 
         async def stop(hurry: asyncio.Event) -> None:
@@ -102,15 +106,15 @@ async def serve_core(settings: Settings) -> None:
 
 async def serve_relay(settings: Settings) -> None:
     """Publish events until SIGTERM or SIGINT; without Kafka that fans them out too."""
-    async with _resources(settings) as parts:
+    async with _resources(settings, delivers=False) as parts:
         loops = [parts.relay.run(), *parts.hinting({Subject.EVENTS: parts.relay.hear})]
         await _run_until_told(loops, _nothing)
 
 
 async def serve_deliver(settings: Settings) -> None:
     """Deliver webhooks, with Kafka fan out what comes from there, until SIGTERM or SIGINT."""
-    async with _resources(settings) as parts:
-        loops = [*parts.delivering(), *parts.hinting({})]
+    async with _resources(settings, delivers=True) as parts:
+        loops = [*parts.delivering(), *parts.hinting(parts.heard_by_deliverer())]
         await _run_until_told(loops, lambda _: parts.deliverer.stop(settings.drain_grace_s))
 
 
@@ -126,6 +130,8 @@ class _Parts:
     sender: WebhookSender
     relay: Relay
     deliverer: Deliverer
+    news: News
+    """For whoever delivers, which may be others."""
     consumer: KafkaConsumer | None
     hints: Hints | None
     """Between processes; none where one database file is all."""
@@ -133,6 +139,10 @@ class _Parts:
     def delivering(self) -> list[Coroutine[Any, Any, None]]:
         """The loops of a process that delivers."""
         return [self.deliverer.run(), *([self.consumer.run()] if self.consumer else [])]
+
+    def heard_by_deliverer(self) -> dict[Subject, OnHint]:
+        """What a process that delivers listens to."""
+        return {Subject.DUE: self.deliverer.published, Subject.CHANGED: self.deliverer.wake}
 
     def hinting(self, heard: dict[Subject, OnHint]) -> list[Coroutine[Any, Any, None]]:
         """The loops of a process that tells others what they may have to do, and hears what it may have to."""
@@ -168,7 +178,7 @@ async def _nothing(_hurry: asyncio.Event) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
+async def _resources(settings: Settings, *, delivers: bool) -> AsyncGenerator[_Parts]:
     _check_schema(settings)
     clock = SystemClock()
     store = open_store(settings.database_url)
@@ -191,10 +201,19 @@ async def _resources(settings: Settings) -> AsyncGenerator[_Parts]:
                 announced=lambda: relay.wake(),  # noqa: PLW0108 - it is made below
             )
             hints = Hints(store, settings.database_url) if isinstance(store, PostgresqlStore) else None
-            end = EmbeddedLog(store, clock, fan_out=fan_out, on_due=deliverer.published)
+            news = _news(deliverer if delivers else None, hints)
+            end = EmbeddedLog(
+                store,
+                clock,
+                fan_out=fan_out,
+                on_due=news.published,
+                on_paused=partial(settle_switched, store, clock, news.changed),
+            )
             async with _carried_by(settings, end) as (event_log, consumer):
                 relay = _relay(store, event_log, hints)
-                yield _Parts(settings, store, clock, vault, policy, sender, relay, deliverer, consumer, hints)
+                yield _Parts(
+                    settings, store, clock, vault, policy, sender, relay, deliverer, news, consumer, hints
+                )
     finally:
         metrics.shutdown()
         metrics.server_close()
@@ -244,6 +263,12 @@ def _relay(store: Store, event_log: EventLog, hints: Hints | None) -> Relay:
     if hints is None:
         return Relay(store, event_log, metrics)
     return Relay(store, event_log, metrics, lease=RelayLease(store, metrics), tell_others=hints.tell_events)
+
+
+def _news(here: Deliverer | None, hints: Hints | None) -> News:
+    if hints is None:
+        return News(here)
+    return News(here, tell_due=hints.tell_due, tell_changed=hints.tell_changed)
 
 
 def _check_schema(settings: Settings) -> None:
@@ -328,7 +353,7 @@ def _means(parts: _Parts, sessions: SessionDependencies) -> Means:
         policy=parts.policy,
         send=parts.sender.send,
         wake_relay=parts.relay.wake,
-        wake_deliverer=parts.deliverer.wake,
+        wake_deliverer=parts.news.changed,
         sessions=sessions,
     )
 

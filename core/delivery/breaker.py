@@ -84,6 +84,11 @@ class Breaker:
         elif probe:
             self._open(now_ms, min(self.open_ms * 2, OPEN_MS_MAX))
 
+    def let_probe(self, now_ms: int) -> None:
+        """End an open period early: the next due delivery is the probe, unless one is under way."""
+        if self.open_until_ms is not None:
+            self.open_until_ms = min(self.open_until_ms, now_ms)
+
     def abandon_probe(self) -> None:
         """Give the probe back unused, e.g. because its delivery was withdrawn; the next due delivery takes
         it."""

@@ -14,27 +14,28 @@ from core.ids import new_id
 from core.store import deliveries as queries
 
 
-def fan_out(session: Session, events: Sequence[PublishedEvent], now_ms: int) -> set[str]:
-    """Record a delivery of each event for each endpoint of its tenant that wants it; answers the enabled ones.
+def fan_out(session: Session, events: Sequence[PublishedEvent], now_ms: int) -> dict[str, bool]:
+    """Record a delivery of each event for each endpoint of its tenant that wants it.
 
-    An endpoint that is switched off gets its deliveries too, paused. Idempotent: an event that was seen before
-    makes no second delivery, though its endpoints are answered again.
+    Answers these endpoints, and whether each is switched on: one that is off gets its deliveries paused. It may be
+    switched meanwhile. What is due then though it is off is put away by the next claim; what is paused though it is
+    on is looked for after the commit (core.delivery.backlogs). Idempotent: an event that was seen before makes no
+    second delivery, though its endpoints are answered again.
     """
     endpoints = queries.endpoints_of_tenants(session, {event.tenant_id for event in events})
     if not endpoints:
-        return set()
+        return {}
     rows: list[dict[str, Any]] = []
-    woken: set[str] = set()
+    found: dict[str, bool] = {}
     for event in events:
         for endpoint in endpoints.get(event.tenant_id, ()):
             name = names_by_type(endpoint.events).get(event.type)
             if name is None:
                 continue
             rows.append(_delivery(event, endpoint.id, name=name, enabled=endpoint.enabled, now_ms=now_ms))
-            if endpoint.enabled:
-                woken.add(endpoint.id)
+            found[endpoint.id] = endpoint.enabled
     queries.insert_new(session, rows)
-    return woken
+    return found
 
 
 def _delivery(

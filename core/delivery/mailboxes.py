@@ -96,8 +96,6 @@ class Mailbox:
     maybe_again: bool = False
     """Whether the database may have due deliveries that are not claimed."""
     claiming: bool = False
-    blocked_until_ms: int = 0
-    """An ordered endpoint whose head waits for its retry has nothing due before."""
     _busy: Counter[str] = field(default_factory=Counter)
 
     @property

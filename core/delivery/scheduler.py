@@ -119,9 +119,12 @@ class Scheduler:
         self._refresh(mailbox, now_ms)
 
     def renew(self, webhook_id: str, now_ms: int) -> None:
-        """Forget what was claimed of the endpoint: its configuration or its deliveries have changed."""
+        """Forget what was claimed of the endpoint: its configuration or its deliveries have changed.
+
+        Whoever did that may have mended it, so an open breaker lets one attempt try.
+        """
         if mailbox := self._mailboxes.get(webhook_id):
-            mailbox.blocked_until_ms = 0
+            mailbox.breaker.let_probe(now_ms)
             self._give_back(mailbox)
             self._refresh(mailbox, now_ms)
 
@@ -238,8 +241,9 @@ class Scheduler:
             self._give_back(mailbox)
         elif due_ms is not None:
             self.wake_at(mailbox.webhook_id, due_ms, now_ms)
-            if mailbox.ordered:
-                mailbox.blocked_until_ms = due_ms
+            if (
+                mailbox.ordered
+            ):  # the database keeps the others back until then, or until its owner says otherwise
                 self._give_back(mailbox)
         self._refresh(mailbox, now_ms)
 
@@ -359,7 +363,7 @@ class Scheduler:
         free = admitted and mailbox.in_flight < (1 if mailbox.ordered else self.limits.per_endpoint)
         for ring, slow_lane in ((self._fast, False), (self._slow, True)):
             self._wait(ring, mailbox, free and mailbox.next_up(slow_lane=slow_lane) is not None)
-        hungry = admitted and not mailbox.claiming and mailbox.blocked_until_ms <= now_ms
+        hungry = admitted and not mailbox.claiming
         if hungry:
             first, again = mailbox.room(self.limits.per_endpoint)
             hungry = (mailbox.maybe_first and first > 0) or (mailbox.maybe_again and again > 0)

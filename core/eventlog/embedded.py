@@ -4,7 +4,7 @@ Owns that an event gets its position and its deliveries in one transaction, so t
 the two. Of an event that is handed in only the id counts; all else is read from its row.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
 from sqlalchemy.orm import Session
 
@@ -12,30 +12,48 @@ from core.clock import Clock
 from core.events import PublishedEvent, lock_unpublished, mark_published
 from core.store.engine import Store
 
-FanOut = Callable[[Session, Sequence[PublishedEvent], int], set[str]]
-"""Records deliveries of events, at a time in milliseconds; answers the endpoints that have something due."""
+FanOut = Callable[[Session, Sequence[PublishedEvent], int], dict[str, bool]]
+"""Records deliveries of events, at a time in milliseconds; answers the endpoints, and whether each is switched on."""
+
+
+async def _nothing(_webhook_ids: Collection[str]) -> None:
+    pass
 
 
 class EmbeddedLog:
-    """Publishes and fans out at once. `on_due` is told of the endpoints; a hint."""
+    """Publishes and fans out at once.
+
+    `on_due` is told of endpoints that are on and have something due, a hint; `on_paused` of those that were off, after
+    the commit.
+    """
 
     def __init__(
-        self, store: Store, clock: Clock, *, fan_out: FanOut, on_due: Callable[[Iterable[str]], None]
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        fan_out: FanOut,
+        on_due: Callable[[Iterable[str]], None],
+        on_paused: Callable[[Collection[str]], Awaitable[None]] = _nothing,
     ) -> None:
         self._store = store
         self._clock = clock
         self._fan_out = fan_out
         self._on_due = on_due
+        self._on_paused = on_paused
 
     async def publish(self, events: Sequence[PublishedEvent]) -> None:
         """Position and fan out `events` in one transaction; skips what has a position and what is gone."""
         ids = [event.id for event in events]
-        self._on_due(await self._store.run(self._publish, ids, self._clock.now_ms()))
+        endpoints = await self._store.run(self._publish, ids, self._clock.now_ms())
+        self._on_due([each for each, is_on in endpoints.items() if is_on])
+        if paused := [each for each, is_on in endpoints.items() if not is_on]:
+            await self._on_paused(paused)
 
-    def _publish(self, session: Session, event_ids: Sequence[str], now_ms: int) -> set[str]:
+    def _publish(self, session: Session, event_ids: Sequence[str], now_ms: int) -> dict[str, bool]:
         events = lock_unpublished(session, event_ids)
         if not events:
-            return set()
-        due = self._fan_out(session, events, now_ms)
+            return {}
+        endpoints = self._fan_out(session, events, now_ms)
         mark_published(session, [event.id for event in events])
-        return due
+        return endpoints

@@ -1,6 +1,8 @@
 """Which relay of several runs.
 
-Owns the rhythm of the lease. Two relays at once are harmless, only wasteful: the lease need not be exact.
+Owns the rhythm of the lease. Two relays at once are harmless, only wasteful: the lease need not be exact. So it is held
+for LEASE_S from the database's answer, not from the question: whoever counts from the question never holds it while a
+write takes longer than LEASE_S, and since the database knows one holder, nobody else would publish either.
 """
 
 import asyncio
@@ -18,9 +20,10 @@ log = structlog.get_logger()
 NAME = "relay"
 
 LEASE_S = 3.0
-"""How soon another core takes over from one that died."""
+"""By the database's clock; others take over from a holder that died when it is over and they have asked."""
 
 RENEW_S = 1.0
+"""Between the answer of one question and the next question, of the holder as of those who wait."""
 
 RELEASE_S = 2.0
 """At a stop, how long to try to let go; after that the lease runs out."""
@@ -51,7 +54,6 @@ class RelayLease:
             await self._release()
 
     async def _take(self) -> None:
-        asked_s = asyncio.get_running_loop().time()
         try:
             got = await self._store.run(take, NAME, self.holder, round(LEASE_S * 1000))
         except (
@@ -59,7 +61,7 @@ class RelayLease:
         ) as error:  # it runs out by itself; the relay cannot do anything without a database
             log.debug("relay.lease_unknown", detail=error.message)
         else:
-            self._until_s = asked_s + LEASE_S if got else 0.0
+            self._until_s = asyncio.get_running_loop().time() + LEASE_S if got else 0.0
         if self.is_held != self._was_held:
             self._was_held = self.is_held
             log.info("relay.lease", held=self._was_held)

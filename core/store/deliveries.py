@@ -74,7 +74,7 @@ _endpoints_of_tenants = (
     select(webhook.c.id, webhook.c.tenant_id, webhook.c.events, webhook.c.enabled)
     .where(webhook.c.tenant_id.in_(_ids))
     .order_by(webhook.c.id)
-    # Nobody switches one off while its deliveries are made: whoever does, locks it whole. Claims go on beside it.
+    # None is removed while its deliveries are made. Claims and changes go on beside it, but for ordered claims.
     .with_for_update(read=True, key_share=True)
 )
 _lock_endpoints = select(webhook).where(webhook.c.id.in_(_ids)).order_by(webhook.c.id)
@@ -87,8 +87,9 @@ _lock_still_endpoints = (
 )
 _lock_unwell_endpoints = _lock_endpoints.where(
     or_(webhook.c.failing_since_ms.is_not(None), webhook.c.id.in_(bindparam("troubled", expanding=True)))
-).with_for_update()
+).with_for_update(key_share=True)
 _existing_endpoints = select(webhook.c.id).where(webhook.c.id.in_(_ids))
+_endpoints_off = _existing_endpoints.where(webhook.c.enabled.is_(False))
 
 _settling: list[Any] = [
     delivery.c[name] for name in ("id", "state", "attempts", "again", "due_ms", "lease_token")
@@ -169,7 +170,10 @@ _stranded = text("""
 
 
 def endpoints_of_tenants(session: Session, tenant_ids: Collection[str]) -> Mapping[str, list[AnyRow]]:
-    """What fan-out needs of every endpoint (`id`, `events`, `enabled`), by tenant."""
+    """What fan-out needs of every endpoint (`id`, `events`, `enabled`), by tenant.
+
+    Not locked: fan-outs overlap, so whoever wants to deliver to an endpoint or to change it would hardly have a turn.
+    """
     by_tenant: dict[str, list[AnyRow]] = {}
     for row in session.connection().execute(_endpoints_of_tenants, {"ids": list(tenant_ids)}):
         by_tenant.setdefault(row.tenant_id, []).append(row)
@@ -199,6 +203,11 @@ def lock_free_endpoints(session: Session, webhook_ids: Iterable[str]) -> dict[st
 def existing_endpoints(session: Session, webhook_ids: Iterable[str]) -> set[str]:
     """Which of these endpoints exist."""
     return set(session.connection().execute(_existing_endpoints, {"ids": list(webhook_ids)}).scalars())
+
+
+def endpoints_off(session: Session, webhook_ids: Iterable[str]) -> set[str]:
+    """Which of these endpoints are switched off."""
+    return set(session.connection().execute(_endpoints_off, {"ids": list(webhook_ids)}).scalars())
 
 
 def due_and_free(

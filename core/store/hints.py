@@ -1,8 +1,8 @@
-"""Hints between the processes on one PostgreSQL: which devices have something queued, that there are new events.
+"""Hints between the processes on one PostgreSQL: which devices and endpoints have something to be done, new events.
 
-Owns the channels. A device's driver is connected to one core, the relay works in one; what they have to do may be
-accepted by another process, which tells them with NOTIFY. A hint that is lost costs a poll interval, never a message:
-nothing here is repeated or stored.
+Owns the channels. A device's driver is connected to one core, the relay works in one, deliverers in some; what they
+have to do may come from another process, which tells them with NOTIFY. A hint that is lost costs a poll interval, never
+a message: nothing here is repeated or stored.
 """
 
 import asyncio
@@ -31,6 +31,10 @@ class Subject(StrEnum):
     """Devices that have something queued, by their ids."""
     EVENTS = "infinireach_events"
     """There are new events; it names none."""
+    DUE = "infinireach_due"
+    """Endpoints that got new deliveries, by their ids."""
+    CHANGED = "infinireach_changed"
+    """Endpoints that were changed, or of which something was made due again, by their ids."""
 
 
 GATHER_S = 0.01
@@ -58,17 +62,27 @@ class Hints:
 
     def tell_queued(self, device_ids: Iterable[str]) -> None:
         """These devices have something queued, and are not connected to this core."""
-        waiting = self._waiting[Subject.QUEUED]
-        for device_id in device_ids:
-            if len(waiting) < WORDS_WAITING_MAX:
-                waiting[device_id] = None
-        if waiting:
-            self._wake.set()
+        self._tell_soon(Subject.QUEUED, device_ids)
 
     def tell_events(self) -> None:
         """There are new events, and the relay works elsewhere."""
-        self._waiting[Subject.EVENTS][""] = None
-        self._wake.set()
+        self._tell_soon(Subject.EVENTS, ("",))
+
+    def tell_due(self, webhook_ids: Iterable[str]) -> None:
+        """These endpoints got new deliveries, and nobody delivers here."""
+        self._tell_soon(Subject.DUE, webhook_ids)
+
+    def tell_changed(self, webhook_ids: Iterable[str]) -> None:
+        """These endpoints were changed, or something of them was made due again."""
+        self._tell_soon(Subject.CHANGED, webhook_ids)
+
+    def _tell_soon(self, subject: Subject, words: Iterable[str]) -> None:
+        waiting = self._waiting[subject]
+        for word in words:
+            if len(waiting) < WORDS_WAITING_MAX:
+                waiting[word] = None
+        if waiting:
+            self._wake.set()
 
     async def run(self, heard: Mapping[Subject, OnHint]) -> None:
         """Tell and hear for ever; the owner cancels it. What is told from here is heard here too."""

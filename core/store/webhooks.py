@@ -40,7 +40,7 @@ def webhooks(session: Session, tenant_id: str) -> Sequence[WebhookRow]:
 
 def lock_webhook(session: Session, webhook_id: str) -> WebhookRow | None:
     """An endpoint of any tenant, locked, as it is now."""
-    query = select(WebhookRow).where(col(WebhookRow.id) == webhook_id).with_for_update()
+    query = select(WebhookRow).where(col(WebhookRow.id) == webhook_id).with_for_update(key_share=True)
     return session.execute(query.execution_options(populate_existing=True)).scalar_one_or_none()
 
 

@@ -94,7 +94,7 @@ async def test_publishing_the_same_events_again_makes_no_second_delivery(store: 
 
 
 async def test_a_fan_out_that_fails_leaves_its_events_unpublished(store: Store) -> None:
-    def failing(_session: Session, _events: Sequence[PublishedEvent], _now_ms: int) -> set[str]:
+    def failing(_session: Session, _events: Sequence[PublishedEvent], _now_ms: int) -> dict[str, bool]:
         raise InfiniReachError("no")
 
     await store.run(add_events, "message.sent")

@@ -8,12 +8,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from standardwebhooks.webhooks import Webhook
 
+from core import delivery_log
 from core.clock import SystemClock
 from core.delivery.backoff import ATTEMPTS_MAX
 from core.delivery.claims import Endpoint
 from core.errors import Unavailable
 from core.store.engine import Store
 from tests.fakes import delivery_rows
+from tests.fakes.database import TENANT_A
 from tests.fakes.delivery_rows import DELIVERED, INBOUND
 from tests.fakes.webhook_receiver import ReceivedRequest, Reply, WebhookReceiver
 from tests.integration.delivery.stage import Gate, Stage, until
@@ -305,3 +307,28 @@ async def test_an_answer_that_cannot_be_recorded_holds_up_no_other(
     async with stage.delivering(stage.deliverer(store=store)):
         await stage.until_states(delivered=4, pending=1)
     assert store.refused > 0
+
+
+async def test_an_ordered_endpoint_goes_on_at_once_when_its_owner_redelivers_the_head_in_another_process(
+    stage: Stage, receiver: WebhookReceiver
+) -> None:
+    receiver.respond_with(Reply(503, headers=(("Retry-After", "86400"),)), Reply(200))
+    await stage.add_webhook(url=receiver.url, ordered=True)
+    await stage.add_deliveries(2)
+    async with stage.delivering():
+        (head,) = await stage.until(lambda s: delivery_rows.deliveries(s, attempts=1))
+        await stage.store.run(delivery_log.redeliver, TENANT_A, head.id, stage.clock.now_ms())
+        await stage.until_states(delivered=2)
+    assert [request.header("x-infini-reach-delivery") for request in receiver.requests][:2] == [head.id] * 2
+
+
+async def test_an_endpoint_that_was_ordered_goes_on_behind_its_head_when_another_process_says_so(
+    stage: Stage, receiver: WebhookReceiver
+) -> None:
+    receiver.respond_with(Reply(503, headers=(("Retry-After", "86400"),)), Reply(200))
+    endpoint = await stage.add_webhook(url=receiver.url, ordered=True)
+    await stage.add_deliveries(2)
+    async with stage.delivering():
+        await stage.until(lambda s: delivery_rows.deliveries(s, attempts=1))
+        await stage.change(delivery_rows.change_webhook, endpoint, ordered=False)
+        await stage.until_states(delivered=1, pending=1)

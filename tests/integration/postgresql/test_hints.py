@@ -21,6 +21,8 @@ class Core:
         self.heard: list[str] = []
         self.notes = 0
         self.events = 0
+        self.due: list[str] = []
+        self.changed: list[str] = []
 
     def hear(self, device_ids: Iterable[str]) -> None:
         self.heard += device_ids
@@ -48,7 +50,13 @@ def cluster() -> Generator[Cluster]:
 async def core_on(url: str) -> AsyncGenerator[Core]:
     store = open_store(url)
     core = Core(Hints(store, url))
-    task = asyncio.create_task(core.hints.run({Subject.QUEUED: core.hear, Subject.EVENTS: core.hear_events}))
+    heard = {
+        Subject.QUEUED: core.hear,
+        Subject.EVENTS: core.hear_events,
+        Subject.DUE: core.due.extend,
+        Subject.CHANGED: core.changed.extend,
+    }
+    task = asyncio.create_task(core.hints.run(heard))
     try:
         await core.is_listening()
         yield core
@@ -98,3 +106,11 @@ async def test_new_events_are_told_too_and_many_at_once_are_one_note(cluster: Cl
         one.hints.tell_queued(["after"])
         await eventually(lambda: "after" in other.heard)
         assert other.events == 1
+
+
+async def test_endpoints_are_told_of_by_what_became_of_them(cluster: Cluster) -> None:
+    url = cluster.url("postgres")
+    async with core_on(url) as one, core_on(url) as other:
+        one.hints.tell_due(["a", "b"])
+        one.hints.tell_changed(["c"])
+        await eventually(lambda: other.due == ["a", "b"] and other.changed == ["c"])

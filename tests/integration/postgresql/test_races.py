@@ -17,7 +17,6 @@ from core.events import read_outbox
 from core.messages import Accepted, accept
 from core.store.engine import Store
 from core.store.rows import DeviceRow, DriverRow, WebhookRow
-from core.store.webhooks import lock_webhook
 from tests.core_fixtures import (
     NOW_MS,
     NUMBER,
@@ -123,16 +122,6 @@ async def test_nothing_of_an_ordered_endpoint_is_claimed_while_something_earlier
         meanwhile = await store.run(claim_some)
     assert (meanwhile.deliveries, meanwhile.unfinished) == ([], {WEBHOOK})
     assert len((await store.run(claim_some)).deliveries) == 5
-
-
-async def test_an_endpoint_is_not_switched_off_while_its_deliveries_are_made(store: Store) -> None:
-    await store.run(add_webhook, WEBHOOK, TENANT_A)
-    async with deliveries_being_made(store, 3):
-        switching = asyncio.create_task(store.run(lambda session: lock_webhook(session, WEBHOOK) is not None))
-        async with asyncio.timeout(30):
-            while not await store.read(waiting_for_a_lock):
-                assert not switching.done()
-    assert await switching
 
 
 async def test_a_driver_that_comes_back_while_its_devices_are_marked_offline_is_online(store: Store) -> None:

@@ -165,7 +165,7 @@ def test_an_endpoint_that_is_off_gets_new_deliveries_paused(session: Session) ->
         device_id=None,
         created_ms=NOW_MS,
     )
-    assert fan_out(session, [published], NOW_MS) == set()
+    assert fan_out(session, [published], NOW_MS) == {webhook.id: False}
     [row] = delivery_log.list_deliveries(session, TENANT_A, DeliveryFilter(webhook.id, "", ""), 10)[0]
     assert row.state == "paused"
 

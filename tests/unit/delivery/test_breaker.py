@@ -170,6 +170,11 @@ class AnyUse(RuleBasedStateMachine):
         self.breaker.abandon_probe()
         self.probing = False
 
+    @rule()
+    def let_probe(self) -> None:
+        self.breaker.let_probe(self.now_ms)
+        assert self.probing or self.breaker.retry_at_ms(self.now_ms) == self.now_ms
+
     @invariant()
     def the_wait_is_bounded_and_ends_in_an_attempt(self) -> None:
         later = copy.copy(self.breaker)

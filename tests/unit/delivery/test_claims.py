@@ -265,7 +265,7 @@ def test_what_is_asked_of_one_endpoint_seeks_and_never_scans(session: Session, s
         ("_endpoints_of_tenants", "FOR KEY SHARE"),
         ("_lock_free_endpoints", "FOR NO KEY UPDATE SKIP LOCKED"),
         ("_lock_still_endpoints", "FOR UPDATE SKIP LOCKED"),
-        ("_lock_unwell_endpoints", "FOR UPDATE"),
+        ("_lock_unwell_endpoints", "FOR NO KEY UPDATE"),
         ("_lock", "FOR UPDATE"),
     ],
 )

@@ -87,3 +87,18 @@ def test_what_arrives_from_a_claim_after_the_breaker_opened_is_given_back() -> N
     scheduler.claimed(wants, Claimed([late]), 0, asked_ms=0)
     assert wants
     assert scheduler.returned() == [late.delivery_id]
+
+
+def test_after_a_change_of_its_endpoint_an_open_breaker_lets_one_attempt_try() -> None:
+    scheduler = Scheduler(LIMITS)
+    to = endpoint("a")
+    open_breaker(scheduler, to)
+    scheduler.renew("a", 10)
+    scheduler.wake("a", 10, first=True, again=True)
+    wants = scheduler.wants(10)
+    scheduler.claimed(wants, Claimed([delivery(to), delivery(to)]), 10, asked_ms=10)
+    (probe,) = start_all(scheduler, 10)
+    scheduler.renew("a", 20)
+    assert start_all(scheduler, 20) == []
+    finish(scheduler, probe, 20)
+    assert scheduler.open_breakers == 0

@@ -39,7 +39,7 @@ def test_an_ordered_endpoint_waits_until_its_head_is_settled() -> None:
     assert [flight.delivery for flight in start_all(scheduler)] == [following]
 
 
-def test_the_head_of_an_ordered_endpoint_blocks_until_its_retry_is_due() -> None:
+def test_behind_a_head_that_failed_nothing_stays_here_and_only_the_database_says_when_it_goes_on() -> None:
     scheduler = Scheduler(LIMITS)
     to = endpoint("a", ordered=True)
     head, following = delivery(to), delivery(to)
@@ -48,8 +48,12 @@ def test_the_head_of_an_ordered_endpoint_blocks_until_its_retry_is_due() -> None
     finish(scheduler, flight, success=False, due_ms=5_000)
     assert start_all(scheduler) == []
     assert scheduler.returned() == [following.delivery_id]
-    scheduler.wake("a", 10, first=True, again=False)
-    assert scheduler.wants(10) == []
+    (want,) = scheduler.wants(0)
+    scheduler.claimed([want], Claimed(), 0, asked_ms=0)
+    assert scheduler.wants(0) == []
+    scheduler.wake("a", 10, first=False, again=True)  # its owner had it redelivered, through another process
+    (want,) = scheduler.wants(10)
+    scheduler.claimed([want], Claimed(), 10, asked_ms=10)
     scheduler.advance(5_000)
     assert [want.webhook_id for want in scheduler.wants(5_000)] == ["a"]
 
