@@ -96,6 +96,8 @@ class FakeCore:
     fail_with: grpc.StatusCode | None = None
     held: asyncio.Event | None = None
     """If set, calls are answered only once this is."""
+    padding_bytes: int = 0
+    """By how much every answer and every echoed frame is longer than what was sent."""
     health: Any = field(default_factory=HealthServicer)
     _server: grpc.aio.Server | None = None
 
@@ -156,14 +158,14 @@ class _Anything(grpc.GenericRpcHandler):
                 await core.held.wait()
             if core.fail_with is not None:
                 await context.abort(core.fail_with, "as told")
-            return request
+            return request + bytes(core.padding_bytes)
 
         async def stream(frames: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
             core.note(path, tuple(context.invocation_metadata() or ()))
             if core.fail_with is not None:
                 await context.abort(core.fail_with, "as told")
             async for frame in frames:
-                yield frame
+                yield frame + bytes(core.padding_bytes)
 
         if path.endswith("/Connect"):
             return grpc.stream_stream_rpc_method_handler(stream)

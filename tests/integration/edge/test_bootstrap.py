@@ -173,3 +173,11 @@ def test_what_has_gone_away_is_noticed_within_seconds(cluster: str) -> None:
     [check] = bootstrap.cluster(COMMITTED, cluster)["health_checks"]
     assert seconds(check["interval"]) * check["unhealthy_threshold"] + seconds(check["timeout"]) <= 5
     assert check["no_traffic_interval"] == check["interval"]
+
+
+@pytest.mark.parametrize("cluster", ["core_public", "core_internal"])
+def test_a_connection_to_a_core_has_room_when_all_its_streams_are_unread(cluster: str) -> None:
+    options = bootstrap.http2_options(COMMITTED, cluster)
+    unread_bytes = options["max_concurrent_streams"] * options["initial_stream_window_size"]
+    # The window is opened again only when half of it was read, so half of it must be there for those who read.
+    assert options["initial_connection_window_size"] / 2 > unread_bytes
