@@ -38,6 +38,8 @@ class FakeFacade:
     behave: Callable[[web.Request], web.StreamResponse | None] = lambda _: None
     held: asyncio.Event | None = None
     """If set, requests are answered only once this is."""
+    is_reading: bool = True
+    """Whether it reads bodies before it answers."""
     _runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -72,7 +74,8 @@ class FakeFacade:
         if request.path == "/readyz":
             return web.Response(status=200 if self.is_ready else 503)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.seen.append(Seen(request.raw_path, headers, await request.read(), request.method))
+        body = await request.read() if self.is_reading else b""
+        self.seen.append(Seen(request.raw_path, headers, body, request.method))
         if self.held is not None:
             await self.held.wait()
         return self.behave(request) or web.json_response({"from": self.name})

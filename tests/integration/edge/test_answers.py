@@ -91,9 +91,6 @@ async def test_bodies_within_the_limits_arrive_whole(edge: Edge, certificates: C
             answer = await caller.request("POST", path, body=b"a" * length)
             assert answer.status == 200
             assert len(edge.facade.seen.pop().body) == length
-        answer = await caller.request("POST", "/api/v1/messages/batch", body=b"a" * 4_194_305)
-    assert_documented(answer, "payload_too_large")
-    assert edge.nothing_arrived()
 
 
 async def test_who_is_slow_is_not_waited_for(tmp_path: Path, certificates: CertificateFiles) -> None:

@@ -109,15 +109,16 @@ def test_a_driver_stream_ends_only_when_nothing_comes_for_longer_than_three_hear
     assert last == {"name": "none", "match": {"prefix": "/"}, "direct_response": {"status": 404}}
 
 
-def test_bodies_may_be_as_large_as_the_facade_takes_them() -> None:
-    fields = FacadeSettings.model_fields
-    batch = bootstrap.routes(COMMITTED, "public")["rest_batch"]["typed_per_filter_config"]
-    assert bootstrap.http_filter(COMMITTED, "public", "buffer")["max_request_bytes"] == (
-        fields["body_bytes_max"].default
-    )
-    assert batch["envoy.filters.http.buffer"]["buffer"]["max_request_bytes"] == (
-        fields["batch_body_bytes_max"].default
-    )
+def test_bodies_are_gathered_only_if_they_are_small_and_may_then_be_as_large_as_the_facade_takes_them() -> (
+    None
+):
+    small_bytes_max = FacadeSettings.model_fields["body_bytes_max"].default
+    assert bootstrap.http_filter(COMMITTED, "public", "buffer")["max_request_bytes"] == small_bytes_max
+    for name, route in bootstrap.routes(COMMITTED, "public").items():
+        [buffer] = route.get("typed_per_filter_config", {"": {}}).values()
+        is_gathered = not buffer.get("disabled", False)
+        assert is_gathered is (name in {"rest_webhook_test", "rest_read", "rest_write", "document"})
+        assert "buffer" not in buffer
 
 
 def test_the_edge_drops_idle_connections_before_the_facade_does() -> None:
