@@ -38,6 +38,8 @@ class FakeFacade:
     behave: Callable[[web.Request], web.StreamResponse | None] = lambda _: None
     held: asyncio.Event | None = None
     """If set, requests are answered only once this is."""
+    is_reading: bool = True
+    """Whether it reads bodies before it answers."""
     _runner: web.AppRunner | None = None
 
     async def __aenter__(self) -> Self:
@@ -72,7 +74,8 @@ class FakeFacade:
         if request.path == "/readyz":
             return web.Response(status=200 if self.is_ready else 503)
         headers = {name.lower(): value for name, value in request.headers.items()}
-        self.seen.append(Seen(request.raw_path, headers, await request.read(), request.method))
+        body = await request.read() if self.is_reading else b""
+        self.seen.append(Seen(request.raw_path, headers, body, request.method))
         if self.held is not None:
             await self.held.wait()
         return self.behave(request) or web.json_response({"from": self.name})
@@ -96,6 +99,8 @@ class FakeCore:
     fail_with: grpc.StatusCode | None = None
     held: asyncio.Event | None = None
     """If set, calls are answered only once this is."""
+    padding_bytes: int = 0
+    """By how much every answer and every echoed frame is longer than what was sent."""
     health: Any = field(default_factory=HealthServicer)
     _server: grpc.aio.Server | None = None
 
@@ -156,14 +161,14 @@ class _Anything(grpc.GenericRpcHandler):
                 await core.held.wait()
             if core.fail_with is not None:
                 await context.abort(core.fail_with, "as told")
-            return request
+            return request + bytes(core.padding_bytes)
 
         async def stream(frames: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
             core.note(path, tuple(context.invocation_metadata() or ()))
             if core.fail_with is not None:
                 await context.abort(core.fail_with, "as told")
             async for frame in frames:
-                yield frame
+                yield frame + bytes(core.padding_bytes)
 
         if path.endswith("/Connect"):
             return grpc.stream_stream_rpc_method_handler(stream)

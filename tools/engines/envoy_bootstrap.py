@@ -95,6 +95,12 @@ def cluster(bootstrap: Bootstrap, name: str) -> Bootstrap:
     return _named(bootstrap["static_resources"]["clusters"], name)
 
 
+def http2_options(bootstrap: Bootstrap, cluster_name: str) -> Bootstrap:
+    """What the edge asks for on the HTTP/2 connections of a cluster."""
+    [options] = cluster(bootstrap, cluster_name)["typed_extension_protocol_options"].values()
+    return options["explicit_http_config"]["http2_protocol_options"]
+
+
 def connection_manager(bootstrap: Bootstrap, name: str) -> Bootstrap:
     """The HTTP connection manager of a listener."""
     [chain] = listener(bootstrap, name)["filter_chains"]

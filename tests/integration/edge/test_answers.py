@@ -10,6 +10,7 @@ import pytest
 
 from rest_facade.errors import CODES
 from tests.e2e.gateway import until
+from tests.fakes import http2
 from tests.fakes.certificate_files import CertificateFiles
 from tests.fakes.edge import CALL_TIMEOUT_S, Answer, channel, http1, serving
 from tests.fakes.edge_upstreams import FakeCore, FakeFacade, hang_up
@@ -90,9 +91,6 @@ async def test_bodies_within_the_limits_arrive_whole(edge: Edge, certificates: C
             answer = await caller.request("POST", path, body=b"a" * length)
             assert answer.status == 200
             assert len(edge.facade.seen.pop().body) == length
-        answer = await caller.request("POST", "/api/v1/messages/batch", body=b"a" * 4_194_305)
-    assert_documented(answer, "payload_too_large")
-    assert edge.nothing_arrived()
 
 
 async def test_who_is_slow_is_not_waited_for(tmp_path: Path, certificates: CertificateFiles) -> None:
@@ -257,23 +255,19 @@ async def test_an_edge_without_memory_takes_nothing_and_says_so(
         assert facade.seen == []
 
 
-def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    """An HTTP/2 frame (RFC 9113, clause 4.1)."""
-    return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
-
-
 async def test_who_opens_requests_only_to_reset_them_is_cut_off(
     edge: Edge, certificates: CertificateFiles
 ) -> None:
     edge.facade.held = asyncio.Event()
     get_docs = b"\x82\x87\x44\x05/docs\x41\x04edge"  # GET, https, path and authority (RFC 7541, appendix A)
     opened_and_reset = b"".join(
-        frame(1, 0x5, stream, get_docs) + frame(3, 0, stream, (8).to_bytes(4, "big"))
+        http2.frame(http2.HEADERS, http2.END_HEADERS | http2.END_STREAM, stream, get_docs)
+        + http2.frame(http2.RST_STREAM, 0, stream, (8).to_bytes(4, "big"))
         for stream in range(1, 2001, 2)
     )
     async with http1(edge.ports.public, certificates, protocols=("h2",)) as caller:
         with contextlib.suppress(ConnectionError, ssl.SSLError):
-            await caller.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, b"") + opened_and_reset)
+            await caller.send(http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0) + opened_and_reset)
             await caller.ended()
     resets = "http.public.downstream_rq_too_many_premature_resets"
     await until(lambda: edge.envoy.stats(resets)[resets] == 1, "the connection was closed for its resets")

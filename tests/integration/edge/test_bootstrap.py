@@ -109,15 +109,16 @@ def test_a_driver_stream_ends_only_when_nothing_comes_for_longer_than_three_hear
     assert last == {"name": "none", "match": {"prefix": "/"}, "direct_response": {"status": 404}}
 
 
-def test_bodies_may_be_as_large_as_the_facade_takes_them() -> None:
-    fields = FacadeSettings.model_fields
-    batch = bootstrap.routes(COMMITTED, "public")["rest_batch"]["typed_per_filter_config"]
-    assert bootstrap.http_filter(COMMITTED, "public", "buffer")["max_request_bytes"] == (
-        fields["body_bytes_max"].default
-    )
-    assert batch["envoy.filters.http.buffer"]["buffer"]["max_request_bytes"] == (
-        fields["batch_body_bytes_max"].default
-    )
+def test_bodies_are_gathered_only_if_they_are_small_and_may_then_be_as_large_as_the_facade_takes_them() -> (
+    None
+):
+    small_bytes_max = FacadeSettings.model_fields["body_bytes_max"].default
+    assert bootstrap.http_filter(COMMITTED, "public", "buffer")["max_request_bytes"] == small_bytes_max
+    for name, route in bootstrap.routes(COMMITTED, "public").items():
+        [buffer] = route.get("typed_per_filter_config", {"": {}}).values()
+        is_gathered = not buffer.get("disabled", False)
+        assert is_gathered is (name in {"rest_webhook_test", "rest_read", "rest_write", "document"})
+        assert "buffer" not in buffer
 
 
 def test_the_edge_drops_idle_connections_before_the_facade_does() -> None:
@@ -125,11 +126,14 @@ def test_the_edge_drops_idle_connections_before_the_facade_does() -> None:
     assert seconds(options["common_http_protocol_options"]["idle_timeout"]) < IDLE_S
 
 
-def test_the_edge_waits_longer_than_the_facade_waits_for_its_core() -> None:
+def test_the_edge_waits_longer_than_a_facade_that_does_nothing_twice() -> None:
     fields = FacadeSettings.model_fields
-    facade_s = fields["core_grace_s"].default + 2 * fields["core_timeout_s"].default
+    call_s = fields["core_grace_s"].default + fields["core_timeout_s"].default
+    queue_s = fields["core_timeout_s"].default
+    key_s = call_s
     for name in ("rest_batch", "rest_read", "rest_write"):
-        assert seconds(bootstrap.routes(COMMITTED, "public")[name]["route"]["timeout"]) > facade_s
+        timeout = bootstrap.routes(COMMITTED, "public")[name]["route"]["timeout"]
+        assert seconds(timeout) > key_s + queue_s + call_s
 
 
 def test_the_edge_answers_with_codes_of_the_rest_api() -> None:
@@ -173,3 +177,11 @@ def test_what_has_gone_away_is_noticed_within_seconds(cluster: str) -> None:
     [check] = bootstrap.cluster(COMMITTED, cluster)["health_checks"]
     assert seconds(check["interval"]) * check["unhealthy_threshold"] + seconds(check["timeout"]) <= 5
     assert check["no_traffic_interval"] == check["interval"]
+
+
+@pytest.mark.parametrize("cluster", ["core_public", "core_internal"])
+def test_a_connection_to_a_core_has_room_when_all_its_streams_are_unread(cluster: str) -> None:
+    options = bootstrap.http2_options(COMMITTED, cluster)
+    unread_bytes = options["max_concurrent_streams"] * options["initial_stream_window_size"]
+    # The window is opened again only when half of it was read, so half of it must be there for those who read.
+    assert options["initial_connection_window_size"] / 2 > unread_bytes

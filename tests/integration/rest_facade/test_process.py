@@ -165,3 +165,36 @@ async def test_told_to_stop_it_says_so_serves_on_and_ends_at_the_second_signal(r
                 assert (response.status, response.headers["Connection"]) == (status, "close")
     process.send_signal(signal.SIGTERM)
     assert await process.wait() == 0
+
+
+def peak_bytes(process: Process) -> int:
+    """The most memory that a process has had so far."""
+    [line] = [
+        line
+        for line in Path(f"/proc/{process.pid}/status").read_text(encoding="ascii").splitlines()
+        if line.startswith("VmHWM:")
+    ]
+    return int(line.split()[1]) * 1024
+
+
+async def test_of_bodies_whose_callers_have_no_key_nothing_is_kept(run: Run) -> None:
+    process = await run()
+    host, _, port = (await event_of(process, "rest.ready"))["rest"].rpartition(":")
+    before = peak_bytes(process)
+    head = b"POST /api/v1/messages HTTP/1.1\r\nHost: a\r\n"
+    most = 15 * 1024 * 1024
+    chunk = b"%x\r\n%b\r\n" % (most, bytes(most))
+
+    async def send_all_but_the_end(framing: bytes, body: bytes) -> None:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head + framing + b"\r\n\r\n" + body)
+        await writer.drain()
+        assert (await reader.readuntil(b"\r\n")).startswith(b"HTTP/1.1 401")
+        await reader.read()
+        writer.close()
+
+    await asyncio.gather(
+        *(send_all_but_the_end(b"Content-Length: %d" % (most + 1), bytes(most)) for _ in range(8)),
+        *(send_all_but_the_end(b"Transfer-Encoding: chunked", chunk) for _ in range(8)),
+    )
+    assert peak_bytes(process) - before < 4 * most
