@@ -32,6 +32,8 @@ CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ("grpc.service_config_disable_resolution", 1),
+    # A proxy of the environment is for the way out; on the way to a core it would see the credential.
+    ("grpc.enable_http_proxy", 0),
 )
 BALANCED_OPTIONS = (
     (
