@@ -4,7 +4,8 @@ Owns channels, TLS, and which core is ready. Must not know what is called.
 
 Each address has a channel of its own, since gRPC takes one name for a channel, and verifies the certificate by it.
 Where there is a choice of cores, several addresses or a name that may stand for several, a core counts as ready
-only while it says itself that it serves (gRPC health): one that is about to stop gets no new calls.
+only while it says itself that it serves (gRPC health): one that is about to stop gets no new calls. A name is looked
+up anew only when its connection is lost, so that it is no substitute for a list.
 """
 
 import asyncio
@@ -29,9 +30,13 @@ CHANNEL_OPTIONS: tuple[tuple[str, Any], ...] = (
     # Pings find a half-open connection; they go out only while a call waits without an answer.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # A core that was started anew may have a new address: gRPC would ask for it every 30 s only.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.max_receive_message_length", 16 * 1024 * 1024),
     ("grpc.service_config_disable_resolution", 1),
+    # A proxy of the environment is for the way out; on the way to a core it would see the credential.
+    ("grpc.enable_http_proxy", 0),
 )
 BALANCED_OPTIONS = (
     (

@@ -109,8 +109,9 @@ class Listener:
     """The setting of its port."""
     tls: ServerTls | None
     takes_service_credential: bool
-    takes_certificates: bool
-    """Whether drivers come in by certificate, also by one of which the peer tells."""
+    is_internal: bool
+    """Whether it is for the gateway's own parts: drivers come in by certificate, also by one of which the peer tells,
+    and channelz says who is connected."""
 
     @property
     def address(self) -> str:
@@ -127,7 +128,7 @@ def listeners(settings: Settings) -> list[Listener]:
             setting="grpc_port",
             tls=_tls(settings, None),
             takes_service_credential=settings.is_credential_public,
-            takes_certificates=False,
+            is_internal=False,
         )
     ]
     if settings.internal_port:
@@ -138,7 +139,7 @@ def listeners(settings: Settings) -> list[Listener]:
                 setting="internal_port",
                 tls=_tls(settings, settings.tls_client_ca_file),
                 takes_service_credential=True,
-                takes_certificates=True,
+                is_internal=True,
             )
         )
     return found
@@ -175,7 +176,8 @@ class GrpcServers:
             self._servers.append(server)
             self._add_services(server, listener, credential)
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-            channelz.add_channelz_servicer(server)
+            if listener.is_internal:
+                channelz.add_channelz_servicer(server)
             reflection.enable_server_reflection(
                 [*SERVICE_NAMES, health.SERVICE_NAME, reflection.SERVICE_NAME], server
             )
@@ -234,7 +236,7 @@ class GrpcServers:
         )
         accounts = AccountsService(identity, store, clock, keys=self._keys)
         accounts_service_pb2_grpc.add_AccountsServiceServicer_to_server(accounts, server)
-        driver_identity = DriverIdentity(store, clock, takes_certificates=listener.takes_certificates)
+        driver_identity = DriverIdentity(store, clock, takes_certificates=listener.is_internal)
         drivers = DriverService(means.sessions, self._door, driver_identity)
         driver_service_pb2_grpc.add_DriverServiceServicer_to_server(drivers, server)
 

@@ -94,6 +94,7 @@ class FakeCore:
 
     name: str = "core"
     credentials: grpc.ServerCredentials | None = None
+    host: str = "127.0.0.1"
     port: int = 0
     seen: list[Seen] = field(default_factory=list[Seen])
     fail_with: grpc.StatusCode | None = None
@@ -114,18 +115,17 @@ class FakeCore:
     @property
     def address(self) -> str:
         """host:port"""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     async def start(self) -> None:
         """Listen and say that it serves."""
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers((_Anything(self),))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
-        address = f"127.0.0.1:{self.port}"
         if self.credentials is None:
-            self.port = self._server.add_insecure_port(address)
+            self.port = self._server.add_insecure_port(self.address)
         else:
-            self.port = self._server.add_secure_port(address, self.credentials)
+            self.port = self._server.add_secure_port(self.address, self.credentials)
         await self._server.start()
         await self.health.set("", SERVING)
 

@@ -13,6 +13,8 @@ from core.cli.output import CommandFailed
 from core.cli.rest_client import RestClient
 
 ANSWER_S = 2.0
+CHANNEL_OPTIONS = (("grpc.enable_http_proxy", 0),)
+"""A proxy of the environment is for the way out, not for our own processes."""
 Check = Callable[[], Awaitable[bool]]
 
 
@@ -26,10 +28,12 @@ def grpc_health(target: str, ca: Path | None = None) -> str:
     import grpc  # noqa: PLC0415 - slow to import, and no other command needs it
     from grpc_health.v1 import health_pb2  # noqa: PLC0415
 
-    credentials = grpc.ssl_channel_credentials(ca.read_bytes()) if ca is not None else None
-    with (
-        grpc.secure_channel(target, credentials) if credentials else grpc.insecure_channel(target) as channel
-    ):
+    if ca is None:
+        opened = grpc.insecure_channel(target, CHANNEL_OPTIONS)
+    else:
+        credentials = grpc.ssl_channel_credentials(ca.read_bytes())
+        opened = grpc.secure_channel(target, credentials, CHANNEL_OPTIONS)
+    with opened as channel:
         check = channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,

@@ -20,7 +20,9 @@ from core.cli.supervisor import child as child_module
 from core.cli.supervisor.child import Child, Role
 from core.cli.supervisor.gateway import Gateway
 from core.cli.supervisor.log_file import LogFile
+from core.cli.supervisor.readiness import core_serves
 from tests import repository
+from tests.fakes.edge_upstreams import FakeCore
 
 BOUND_S = 15.0
 """No wait of these tests is longer; on an idle machine each takes some milliseconds."""
@@ -375,3 +377,12 @@ async def test_a_child_that_died_before_its_turn_is_only_waited_for(
         await asyncio.wait_for(child.restart(), BOUND_S)
         assert child.pid not in {None, first}
     assert witness.ends == [(-signal.SIGKILL, 0.2)]
+
+
+async def test_a_proxy_of_the_environment_is_not_asked_whether_the_core_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    async with FakeCore() as core:
+        assert await core_serves(core.address)

@@ -161,3 +161,12 @@ async def test_call_without_an_answer_ends_at_its_deadline(start: Start) -> None
     answer = await api.send()
     api.world.gate.set()
     assert (answer.status, answer.json["code"]) == (503, "outcome_unknown")
+
+
+async def test_a_proxy_of_the_environment_is_not_asked_for_the_core(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("http_proxy", "https_proxy", "grpc_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    api = await start(core_grace_s=30)
+    assert (await api.send()).status == 201

@@ -35,6 +35,17 @@ async def health(target: str, credentials: grpc.ChannelCredentials) -> str:
     return health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
 
 
+async def channelz(target: str, credentials: grpc.ChannelCredentials) -> str:
+    """The status of a call that asks which servers and connections the process has."""
+    async with channel(target, credentials) as opened:
+        ask = opened.unary_unary("/grpc.channelz.v1.Channelz/GetServers")
+        try:
+            await ask(b"", timeout=CALL_S_MAX)
+        except grpc.aio.AioRpcError as error:
+            return error.code().name
+    return "OK"
+
+
 async def list_devices(target: str, credentials: grpc.ChannelCredentials, metadata: Metadata) -> None:
     """A call that needs an identity."""
     async with channel(target, credentials) as opened:

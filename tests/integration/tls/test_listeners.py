@@ -9,6 +9,7 @@ from tests.integration.tls.channels import (
     Metadata,
     as_service,
     by_token,
+    channelz,
     driver_stream,
     forwarding,
     health,
@@ -52,6 +53,12 @@ async def test_the_internal_listener_demands_a_certificate_of_its_authority(
     assert await health(core.internal, own.trusting(foreign)) == "UNAVAILABLE"
     assert await health(core.internal, own.trusting(own.pair("client"))) == "SERVING"
     assert await health(core.public, own.trusting()) == "SERVING"
+
+
+async def test_only_the_internal_listener_tells_who_is_connected(secured: Secured) -> None:
+    core, certs = secured.core, secured.certs
+    assert await channelz(core.public, certs.trusting()) == "UNIMPLEMENTED"
+    assert await channelz(core.internal, certs.trusting(certs.pair("client"))) == "OK"
 
 
 async def test_a_driver_comes_in_by_a_token_on_either_listener(secured: Secured) -> None:
