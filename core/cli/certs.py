@@ -170,8 +170,7 @@ def driver(
     authority, files = _authority(settings, now), Files.of(settings, name)
     _check_replaceable(files, token_id)
     row = transact(settings, _token, tenant, name, token_id)
-    uri = x509.UniformResourceIdentifier(driver_uri(row.id))
-    files.write(authority.issue(Subject(name, (uri,), (CLIENT,)), now))
+    files.write(authority.issue(_driver(name, row.id), now))
     if as_json:
         say_json({
             "tokenId": row.id,
@@ -182,6 +181,12 @@ def driver(
         return
     say(f"Made {files.cert} and {files.key}; they stand for the driver token {row.id}.")
     note("A driver takes them from INFINIREACH_DRIVER_CERT_FILE and INFINIREACH_DRIVER_KEY_FILE.")
+
+
+def is_current(settings: Settings, name: str, token_id: str) -> bool:
+    """Whether the driver's files are what `driver` makes for this token, for some time yet. Raises CommandFailed."""
+    files, now = Files.of(settings, name), _now()
+    return _authority(settings, now).is_current(files.cert, files.key, _driver(name, token_id), now)
 
 
 @app.command("show")
@@ -254,6 +259,10 @@ def _host(word: str) -> x509.GeneralName:
     if len(word) > _HOST_BYTES_MAX or not _HOST.fullmatch(word.lower()):
         raise CommandFailed(f"{word!r} is neither a host name nor an address.")
     return x509.DNSName(word.lower())
+
+
+def _driver(name: str, token_id: str) -> Subject:
+    return Subject(name, (x509.UniformResourceIdentifier(driver_uri(token_id)),), (CLIENT,))
 
 
 def _check_replaceable(files: Files, token_id: str) -> None:
