@@ -115,7 +115,7 @@ def _database(database: Database) -> Generator[str]:
             return
         cluster = Postgresql(Path(folder) / "postgresql", free_port())
         cluster.start()
-        stack.callback(cluster.stop)
+        stack.callback(cluster.remove)
         yield cluster.create_database("bench")
 
 

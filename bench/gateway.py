@@ -114,7 +114,7 @@ def running_gateway(options: Options) -> Generator[Gateway]:
         if options.database == "postgresql":
             database = Postgresql(var / "postgresql", free_port())
             database.start()
-            stack.callback(database.stop)
+            stack.callback(database.remove)
             settings["INFINIREACH_DATABASE_URL"] = database.create_database("reach")
             pids["postgresql"] = database.pid
             run_command(settings, "secrets")

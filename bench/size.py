@@ -39,7 +39,7 @@ from core.store.databases import make_engine, open_store
 from core.store.engine import Store
 from core.store.migrate import migrate
 from tools.engines.ports import free_port
-from tools.engines.postgresql import Postgresql
+from tools.engines.postgresql import PASSABLE, Postgresql
 
 BATCH = 16
 IN_FLIGHT = 8
@@ -58,12 +58,13 @@ def measure(messages: int, folder: Path | None = None) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="infinireach-size-", dir=folder) as data:
         if shutil.disk_usage(data).free < messages * BYTES_PER_MESSAGE:
             raise SystemExit(f"{messages} messages need {messages * BYTES_PER_MESSAGE // 10**9} GB of disk")
+        Path(data).chmod(PASSABLE)  # the database lies on this disk, not in the home of PostgreSQL's user
         server = Postgresql(Path(data) / "postgresql", free_port())
         server.start()
         try:
             return _measure(server, Shape(messages, SystemClock().now_ms()))
         finally:
-            server.stop()
+            server.remove()
 
 
 def _measure(server: Postgresql, shape: Shape) -> dict[str, Any]:

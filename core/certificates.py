@@ -5,6 +5,7 @@ which. The authority is meant for one installation or a desk; a company's own PK
 """
 
 import datetime
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,11 +134,28 @@ class Authority:
             pem = read(cert_file)
             check_pair(pem, read(key_file), cert_file=cert_file, key_file=key_file)
             [first, *_] = certificates(pem, cert_file)
-            first.verify_directly_issued_by(self.certificate)
-        except (CertificateFilesUnusable, InvalidSignature, ValueError):
+        except CertificateFilesUnusable:
             return False
         ends_late = first.not_valid_after_utc > now + datetime.timedelta(days=RENEW_DAYS)
-        return ends_late and set(alternative_names(first)) == set(subject.names)
+        has_names = set(alternative_names(first)) == set(subject.names)
+        return ends_late and has_names and _is_issued_by(first, self.certificate)
+
+
+def issued(cert_file: Path, key_file: Path, issuers: Sequence[x509.Certificate]) -> x509.Certificate | None:
+    """The certificate in the file; None if neither of the two is there.
+
+    Raises CertificateFilesUnusable if none of these authorities issued it, or if the key is not its own: then the files
+    are somebody else's, who may have no other copy.
+    """
+    if not os.path.lexists(cert_file) and not os.path.lexists(key_file):
+        return None
+    pem = read(cert_file)
+    [first, *_] = certificates(pem, cert_file)
+    if not any(_is_issued_by(first, issuer) for issuer in issuers):
+        raise CertificateFilesUnusable(f"{cert_file}: was issued by another authority")
+    if os.path.lexists(key_file):
+        check_pair(pem, read(key_file), cert_file=cert_file, key_file=key_file)
+    return first
 
 
 def read(path: Path) -> bytes:
@@ -175,6 +193,14 @@ def alternative_names(certificate: x509.Certificate) -> Sequence[x509.GeneralNam
         return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
     except x509.ExtensionNotFound:
         return []
+
+
+def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (InvalidSignature, TypeError, ValueError):
+        return False
+    return True
 
 
 def _builder(

@@ -4,10 +4,12 @@ Owns which files there are, in the folder `certs` of the data folder, and what e
 made is in core.certificates.
 """
 
+import contextlib
 import datetime
+import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +21,7 @@ from sqlalchemy.orm import Session
 from core import accounts
 from core.api.forwarded_certificate import driver_uri
 from core.certificates import (
+    AUTHORITY_NAME,
     CLIENT,
     SERVER,
     Authority,
@@ -27,6 +30,7 @@ from core.certificates import (
     Subject,
     alternative_names,
     certificates,
+    issued,
     read,
 )
 from core.cli import tenants
@@ -56,6 +60,9 @@ SUBJECTS = {
 }
 """By file name: Envoy's listeners; the core's listeners; what facades and Envoy show to the internal listener."""
 READABLE = 0o644
+_HOST_BYTES_MAX = 253
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?:\*\.)?{_LABEL}(?:\.{_LABEL})*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -74,14 +81,27 @@ class Files:
 
     def write(self, pair: Pair) -> None:
         """Replace both; the key can be read by its owner only."""
-        write_private(self.key, pair.key.decode())
         write_private(self.cert, pair.certificate.decode())
         self.cert.chmod(READABLE)
+        write_private(self.key, pair.key.decode())
 
 
-@app.command("init")
+@app.command(
+    "init",
+    epilog="Example: infinireach certs init --core-name core-1 --core-name core-2 --edge-name edge.example.com",
+)
 def init(
     *,
+    core_name: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Host name or address under which facades, Envoy and drivers reach a core; repeatable."
+        ),
+    ] = None,
+    edge_name: Annotated[
+        list[str] | None,
+        typer.Option(help="Host name or address under which Envoy is reached; repeatable."),
+    ] = None,
     force: Annotated[
         bool,
         typer.Option(
@@ -92,26 +112,43 @@ def init(
 ) -> None:
     """Make an authority for this gateway and the certificates of its parts, where they are missing or end soon.
 
+    A certificate that is made anew keeps the names that it has. What another authority issued is left as it is.
     For a desk and for one installation; a PKI of your own serves as well, see docs/tls.md.
     """
     settings, now = settings_or_exit(), _now()
+    names = {"core": _hosts(core_name or []), "edge": _hosts(edge_name or [])}
     made: list[Path] = []
+    left: dict[Path, str] = {}
     try:
         (settings.var / FOLDER_NAME).mkdir(mode=0o700, parents=True, exist_ok=True)
+        issuers = _issuers(settings)  # also the one that --force replaces
         authority = _own_authority(settings, now, made, force=force)
         for name, subject in SUBJECTS.items():
             files = Files.of(settings, name)
-            if not authority.is_current(files.cert, files.key, subject, now):
-                files.write(authority.issue(subject, now))
+            try:
+                present = issued(files.cert, files.key, [authority.certificate, *issuers])
+            except CertificateFilesUnusable as unusable:
+                left[files.cert] = str(unusable)
+                continue
+            wanted = _extended(subject, present, names.get(name, []))
+            if not authority.is_current(files.cert, files.key, wanted, now):
+                files.write(authority.issue(wanted, now))
                 made.append(files.cert)
     except OSError as error:
         raise CommandFailed(f"{settings.var / FOLDER_NAME}: {error.strerror}") from None
     if as_json:
-        say_json({"folder": str(settings.var / FOLDER_NAME), "made": [str(path) for path in made]})
+        say_json({
+            "folder": str(settings.var / FOLDER_NAME),
+            "made": [str(path) for path in made],
+            "left": [str(path) for path in left],
+        })
         return
     for name in (AUTHORITY, *SUBJECTS):
         path = Files.of(settings, name).cert
-        say(f"Made {path}." if path in made else f"{path} is there already.")
+        if path in left:
+            say(f"{left[path]}. Left as it is; move it and its key away to have them made here.")
+        else:
+            say(f"Made {path}." if path in made else f"{path} is there already.")
 
 
 @app.command("driver", epilog="Example: infinireach certs driver office-modem --tenant acme")
@@ -131,10 +168,9 @@ def driver(
         )
     settings, now = settings_or_exit(), _now()
     authority, files = _authority(settings, now), Files.of(settings, name)
-    _check_unused(files, token_id)
+    _check_replaceable(files, token_id)
     row = transact(settings, _token, tenant, name, token_id)
-    uri = x509.UniformResourceIdentifier(driver_uri(row.id))
-    files.write(authority.issue(Subject(name, (uri,), (CLIENT,)), now))
+    files.write(authority.issue(_driver(name, row.id), now))
     if as_json:
         say_json({
             "tokenId": row.id,
@@ -145,6 +181,12 @@ def driver(
         return
     say(f"Made {files.cert} and {files.key}; they stand for the driver token {row.id}.")
     note("A driver takes them from INFINIREACH_DRIVER_CERT_FILE and INFINIREACH_DRIVER_KEY_FILE.")
+
+
+def is_current(settings: Settings, name: str, token_id: str) -> bool:
+    """Whether the driver's files are what `driver` makes for this token, for some time yet. Raises CommandFailed."""
+    files, now = Files.of(settings, name), _now()
+    return _authority(settings, now).is_current(files.cert, files.key, _driver(name, token_id), now)
 
 
 @app.command("show")
@@ -185,11 +227,54 @@ def _authority(settings: Settings, now: datetime.datetime) -> Authority:
         ) from None
 
 
-def _check_unused(files: Files, token_id: str) -> None:
-    """Raise CommandFailed if the file is another driver's."""
-    if not files.cert.exists():
+def _issuers(settings: Settings) -> list[x509.Certificate]:
+    """The authorities in the authority's file that this command made; none if there is no such file."""
+    path = Files.of(settings, AUTHORITY).cert
+    with contextlib.suppress(CertificateFilesUnusable):
+        return [cert for cert in certificates(read(path), path) if _is_ours(cert.subject)]
+    return []
+
+
+def _is_ours(name: x509.Name) -> bool:
+    """Whether this is the name of an authority that this command made, here or elsewhere."""
+    return name.rfc4514_string() == f"CN={AUTHORITY_NAME}"
+
+
+def _extended(
+    subject: Subject, present: x509.Certificate | None, names: Sequence[x509.GeneralName]
+) -> Subject:
+    """The subject with the names that its certificate has, and with further ones."""
+    kept = alternative_names(present) if present is not None else []
+    return replace(subject, names=tuple(dict.fromkeys((*subject.names, *kept, *names))))
+
+
+def _hosts(words: Sequence[str]) -> list[x509.GeneralName]:
+    """Host names and addresses as a certificate has them. Raises CommandFailed."""
+    return [_host(word) for word in words]
+
+
+def _host(word: str) -> x509.GeneralName:
+    with contextlib.suppress(ValueError):
+        return x509.IPAddress(ip_address(word))
+    if len(word) > _HOST_BYTES_MAX or not _HOST.fullmatch(word.lower()):
+        raise CommandFailed(f"{word!r} is neither a host name nor an address.")
+    return x509.DNSName(word.lower())
+
+
+def _driver(name: str, token_id: str) -> Subject:
+    return Subject(name, (x509.UniformResourceIdentifier(driver_uri(token_id)),), (CLIENT,))
+
+
+def _check_replaceable(files: Files, token_id: str) -> None:
+    """Raise CommandFailed if the files are another driver's, or of another authority."""
+    if not os.path.lexists(files.cert):
+        if os.path.lexists(files.key):
+            raise CommandFailed(f"{files.key} is there already, without a certificate. Move it away.")
         return
-    names = [name.value for _, cert in _read_file(files.cert) for name in alternative_names(cert)]
+    found = [cert for _, cert in _read_file(files.cert)]
+    if not _is_ours(found[0].issuer):
+        raise CommandFailed(f"{files.cert} was issued by another authority. Move it and its key away.")
+    names = [name.value for cert in found for name in alternative_names(cert)]
     if not token_id or driver_uri(token_id) not in names:
         raise CommandFailed(
             f"{files.cert} is there already. To renew it, give the id of its driver token with --token-id; "

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, TypeVarTuple
 
 import psycopg
-from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from core.errors import OutcomeUnknown, Unavailable
 from core.store.engine import Readers, Store, session_on, too_much
@@ -66,24 +67,29 @@ _CANNOT_NOW = ("08", "25006", "53", "55P03", "57", "58")
 """No connection, read-only, no resources, a lock or a statement took too long, shutting down, a disk's error."""
 
 _MARK = "SELECT pg_current_xact_id()::text"
-_SERVER_START = "SELECT pg_postmaster_start_time()::text"
+_SERVER_START = "extract(epoch FROM pg_postmaster_start_time())::text"  # the same in every time zone
 _SERVER_START_KEY = "server_start"
-_FATE = "SELECT pg_xact_status(%(xid)s::xid8), pg_postmaster_start_time()::text"
+_FATE = f"SELECT pg_xact_status(%(xid)s::xid8), {_SERVER_START}"
+_BEGINNING = f"SELECT {_SERVER_START}, " + ", ".join(
+    f"set_config('{name}', '{value}', false)" for name, value in SERVER_SETTINGS.items()
+)
+"""What a connection says first, on one way. Not parameters of the connection: poolers refuse those, or drop them."""
 
 
 def postgresql_engine(url: URL, *, connections: int) -> Engine:
     """An engine with so many connections; they are opened when they are first needed."""
     # A parameter may be a number or a text, which no log line may hold: errors do not quote them.
-    options = " ".join(f"-c {name}={value}" for name, value in SERVER_SETTINGS.items())
-    return create_engine(
+    engine = create_engine(
         url.set(drivername="postgresql+psycopg"),
         hide_parameters=True,
-        connect_args={**CONNECTION_SETTINGS, "options": options},
+        connect_args=CONNECTION_SETTINGS,
         pool_size=connections,
         max_overflow=0,
         pool_timeout=CONNECT_S,
         pool_use_lifo=True,
     )
+    event.listen(engine, "connect", _begin)
+    return engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +204,16 @@ class PostgresqlStore(Store):
         raise OutcomeUnknown
 
 
+def _begin(driver: Any, record: ConnectionPoolEntry) -> None:
+    """Set a new connection up, and note when its server started: it does not outlive it."""
+    driver.autocommit = True  # no transaction, which would be three ways in place of one
+    record.info[_SERVER_START_KEY] = driver.execute(_BEGINNING).fetchone()[0]
+    driver.autocommit = False
+
+
 def _marked(connection: Connection) -> _Mark:
     """The mark of the transaction that has just begun: the first thing that it asks, on one way with its BEGIN."""
     driver: Any = connection.connection.driver_connection
-    server_start = connection.info.get(_SERVER_START_KEY)
-    if server_start is None:  # a connection does not outlive the server
-        server_start = connection.exec_driver_sql(_SERVER_START).scalar_one()
-        connection.info[_SERVER_START_KEY] = server_start
     try:
         with driver.pipeline():
             (xid,) = driver.execute(_MARK).fetchone()
@@ -213,7 +222,7 @@ def _marked(connection: Connection) -> _Mark:
             raise DBAPIError(_MARK, None, error) from error
         connection.exec_driver_sql(_MARK)  # fails: the pool learns from it that its connections are gone
         raise
-    return _Mark(xid, server_start)
+    return _Mark(xid, connection.info[_SERVER_START_KEY])
 
 
 def _again_and_again(attempt: Callable[[], Result]) -> Result:

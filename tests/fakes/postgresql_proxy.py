@@ -1,6 +1,7 @@
 """A TCP proxy before PostgreSQL that breaks a connection in the middle of a commit.
 
-Owns the faults. It looks for the query COMMIT in what a client sends, and knows nothing else of the protocol.
+Owns the faults. It looks for the query COMMIT in what a client sends, and for what it says first; it knows nothing else
+of the protocol.
 """
 
 import asyncio
@@ -13,6 +14,9 @@ from sqlalchemy import make_url
 
 COMMIT = b"COMMIT\0"
 """The end of a query that is no more than that."""
+
+STARTUP = b"\0\3\0\0"
+"""The protocol's version; after it, names and values of parameters, each with a zero at its end."""
 
 
 class Fault(StrEnum):
@@ -35,6 +39,8 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.next_commit: Fault | None = None
         self.is_open = True
+        self.parameters: set[str] = set()
+        """The names of what clients set as they connect."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -74,6 +80,8 @@ class Proxy:
         answers = asyncio.create_task(_copy(server_reader, writer))
         try:
             while data := await reader.read(65536):
+                if data[4:8] == STARTUP:
+                    self.parameters.update(data[8:].decode().split("\0")[:-2:2])
                 fault = self.next_commit if COMMIT in data else None
                 if fault is Fault.COMMIT_LOST:
                     self.next_commit = None

@@ -2,6 +2,8 @@
 
 import datetime
 import json
+import re
+import shlex
 import ssl
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,11 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 
 from core import certificates
+from core.api.forwarded_certificate import driver_uri
 from core.certificates import Authority
 from core.cli.certs import SUBJECTS
+from tests import repository
+from tests.fakes.certs_folder import now
 from tests.fakes.command_line import infinireach
 
 DAY = datetime.timedelta(days=1)
@@ -104,16 +109,15 @@ def test_init_again_changes_nothing(certs: Path) -> None:
     assert "is there already" in infinireach("certs", "init").out
 
 
-def test_init_makes_anew_what_is_missing_does_not_fit_or_ends_soon(
-    certs: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_init_makes_anew_what_is_missing_or_ends_soon(certs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told("certs", "init")
     (certs / "edge.pem").unlink()
-    (certs / "client.key").write_bytes((certs / "core.key").read_bytes())
+    (certs / "edge.key").unlink()
+    (certs / "client.key").unlink()
     assert made() == ["edge.pem", "client.pem"]
-    authority = Authority.read(certs / "ca.pem", certs / "ca.key", datetime.datetime.now(datetime.UTC))
+    authority = Authority.read(certs / "ca.pem", certs / "ca.key", now())
     monkeypatch.setattr(certificates, "LEAF_DAYS", certificates.RENEW_DAYS - 1)
-    pair = authority.issue(SUBJECTS["core"], datetime.datetime.now(datetime.UTC))
+    pair = authority.issue(SUBJECTS["core"], now())
     monkeypatch.undo()
     monkeypatch.setenv("INFINIREACH_VAR", str(certs.parent))
     (certs / "core.pem").write_bytes(pair.certificate)
@@ -203,9 +207,9 @@ def test_doctor_warns_of_certificates_that_end_soon(certs: Path, monkeypatch: py
     monkeypatch.setenv("INFINIREACH_CORE_CA_FILE", str(certs / "ca.pem"))
     [(state, _)] = doctor()
     assert state == "ok"
-    authority = Authority.read(certs / "ca.pem", certs / "ca.key", datetime.datetime.now(datetime.UTC))
+    authority = Authority.read(certs / "ca.pem", certs / "ca.key", now())
     for days, state in ((10, "warning"), (-1, "fault")):
-        then = datetime.datetime.now(datetime.UTC) - (certificates.LEAF_DAYS - days) * DAY
+        then = now() - (certificates.LEAF_DAYS - days) * DAY
         pair = authority.issue(SUBJECTS["core"], then)
         (certs / "core.pem").write_bytes(pair.certificate)
         (certs / "core.key").write_bytes(pair.key)
@@ -214,3 +218,103 @@ def test_doctor_warns_of_certificates_that_end_soon(certs: Path, monkeypatch: py
     monkeypatch.setenv("INFINIREACH_TLS_KEY_FILE", str(certs / "edge.key"))
     [(state, detail)] = doctor()
     assert (state, "is not the key" in detail) == ("fault", True)
+
+
+def own(certs: Path, name: str) -> tuple[bytes, bytes]:
+    """Put files of another authority in the place of a part's, and give their contents."""
+    pair = Authority.new(now()).issue(SUBJECTS[name], now())
+    (certs / f"{name}.pem").write_bytes(pair.certificate)
+    (certs / f"{name}.key").write_bytes(pair.key)
+    return pair.certificate, pair.key
+
+
+@pytest.mark.parametrize("arguments", [[], ["--force"], ["--edge-name", "edge.example.com"]])
+def test_what_another_authority_issued_is_never_replaced(certs: Path, arguments: list[str]) -> None:
+    told("certs", "init")
+    contents = own(certs, "edge")
+    assert "edge.pem" not in made(*arguments)
+    assert ((certs / "edge.pem").read_bytes(), (certs / "edge.key").read_bytes()) == contents
+    finished = infinireach("certs", "init", *arguments)
+    assert "edge.pem: was issued by another authority. Left as it is" in finished.out
+    assert [Path(path).name for path in told("certs", "init", *arguments)["left"]] == ["edge.pem"]
+
+
+@pytest.mark.parametrize("kept", ["edge.key", "edge.pem"])
+def test_half_of_a_pair_that_is_not_its_own_is_never_replaced(certs: Path, kept: str) -> None:
+    told("certs", "init")
+    for name in ("edge.pem", "edge.key"):
+        (certs / name).unlink()
+    (certs / kept).write_text("what its owner wrote")
+    assert made() == []
+    assert (certs / kept).read_text() == "what its owner wrote"
+
+
+def test_a_key_that_is_not_its_certificates_is_never_replaced(certs: Path) -> None:
+    told("certs", "init")
+    key = (certs / "core.key").read_bytes()
+    (certs / "edge.key").write_bytes(key)
+    assert made("--force") == ["ca.pem", "core.pem", "client.pem"]
+    assert (certs / "edge.key").read_bytes() == key
+
+
+def test_a_link_to_what_is_away_is_never_replaced(certs: Path) -> None:
+    told("certs", "init")
+    (certs / "edge.pem").unlink()
+    (certs / "edge.pem").symlink_to(certs / "not-mounted.pem")
+    assert made() == []
+    assert (certs / "edge.pem").is_symlink()
+
+
+def test_a_drivers_files_of_another_authority_are_never_replaced(
+    certs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told("certs", "init")
+    told("tenant", "create", "acme")
+    token = told("certs", "driver", "office")["tokenId"]
+    monkeypatch.setattr(certificates, "AUTHORITY_NAME", "A company's authority")
+    names = (x509.UniformResourceIdentifier(driver_uri(token)),)
+    pair = Authority.new(now()).issue(certificates.Subject("office", names, (certificates.CLIENT,)), now())
+    (certs / "office.pem").write_bytes(pair.certificate)
+    assert "another authority" in infinireach("certs", "driver", "office", "--token-id", token).err
+    assert (certs / "office.pem").read_bytes() == pair.certificate
+    (certs / "attic.key").write_text("what its owner wrote")
+    assert "attic.key is there already" in infinireach("certs", "driver", "attic").err
+    assert (certs / "attic.key").read_text() == "what its owner wrote"
+
+
+def test_names_are_added_and_kept(certs: Path) -> None:
+    assert "core.pem" in made("--core-name", "core-1", "--core-name", "10.0.0.7")
+    assert made("--core-name", "core-1") == []
+    assert made("--core-name", "Core-2") == ["core.pem"]
+    assert made("--edge-name", "*.example.com") == ["edge.pem"]
+    assert made("--force") == ["ca.pem", "edge.pem", "core.pem", "client.pem"]
+    shown = {Path(row["file"]).name: row["names"] for row in told("certs", "show")["certificates"]}
+    assert shown["core.pem"] == ["localhost", "127.0.0.1", "::1", "core", "core-1", "10.0.0.7", "core-2"]
+    assert shown["edge.pem"] == ["localhost", "127.0.0.1", "::1", "*.example.com"]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "https://core", "core:50052", "a b", "-core", "ä.example.com", "x" * 64]
+)
+def test_what_is_no_name_of_a_host_is_refused(certs: Path, name: str) -> None:
+    refused = infinireach("certs", "init", "--core-name", name)
+    assert (refused.status, "neither a host name nor an address" in refused.err) == (1, True)
+    assert not certs.exists()
+
+
+def test_the_example_of_the_documentation_works_as_it_is_written(certs: Path) -> None:
+    page = (repository.ROOT / "docs/tls.md").read_text(encoding="utf-8")
+    example = page.partition("## Make the certificates\n")[2].split("```\n")[1]
+    told("tenant", "create", "acme")
+    for line in example.splitlines():
+        program, *arguments = shlex.split(line)
+        assert program == "infinireach"
+        assert infinireach(*arguments).status == 0, line
+    rows = [row.split("|")[2:4] for row in page.splitlines() if row.startswith("|") and row.count("|") == 4]
+    values = {setting.strip(" `"): re.findall("`(.*?)`", value) for setting, value in rows}
+    [cores], edge = values["INFINIREACH_CORE_ADDRESS"], values["INFINIREACH_DRIVER_CORE"][0]
+    driver = certs / values["INFINIREACH_DRIVER_CERT_FILE`, `…_DRIVER_KEY_FILE"][0]
+    for server, client, addresses in (("core", certs / "client.pem", cores), ("edge", driver, edge)):
+        for address in addresses.split(","):
+            name = address.partition(":")[0]
+            assert handshake(certs / f"{server}.pem", client, certs / "ca.pem", name=name), address

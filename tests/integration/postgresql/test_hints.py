@@ -68,7 +68,7 @@ async def core_on(url: str) -> AsyncGenerator[Core]:
 
 
 async def test_one_core_hears_what_another_tells(cluster: Cluster) -> None:
-    url = cluster.url("postgres")
+    url = cluster.create_database("hints")
     async with core_on(url) as one, core_on(url) as other:
         one.hints.tell_queued(["a", "b"])
         await eventually(lambda: {"a", "b"} <= set(other.heard))
@@ -76,7 +76,7 @@ async def test_one_core_hears_what_another_tells(cluster: Cluster) -> None:
 
 async def test_many_hints_are_few_notes(cluster: Cluster) -> None:
     devices = [f"{n:036d}" for n in range(1000)]
-    async with core_on(cluster.url("postgres")) as core:
+    async with core_on(cluster.create_database("hints")) as core:
         core.notes = 0
         for device in devices:
             core.hints.tell_queued([device, devices[0]])
@@ -88,7 +88,7 @@ async def test_hints_go_on_after_a_restart_of_the_server(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hints_module, "RETRY_S", 0.05)
-    async with core_on(cluster.url("postgres")) as core:
+    async with core_on(cluster.create_database("hints")) as core:
         await asyncio.to_thread(cluster.stop, "fast")
         core.hints.tell_queued(["lost"])
         await asyncio.to_thread(cluster.start)
@@ -98,7 +98,7 @@ async def test_hints_go_on_after_a_restart_of_the_server(
 
 
 async def test_new_events_are_told_too_and_many_at_once_are_one_note(cluster: Cluster) -> None:
-    url = cluster.url("postgres")
+    url = cluster.create_database("hints")
     async with core_on(url) as one, core_on(url) as other:
         for _ in range(100):
             one.hints.tell_events()

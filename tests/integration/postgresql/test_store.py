@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 
+import psycopg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -131,3 +132,42 @@ async def test_a_mistake_of_ours_is_raised_as_it_is_and_not_tried_again(url: str
         with pytest.raises(Exception, match="tenant"):
             await store.run(add, "taken")
     assert len(runs) == 1
+
+
+POOLED = {"user", "database", "application_name", "client_encoding", "datestyle", "timezone"}
+"""What a pooler such as PgBouncer lets a client set as it connects."""
+
+SETTINGS = (
+    "SELECT name, setting FROM pg_settings WHERE name IN ('synchronous_commit', 'statement_timeout', 'lock_timeout', "
+    "'idle_in_transaction_session_timeout')"
+)
+
+
+async def test_every_connection_has_the_settings_that_the_promises_need(cluster: Cluster, url: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:  # the server's own say otherwise
+        connection.execute(f'ALTER DATABASE "{connection.info.dbname}" SET synchronous_commit = off'.encode())
+
+    def settings(session: Session) -> dict[str, str]:
+        return {row.name: row.setting for row in session.execute(text(SETTINGS))}
+
+    def roll_back(_session: Session) -> None:
+        raise LookupError
+
+    async with store_on(url) as store:
+        with pytest.raises(LookupError):
+            await store.run(roll_back)
+        expected = {
+            "synchronous_commit": "on",
+            "statement_timeout": "30000",
+            "lock_timeout": "10000",
+            "idle_in_transaction_session_timeout": "60000",
+        }
+        assert await store.run(settings) == expected
+        assert await store.read(settings) == expected
+
+
+async def test_a_connection_asks_for_nothing_that_a_pooler_refuses(cluster: Cluster, url: str) -> None:
+    async with Proxy(cluster.port) as proxy, store_on(proxy.through(url)) as store:
+        await store.read(names)
+    assert {"user", "database"} <= proxy.parameters
+    assert proxy.parameters <= POOLED
