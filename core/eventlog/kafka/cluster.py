@@ -15,10 +15,11 @@ REQUEST_S = 15.0
 BACKOFF_S = 0.25
 """Between two tries of a client at the same thing."""
 
-SESSION_S = 10.0
-"""How soon the partitions of a worker that died go to the others."""
+SESSION_S = 6.0
+"""How soon the partitions of a worker that died go to the others; after an outage new members of the group wait as long
+for the old ones. Brokers take no less by themselves."""
 
-HEARTBEAT_S = 3.0
+HEARTBEAT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
