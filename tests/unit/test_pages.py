@@ -97,6 +97,15 @@ def test_commands_that_a_page_names_exist(page: str) -> None:
             group = command
 
 
+@pytest.mark.parametrize("page", TEXTS)
+def test_modules_that_a_page_has_run_exist(page: str) -> None:
+    for module in re.findall(
+        r"python -m ((?:tests|tools|bench|core|rest_facade|drivers)[\w.]*)", TEXTS[page]
+    ):
+        path = repository.ROOT / module.rstrip(".").replace(".", "/")
+        assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
+
+
 def test_routes_that_the_page_for_production_names_exist() -> None:
     there = {(route.method, route.path) for route in ROUTES}
     named = re.findall(r"`(GET|POST|PATCH|DELETE) (/[^`]*)`", TEXTS["production.md"])
