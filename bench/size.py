@@ -200,7 +200,7 @@ async def _removal(url: str) -> dict[str, Any]:
     cutoffs = keep.cutoffs(SystemClock().now_ms())
     result: dict[str, Any] = {}
     async with _store(url) as store:
-        for name, step in zip(("deliveries", "events", "messages"), STEPS, strict=True):
+        for name, step in zip(("deliveries", "events", "messages"), STEPS[:3], strict=True):
             steps_ms: list[float] = []
             rows, after, began_s = 0, "", time.monotonic()
             while True:

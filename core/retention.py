@@ -1,8 +1,8 @@
 """Use case of time: what is old and over is removed, a step at a time.
 
 Owns the order and the size of steps. Deliveries go before the events that they deliver, and these before messages, so
-that nobody finds a delivery whose event is gone. A step is one short transaction; whoever dies between two steps
-leaves nothing half done, and any number may take steps at once.
+that nobody finds a delivery whose event is gone; facts that were kept aside go at the age of messages. A step is one
+short transaction; whoever dies between two steps leaves nothing half done, and any number may take steps at once.
 """
 
 from collections.abc import Callable
@@ -18,6 +18,7 @@ from core.store.retention import (
     remove_deliveries,
     remove_events,
     remove_messages,
+    remove_rejected_facts,
 )
 
 LOOK_MAX = 500
@@ -60,8 +61,12 @@ def _messages(session: Session, after: str, cutoffs: Cutoffs) -> Looked:
     return remove_messages(session, Run(after, LOOK_MAX), cutoffs)
 
 
-Step = Callable[[Session, str, Cutoffs], Looked]
-"""Looks at the rows after an id, removes those that may go, and answers from where to go on."""
+def _rejected_facts(session: Session, after: str, cutoffs: Cutoffs) -> Looked:
+    return remove_rejected_facts(session, Run(after, LOOK_MAX), cutoffs)
 
-STEPS: tuple[Step, ...] = (_deliveries, _events, _messages)
+
+Step = Callable[[Session, str, Cutoffs], Looked]
+"""Looks at the rows after a key, removes those that may go, and answers from where to go on."""
+
+STEPS: tuple[Step, ...] = (_deliveries, _events, _messages, _rejected_facts)
 """In the order in which they are taken."""

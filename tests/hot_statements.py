@@ -121,4 +121,5 @@ USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
     "prune deliveries": lambda session, _: STEPS[0](session, "", KEEP.cutoffs(NOW_MS)),
     "prune events": lambda session, _: STEPS[1](session, "", KEEP.cutoffs(NOW_MS)),
     "prune messages": lambda session, _: STEPS[2](session, "", KEEP.cutoffs(NOW_MS)),
+    "prune rejected facts": lambda session, _: STEPS[3](session, '["", "", 0]', KEEP.cutoffs(NOW_MS)),
 }

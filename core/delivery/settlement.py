@@ -70,20 +70,23 @@ def settle(
 ) -> Settled:
     """Record attempts and move their deliveries and endpoints accordingly.
 
-    An attempt whose lease has ended is recorded as evidence and moves nothing: another worker has the delivery.
+    An attempt whose lease has ended is recorded as evidence and moves nothing: another worker has the delivery. One
+    that is on record already moves and counts nothing: it is settled again by who never heard that it was.
     """
     troubled = {a.webhook_id for a in attempts if not a.succeeded or a.control is Control.DISABLE}
     # Endpoints before deliveries, as in a claim, so that the two never wait for each other in PostgreSQL.
     endpoints = queries.lock_unwell_endpoints(session, {a.webhook_id for a in attempts}, troubled=troubled)
     rows = queries.lock(session, {a.delivery_id for a in attempts})
-    closed, events = _judge_endpoints(session, attempts, endpoints=endpoints, now_ms=now_ms)
+    fresh, again = _divided(session, attempts, rows=rows, worker=worker)
+    closed, events = _judge_endpoints(session, fresh, endpoints=endpoints, now_ms=now_ms)
     append(session, events)
     closed |= {webhook_id for webhook_id, endpoint in endpoints.items() if not endpoint.enabled}
     deleted = troubled - endpoints.keys()
     states = dict.fromkeys(closed, "paused") | dict.fromkeys(deleted, "skipped")
     settled = Settled(closed=closed | deleted, announced=bool(events))
+    settled.states.update(rows[each.delivery_id].state for each in again)
     moves = _Moves()
-    for attempt in attempts:
+    for attempt in fresh:
         row = rows.get(attempt.delivery_id)
         if row is None:
             settled.states["lost"] += 1
@@ -104,6 +107,23 @@ def settle(
             moves.ended.setdefault(state, []).append(row.id)
     moves.save(session, now_ms)
     return settled
+
+
+def _divided(
+    session: Session, attempts: Sequence[Attempt], *, rows: Mapping[str, AnyRow], worker: str
+) -> tuple[Sequence[Attempt], Sequence[Attempt]]:
+    """The attempts that are not on record, and those that are.
+
+    With its record each of them ended its lease, so only deliveries that the worker has no longer are looked up.
+    """
+    passed_on = [row.id for row in rows.values() if row.state != "pending" or row.lease_token != worker]
+    recorded = queries.recorded_attempts(session, passed_on) if passed_on else set[tuple[Any, ...]]()
+    fresh: list[Attempt] = []
+    again: list[Attempt] = []
+    for each in attempts:
+        evidence = (each.delivery_id, each.at_ms, each.duration_ms, each.status or 0)
+        (again if evidence in recorded else fresh).append(each)
+    return fresh, again
 
 
 def _next_due_ms(attempt: Attempt, number: int, now_ms: int, *, rng: random.Random) -> int | None:

@@ -132,6 +132,9 @@ _retry = (
         lease_token=None,
     )
 )
+_recorded = select(*(attempt.c[name] for name in ("delivery_id", "at_ms", "duration_ms", "status"))).where(
+    attempt.c.delivery_id.in_(_ids)
+)
 _waiting = text("""
     WITH RECURSIVE waiting(webhook_id) AS (
         SELECT min(webhook_id) FROM delivery WHERE state = 'pending'
@@ -287,6 +290,11 @@ def count_attempts(session: Session, ids: Sequence[str]) -> None:
     """Count an attempt of each delivery and change nothing else."""
     if ids:
         session.connection().execute(_count_attempts, {"ids": ids})
+
+
+def recorded_attempts(session: Session, ids: Sequence[str]) -> set[tuple[Any, ...]]:
+    """The attempts on record of deliveries: `delivery_id`, `at_ms`, `duration_ms`, `status` (0: no answer)."""
+    return {tuple(row) for row in session.connection().execute(_recorded, {"ids": ids})}
 
 
 def insert_attempts(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -5,21 +5,23 @@ at a bounded run of ids. What another transaction has locked is left alone, so a
 once. Knows no clock.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, delete, exists, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.ids import first_id
-from core.store.rows import AttemptRow, DeliveryRow, EventRow, MessageRow, TimelineRow
+from core.store.rows import AttemptRow, DeliveryRow, EventRow, MessageRow, RejectedFactRow, TimelineRow
 
 _message: Table = MessageRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _timeline: Table = TimelineRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _event: Table = EventRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _delivery: Table = DeliveryRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _attempt: Table = AttemptRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_rejected: Table = RejectedFactRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 
 _unsettled = _message.c.state.in_(("queued", "scheduled", "sending"))
 _unfinished = _delivery.c.state.in_(("pending", "paused"))
@@ -36,7 +38,7 @@ class Cutoffs:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Up to `count` rows whose ids come after `after`."""
+    """Up to `count` rows whose keys come after `after`."""
 
     after: str
     count: int
@@ -44,7 +46,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """`last`: the highest id of a run, empty if nothing is left behind it. `removed`: rows by table."""
+    """`last`: the highest key of a run, empty if nothing is left behind it. `removed`: rows by table."""
 
     last: str
     removed: dict[str, int]
@@ -77,6 +79,26 @@ def remove_messages(session: Session, run: Run, cutoffs: Cutoffs) -> Looked:
     needed = _needed(_delivery.c.message_id == _message.c.id, cutoffs)
     ids = _chosen(session, _message, ids, and_(~_unsettled, quiet, ~needed))
     return Looked(last, _remove(session, {_timeline: _timeline.c.message_id, _message: None}, ids, cutoffs))
+
+
+def remove_rejected_facts(session: Session, run: Run, cutoffs: Cutoffs) -> Looked:
+    """Remove facts that were kept aside, which hold what messages hold.
+
+    Their keys do not begin with a time, so young ones are looked at too. Those are few: each has ended a stream.
+    """
+    if not cutoffs.messages_ms:
+        return Looked("", {})
+    columns = _rejected.primary_key.columns
+    key = tuple_(*columns)
+    look = select(*columns, _rejected.c.at_ms).order_by(*columns).limit(run.count)
+    rows = session.execute(look.where(key > tuple_(*json.loads(run.after))) if run.after else look).all()
+    ids = [tuple(row[:-1]) for row in rows if row.at_ms < cutoffs.messages_ms]
+    if ids and not cutoffs.is_rehearsal:
+        lock = select(*columns).where(key.in_(ids)).order_by(*columns).with_for_update(skip_locked=True)
+        ids = [tuple(row) for row in session.execute(lock)]
+        session.connection().execute(delete(_rejected).where(key.in_(ids)))
+    last = json.dumps(list(rows[-1][:-1])) if len(rows) == run.count else ""
+    return Looked(last, {_rejected.name: len(ids)} if ids else {})
 
 
 def _look(session: Session, table: Table, run: Run, before_ms: int) -> tuple[Sequence[str], str]:

@@ -32,7 +32,8 @@ KEEP = Retention(days=90, delivery_days=30)
 LIVE = {"queued", "scheduled", "sending"}
 WAITING = {"pending", "paused"}
 TABLES = {
-    name: SCHEMA.tables[name] for name in ("message", "timeline", "event", "delivery", "delivery_attempt")
+    name: SCHEMA.tables[name]
+    for name in ("message", "timeline", "event", "delivery", "delivery_attempt", "rejected_fact")
 }
 
 
@@ -184,7 +185,7 @@ pasts = st.builds(
 @given(
     st.lists(pasts, max_size=12),
     st.integers(1, 4),
-    st.lists(st.integers(0, 2), max_size=12),
+    st.lists(st.integers(0, len(STEPS) - 1), max_size=12),
     st.builds(Retention, st.sampled_from([0, 1, 30, 90]), st.sampled_from([0, 1, 30, 90])),
 )
 def test_whatever_the_steps_nothing_live_goes_and_nothing_is_orphaned(
@@ -193,7 +194,7 @@ def test_whatever_the_steps_nothing_live_goes_and_nothing_is_orphaned(
     with pytest.MonkeyPatch.context() as patch, memory_session() as session:
         patch.setattr(retention, "LOOK_MAX", look_max)
         made = put_all(session, history)
-        after = ["", "", ""]
+        after = ["" for _ in STEPS]
         for number in order:  # as several processes do, each of which may die after any step
             after[number] = STEPS[number](session, after[number], keep.cutoffs(NOW_MS)).last
             check_whole(session, history, made, keep)
@@ -233,6 +234,33 @@ def test_a_rehearsal_counts_and_removes_nothing(session: Session) -> None:
     assert {table: removed[table] for table in ("delivery", "event", "message")} == {
         "delivery": 2, "event": 1, "message": 1,
     }  # fmt: skip
+
+
+def put_rejected(session: Session, days: int, count: int, driver_id: str) -> None:
+    """Facts that were kept aside together, some days ago."""
+    at_ms = NOW_MS - days * DAY_MS
+    rows = [
+        {
+            "driver_id": driver_id, "journal_id": "journal", "sequence": sequence, "at_ms": at_ms,
+            "reason": "UNKNOWN_DEVICE", "fact": "{}",
+        }
+        for sequence in range(count)
+    ]  # fmt: skip
+    session.execute(insert(TABLES["rejected_fact"]), rows)
+
+
+def test_facts_that_were_kept_aside_go_when_messages_of_their_age_do(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "LOOK_MAX", 2)
+    put_rejected(session, 91, 5, "old")
+    put_rejected(session, 89, 5, "new")
+    put_rejected(session, 400, 1, "older")
+    assert prune(session, Retention(0, 30)) == {}
+    assert prune(session, is_rehearsal=True) == {"rejected_fact": 6}
+    assert prune(session) == {"rejected_fact": 6}
+    drivers = session.execute(select(TABLES["rejected_fact"].c.driver_id).distinct()).scalars().all()
+    assert (drivers, count(session, "rejected_fact")) == (["new"], 5)
 
 
 def test_a_step_looks_at_a_bounded_number_of_rows_and_the_next_goes_on(

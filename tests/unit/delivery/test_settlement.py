@@ -244,6 +244,33 @@ def test_a_result_for_a_finished_delivery_is_evidence(session: Session) -> None:
     assert (row.state, row.attempts, settled.states) == ("delivered", 2, {"late": 1})
 
 
+@pytest.mark.parametrize(("status", "state"), [(200, "delivered"), (500, "pending"), (410, "paused")])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_batch_that_is_settled_again_records_and_moves_nothing(
+    session: Session, status: int, state: str, ordered: bool
+) -> None:
+    delivery = one_claimed(session, ordered=ordered, failures=1, failing_since_ms=NOW_MS - 1)
+    settle_all(session, ended(delivery, status))
+    before = deliveries(session), webhook(session, delivery.endpoint.webhook_id)
+    for _ in range(2):  # nobody heard that it was committed
+        settled = settle_all(session, ended(delivery, status), now_ms=NOW_MS + 500)
+        assert settled.states == {state: 1}
+        assert not settled.announced
+    assert (deliveries(session), webhook(session, delivery.endpoint.webhook_id)) == before
+    assert [one.number for one in attempts(session, delivery.delivery_id)] == [1]
+
+
+def test_one_that_is_settled_again_holds_up_none_of_its_batch(session: Session) -> None:
+    endpoint = add_webhook(session)
+    add_deliveries(session, NOW_MS, 2)
+    known, new = take(session, endpoint)
+    settle_all(session, ended(known, 500))
+    settled = settle_all(session, ended(known, 500), ended(new, 500))
+    assert settled.states == {"pending": 2}
+    assert [row.attempts for row in deliveries(session)] == [1, 1]
+    assert webhook(session, endpoint).failures == 2
+
+
 def test_a_result_for_a_delivery_that_is_gone_is_dropped(session: Session) -> None:
     delivery = one_claimed(session)
     lost = ended(delivery, 200, delivery_id="0" * 24)

@@ -1,6 +1,7 @@
 """Turns of the pruner: they end, go on where the last one ended, and survive a database that is away."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,26 @@ async def test_a_turn_ends_and_the_next_goes_on_behind_what_had_to_stay(store: S
     assert await store.read(left) == 4
 
 
+async def test_what_has_to_stay_is_looked_at_once_a_round_and_a_round_is_followed_by_a_rest(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.run(put, "queued", 9)
+    run, steps = store.run, Counter[str]()
+
+    async def counted(step: Any, *arguments: Any) -> Any:
+        steps[step.__name__] += 1
+        return await run(step, *arguments)
+
+    monkeypatch.setattr(store, "run", counted)
+    pruner = Pruner(store, SetClock(), KEEP, lambda *_: None)
+    for pause_s in (module.TURN_EVERY_S, module.TURN_EVERY_S, module.ROUND_EVERY_S):
+        await pruner.turn()
+        assert pruner.pause_s == pause_s
+    assert steps == {"_deliveries": 1, "_events": 1, "_messages": 5, "_rejected_facts": 1}
+    await pruner.turn()
+    assert steps["_messages"] == 7
+
+
 async def test_another_process_goes_on_where_one_died(store: Store) -> None:
     await store.run(put, "expired", 6)
     assert await Pruner(store, SetClock(), KEEP, lambda *_: None).turn() == {"message": 4}
@@ -105,6 +126,7 @@ async def test_a_database_that_is_away_costs_a_turn_and_what_is_removed_is_logge
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TURN_EVERY_S", 0.0)
+    monkeypatch.setattr(module, "ROUND_EVERY_S", 0.0)
     await store.run(put, "expired", 1)
     run, clock = store.run, TurnsClock()
 
