@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tools.engines.envoy_bootstrap import Bootstrap, Place, rendered
+from tools.engines.envoy_bootstrap import Bootstrap, Place, rendered, secrets
 from tools.engines.ports import HOST
 from tools.engines.processes import POLL_S, EngineFailed, end, launch, wait_until_ready
 
@@ -23,8 +23,8 @@ ADMIN_S = 5.0
 
 
 class Envoy:
-    """One Envoy. `folder` gets envoy.json, which is the bootstrap, and envoy.log with Envoy's own lines and its access
-    log.
+    """One Envoy. `folder` gets envoy.json, which is the bootstrap, sds with where the certificates are, and envoy.log
+    with Envoy's own lines and its access log.
 
     `change` may alter the bootstrap before it is written, for example shorten its times. `drain_s` is how long
     running requests and streams have before `stop` breaks them off.
@@ -54,8 +54,13 @@ class Envoy:
 
     def start(self) -> None:
         """Write, validate and run the bootstrap; returns when Envoy serves. Raises EngineFailed."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        bootstrap = rendered(self.place)
+        secrets_folder = self.folder / "sds"
+        secrets_folder.mkdir(parents=True, exist_ok=True)
+        for name, content in secrets(self.place).items():
+            (secrets_folder / name).write_text(
+                json.dumps(content, indent=1), encoding="utf-8"
+            )  # JSON is YAML
+        bootstrap = rendered(self.place, secrets_folder)
         if self._change is not None:
             self._change(bootstrap)
         file = self.folder / "envoy.json"

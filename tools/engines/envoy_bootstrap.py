@@ -15,8 +15,12 @@ import yaml
 from tools.engines.ports import HOST
 
 COMMITTED = Path(__file__).parents[2] / "envoy" / "envoy.yaml"
+SECRETS = COMMITTED.parent / "sds"
+"""The committed files that say where the certificates are."""
+SECRETS_PLACE = "/etc/infinireach/sds"
+"""Where the committed bootstrap looks for them."""
 CERTIFICATES = "/etc/infinireach/certs"
-"""The folder that the committed file names; its files are called as `infinireach certs` calls them."""
+"""The folder that those name; its files are called as `infinireach certs` calls them."""
 LISTENERS = ("public", "driver", "driver_token")
 
 Bootstrap = dict[str, Any]
@@ -67,8 +71,18 @@ def committed() -> Bootstrap:
     return _unshared(yaml.safe_load(COMMITTED.read_text(encoding="utf-8")))
 
 
-def rendered(place: Place) -> Bootstrap:
-    """The committed bootstrap for `place`."""
+def secrets(place: Place) -> dict[str, Bootstrap]:
+    """The committed files that say where the certificates are, for `place`, by their names."""
+    files = {
+        file.name: yaml.safe_load(file.read_text(encoding="utf-8")) for file in sorted(SECRETS.glob("*.yaml"))
+    }
+    _move(files, "filename", CERTIFICATES, place.certificates)
+    _move(files, "path", CERTIFICATES, place.certificates)
+    return files
+
+
+def rendered(place: Place, secrets_folder: Path) -> Bootstrap:
+    """The committed bootstrap for `place`, with its secrets in a folder."""
     bootstrap = committed()
     _socket(bootstrap["admin"]).update(address=HOST, port_value=place.ports.admin)
     for name in LISTENERS:
@@ -79,9 +93,7 @@ def rendered(place: Place) -> Bootstrap:
         _set_endpoints(cluster(bootstrap, name), addresses)
         if not place.upstreams.is_tls_to_cores:
             cluster(bootstrap, name).pop("transport_socket", None)
-    for node in _mappings(bootstrap):
-        if str(node.get("filename", "")).startswith(CERTIFICATES):
-            node["filename"] = str(place.certificates.absolute() / Path(node["filename"]).name)
+    _move(bootstrap, "path", SECRETS_PLACE, secrets_folder)
     return bootstrap
 
 
@@ -134,6 +146,14 @@ def _mappings(node: Any) -> Iterator[Bootstrap]:
     if isinstance(node, list):
         for value in node:
             yield from _mappings(value)
+
+
+def _move(node: Any, key: str, folder: str, to: Path) -> None:
+    """Let every `key` that means something in `folder`, or the folder itself, mean the same in `to`."""
+    for mapping in _mappings(node):
+        path = Path(str(mapping.get(key, "")))
+        if path.is_relative_to(folder):
+            mapping[key] = str(to.absolute() / path.relative_to(folder))
 
 
 def _named(nodes: Sequence[Bootstrap], name: str) -> Bootstrap:

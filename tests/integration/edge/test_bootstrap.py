@@ -18,7 +18,7 @@ from infinireach.v1 import (
 from rest_facade.app import IDLE_S
 from rest_facade.config import Settings as FacadeSettings
 from rest_facade.errors import CODES
-from tests.fakes.certificate_files import DRIVER_URI, CertificateFiles
+from tests.fakes.certificate_files import DRIVER_URI
 from tools.engines import envoy_bootstrap as bootstrap
 from tools.engines.envoy import validate
 
@@ -53,10 +53,10 @@ def route_of(path: str) -> str:
     return "none"
 
 
-def test_envoy_accepts_the_committed_file(tmp_path: Path, certificates: CertificateFiles) -> None:
+def test_envoy_accepts_the_committed_file(tmp_path: Path) -> None:
     text = bootstrap.COMMITTED.read_text(encoding="utf-8")
     file = tmp_path / "envoy.yaml"
-    file.write_text(text.replace(bootstrap.CERTIFICATES, str(certificates.folder)), encoding="utf-8")
+    file.write_text(text.replace(bootstrap.SECRETS_PLACE, str(bootstrap.SECRETS)), encoding="utf-8")
     assert "Deprecated" not in validate(file)
 
 
@@ -85,8 +85,8 @@ def test_drivers_credentials_have_the_form_that_their_listeners_ask_for() -> Non
     parsed = credentials.parse(token, credentials.DRIVER_TOKEN_PREFIX)
     assert parsed is not None
     [chain] = bootstrap.listener(COMMITTED, "driver")["filter_chains"]
-    context = chain["transport_socket"]["typed_config"]["common_tls_context"]["validation_context"]
-    [name] = context["match_typed_subject_alt_names"]
+    context = chain["transport_socket"]["typed_config"]["common_tls_context"]["combined_validation_context"]
+    [name] = context["default_validation_context"]["match_typed_subject_alt_names"]
     assert re.fullmatch(name["matcher"]["safe_regex"]["regex"], f"{DRIVER_URI}{parsed.public_id}")
     match = bootstrap.routes(COMMITTED, "driver_token")["driver_stream_by_token"]["match"]
     [authorization] = [header for header in match["headers"] if header["name"] == "authorization"]
