@@ -18,6 +18,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from core import service_credential
+from core.api import intake
 from core.api.accounts_service import AccountsService
 from core.api.devices_service import DevicesService
 from core.api.driver_identity import DriverIdentity
@@ -46,14 +47,10 @@ from infinireach.v1 import (
     webhooks_service_pb2_grpc,
 )
 
-REQUEST_BYTES_MAX = 8 * 1024 * 1024
-"""A full BatchCreateMessages has some 7 MB; driver frames have their own, smaller limit."""
-
 STOP_GRACE_S = 1.0
 """How long running calls may take once the port is closed."""
 
 SERVER_OPTIONS = [
-    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
     ("grpc.so_reuseport", 0),  # a taken port is an error, not a share of the calls
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
@@ -172,7 +169,7 @@ class GrpcServers:
         for name in ("", *SERVICE_NAMES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         for listener in listeners(settings):
-            server = grpc.aio.server(options=SERVER_OPTIONS)
+            server = _server(listener, settings)
             self._servers.append(server)
             self._add_services(server, listener, credential)
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
@@ -239,6 +236,17 @@ class GrpcServers:
         driver_identity = DriverIdentity(store, clock, takes_certificates=listener.is_internal)
         drivers = DriverService(means.sessions, self._door, driver_identity)
         driver_service_pb2_grpc.add_DriverServiceServicer_to_server(drivers, server)
+
+
+def _server(listener: Listener, settings: Settings) -> grpc.aio.Server:
+    """A server that takes in as much as is right for who may call there."""
+    for_strangers = not listener.takes_service_credential
+    limits = intake.options(for_strangers=for_strangers, frame_bytes_max=settings.frame_bytes_max)
+    return grpc.aio.server(
+        interceptors=[intake.Intake()] if for_strangers else [],
+        options=[*SERVER_OPTIONS, *limits],
+        maximum_concurrent_rpcs=intake.CALLS_MAX,
+    )
 
 
 def _listen(server: grpc.aio.Server, listener: Listener) -> None:

@@ -5,10 +5,16 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from infinireach.driver.v1 import driver_service_pb2_grpc
-from infinireach.v1 import devices_service_pb2, devices_service_pb2_grpc
+from infinireach.v1 import (
+    devices_service_pb2,
+    devices_service_pb2_grpc,
+    messages_service_pb2,
+    messages_service_pb2_grpc,
+)
 from tests.driver_frames import Request
 from tests.e2e.played_driver import PlayedDriver, hello
 from tests.fakes.core_process import SERVICE_CREDENTIAL
@@ -53,6 +59,33 @@ async def list_devices(target: str, credentials: grpc.ChannelCredentials, metada
         await stub.ListDevices(
             devices_service_pb2.ListDevicesRequest(), metadata=metadata, timeout=CALL_S_MAX
         )
+
+
+async def large_message(target: str, credentials: grpc.ChannelCredentials, metadata: Metadata) -> str:
+    """The status of a CreateMessage with 2 MB of text."""
+    request = messages_service_pb2.CreateMessageRequest()
+    request.message.text = "x" * 2_000_000
+    async with channel(target, credentials) as opened:
+        stub = messages_service_pb2_grpc.MessagesServiceStub(opened)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.CreateMessage(request, metadata=metadata, timeout=CALL_S_MAX)
+    return refused.value.code().name
+
+
+@asynccontextmanager
+async def unfinished_calls(
+    target: str, credentials: grpc.ChannelCredentials, count: int
+) -> AsyncGenerator[list[Any]]:
+    """Calls that show no credential and never send their message, in the order in which they were begun."""
+    async with channel(target, credentials) as opened:
+        calls: list[Any] = []
+        for _ in range(count):
+            call: Any = opened.stream_unary("/infinireach.v1.MessagesService/CreateMessage")(
+                timeout=CALL_S_MAX
+            )
+            await call.wait_for_connection()
+            calls.append(call)
+        yield calls
 
 
 def as_service(tenant_id: str) -> Metadata:

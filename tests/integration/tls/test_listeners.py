@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.api import intake
 from tests.fakes.certs_folder import CertsFolder
 from tests.fakes.rpc_outcome import refusal
 from tests.integration.tls.channels import (
@@ -13,7 +14,9 @@ from tests.integration.tls.channels import (
     driver_stream,
     forwarding,
     health,
+    large_message,
     list_devices,
+    unfinished_calls,
 )
 from tests.integration.tls.conftest import Secured
 
@@ -59,6 +62,24 @@ async def test_only_the_internal_listener_tells_who_is_connected(secured: Secure
     core, certs = secured.core, secured.certs
     assert await channelz(core.public, certs.trusting()) == "UNIMPLEMENTED"
     assert await channelz(core.internal, certs.trusting(certs.pair("client"))) == "OK"
+
+
+async def test_a_message_as_large_as_a_batch_is_taken_on_the_internal_listener_only(secured: Secured) -> None:
+    core, certs = secured.core, secured.certs
+    by_key = (("x-api-key", secured.running.api_key),)
+    as_facade = as_service(secured.tenant_id)
+    pair = certs.pair("client")
+    assert await large_message(core.public, certs.trusting(), by_key) == "RESOURCE_EXHAUSTED"
+    assert await large_message(core.internal, certs.trusting(pair), as_facade) == "INVALID_ARGUMENT"
+
+
+async def test_messages_of_strangers_that_never_end_keep_nobody_out(secured: Secured) -> None:
+    core, trusting = secured.core, secured.certs.trusting()
+    async with unfinished_calls(core.public, trusting, intake.UNFINISHED_MAX + 20) as calls:
+        by_key = (("x-api-key", secured.running.api_key),)
+        await list_devices(core.public, trusting, by_key)
+        codes = [await call.code() for call in calls[:20]]
+    assert {code.name for code in codes} == {"RESOURCE_EXHAUSTED"}
 
 
 async def test_a_driver_comes_in_by_a_token_on_either_listener(secured: Secured) -> None:
