@@ -76,12 +76,12 @@ class Settings(BaseModel):
         "credential with which the REST facade calls the core; empty: taken from the file", SecretStr("")
     )
     service_credential_file: Path = derived(
-        "file with that credential; made at the first start if it is missing",
+        "file with that credential; on SQLite made at the first start if it is missing, else by infinireach secrets",
         lambda given: given["var"] / "service.credential",
         words="<var>/service.credential",
     )
     master_key_file: Path = derived(
-        "file with the keys that seal webhook secrets; made at the first start if it is missing",
+        "file with the keys that seal webhook secrets; made as that one is",
         lambda given: given["var"] / "master.key",
         words="<var>/master.key",
     )

@@ -3,6 +3,7 @@
 Owns reading and renewing. What a peer's certificate entitles to is not its business.
 """
 
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,9 @@ import structlog
 from core.certificates import CertificateFilesUnusable, certificates, check_pair, read
 
 log = structlog.get_logger()
+
+WARN_EVERY_S = 60.0
+"""Handshakes are asked for by strangers too: they must not fill the log with what is wrong with the files."""
 
 
 class _Contents(NamedTuple):
@@ -29,6 +33,8 @@ class ServerTls:
         self._client_ca_file = client_ca_file
         self._served: _Contents | None = None
         self._refused: _Contents | None = None
+        self._warned_of = ""
+        self._warned_s = 0.0
 
     def credentials(self) -> grpc.ServerCredentials:
         """Credentials that take up changed files with the next connection. Raises CertificateFilesUnusable."""
@@ -50,12 +56,18 @@ class ServerTls:
                 return None
             self._check(found)
         except CertificateFilesUnusable as unusable:
-            log.warning("tls.not_renewed", problem=str(unusable))
+            self._warn(str(unusable))
             self._refused = found
             return None
         self._served = found
         log.info("tls.renewed", file=str(self._cert_file))
         return _configuration(found)
+
+    def _warn(self, problem: str) -> None:
+        now_s = time.monotonic()
+        if problem != self._warned_of or now_s - self._warned_s >= WARN_EVERY_S:
+            log.warning("tls.not_renewed", problem=problem)
+            self._warned_of, self._warned_s = problem, now_s
 
     def _read(self) -> _Contents:
         client_ca = None if self._client_ca_file is None else read(self._client_ca_file)

@@ -9,8 +9,9 @@ import os
 import shutil
 import sqlite3
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
@@ -21,6 +22,8 @@ from core.cli import run_file
 from core.cli.configuration import misspelt
 from core.cli.finding import Finding
 from core.cli.kafka_checks import kafka
+from core.cli.output import CommandFailed
+from core.cli.rest_client import RestClient
 from core.cli.supervisor import plan, ports, readiness
 from core.clock import SystemClock
 from core.config import PREFIX, InvalidSettings, Settings, load
@@ -298,11 +301,7 @@ def _services(settings: Settings) -> Iterator[Finding]:
             yield Finding("ports", "warning", problem)
         yield Finding("gateway", "warning", "`infinireach up` does not run here", "Start it, if it should.")
         return
-    status = readiness.grpc_health(str(running.get("grpc", "")))
-    if status == "SERVING":
-        yield Finding("core", "ok", f"serves at {running['grpc']}")
-    else:
-        yield Finding("core", "fault", f"answers {status} at {running.get('grpc')}", "Look at logs/core.log.")
+    yield _edge(running) if running.get("restTls") else _core(str(running.get("grpc", "")))
     address = str(running.get("rest", ""))
     host, _, port = address.rpartition("//")[2].rpartition(":")
     answer = readiness.readyz(host.strip("[]"), int(port)) if port.isdecimal() else 0
@@ -311,3 +310,23 @@ def _services(settings: Settings) -> Iterator[Finding]:
     else:
         seen = f"/readyz answers {answer}" if answer else "does not answer"
         yield Finding("REST API", "fault", f"{seen} at {address}", "Look at logs/rest.log.")
+
+
+def _core(address: str) -> Finding:
+    status = readiness.grpc_health(address)
+    if status == "SERVING":
+        return Finding("core", "ok", f"serves at {address}")
+    return Finding("core", "fault", f"answers {status} at {address}", "Look at logs/core.log.")
+
+
+def _edge(running: Mapping[str, Any]) -> Finding:
+    """Before several cores stands an edge, which passes no question for health on: a request shows all of them."""
+    url = str(running["restTls"])
+    api = RestClient(url, str(running.get("apiKey", "")), readiness.ANSWER_S, str(running.get("ca", "")))
+    try:
+        api.get("/api/v1/devices")
+    except CommandFailed as failed:
+        return Finding(
+            "edge", "fault", str(failed), "Run: make status. Look at the logs of the edge and the cores."
+        )
+    return Finding("edge", "ok", f"a request through {url} was answered")

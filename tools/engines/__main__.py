@@ -16,10 +16,11 @@ from core.cli.supervisor.plan import prepare_folder
 from core.config import PREFIX
 from tools.engines import plan, supervisor
 from tools.engines.assembly import engines, engines_folder, gateway_folder
-from tools.engines.processes import EngineFailed, tail
+from tools.engines.kafka import FETCH_S
+from tools.engines.processes import EngineFailed, end, tail
 
-START_S_MAX = 180.0
-"""The first start fetches Kafka."""
+START_S_MAX = FETCH_S + 300.0
+"""The first start fetches Kafka. Longer than the limits of all engines together, each of which says what is wrong."""
 
 STOP_S_MAX = 90.0
 POLL_S = 0.1
@@ -34,29 +35,40 @@ VAR = Path("var")
 def start(var: VarOption = VAR) -> None:
     """Start PostgreSQL, Redis, Kafka and Envoy in the background; the data of the last time is there again."""
     folder = engines_folder(var.absolute())
+    prepare_folder(var)
+    folder.mkdir(mode=0o700, exist_ok=True)
     if supervisor.state(folder):
         say("The engines run already.")
         return _tell(folder)
-    prepare_folder(var)
-    folder.mkdir(mode=0o700, exist_ok=True)
     log = folder / LOG_NAME
-    note(f"Starting the engines in {folder}; the first time fetches Kafka. Log: {log}")
+    if supervisor.is_supervised(folder):
+        note(f"The engines are being started or stopped already. Log: {log}")
+        process = None
+    else:
+        note(f"Starting the engines in {folder}; the first time fetches Kafka. Log: {log}")
+        process = _supervisor(var.absolute(), log)
+    deadline = time.monotonic() + START_S_MAX
+    while not supervisor.state(folder):
+        is_there = supervisor.is_supervised(folder) if process is None else process.poll() is None
+        if not is_there or time.monotonic() > deadline:
+            if process is not None:
+                end(process, grace_s=STOP_S_MAX)
+            raise CommandFailed(f"The engines could not be started.\n{tail(log)}")
+        time.sleep(POLL_S)
+    return _tell(folder)
+
+
+def _supervisor(var: Path, log: Path) -> subprocess.Popen[bytes]:
+    """A process of its own that keeps the engines running."""
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tools.engines", "supervise", "--var", str(var.absolute())],
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "tools.engines", "supervise", "--var", str(var)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
-    deadline = time.monotonic() + START_S_MAX
-    while not supervisor.state(folder):
-        if process.poll() is not None or time.monotonic() > deadline:
-            process.terminate()
-            raise CommandFailed(f"The engines could not be started.\n{tail(log)}")
-        time.sleep(POLL_S)
-    return _tell(folder)
 
 
 @app.command(hidden=True)

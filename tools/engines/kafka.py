@@ -134,14 +134,19 @@ class Kafka:
             (Path(scratch) / "pom.xml").write_text(_project(), encoding="utf-8")
             complete = Path(scratch) / "libraries"
             command = [maven, "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={complete}"]
-            done = subprocess.run(
-                command,
-                cwd=scratch,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=FETCH_S,
-            )
+            try:
+                done = subprocess.run(
+                    command,
+                    cwd=scratch,
+                    stdin=subprocess.DEVNULL,
+                    capture_output=True,
+                    check=False,
+                    timeout=FETCH_S,
+                )
+            except subprocess.TimeoutExpired:
+                raise EngineFailed(
+                    f"Kafka's libraries could not be fetched within {FETCH_S} s. Maven keeps what it has; try again."
+                ) from None
             if done.returncode:
                 raise EngineFailed(f"Kafka's libraries could not be fetched: {done.stdout.decode()[-2000:]}")
             if not self._libraries.exists():

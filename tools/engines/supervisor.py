@@ -1,6 +1,6 @@
 """Keeps engines running in the background: started in order, started again when one dies, stopped in reverse order.
 
-Owns the file that says what runs. Knows the engines by what they can do only.
+Owns the file that says what runs, and that logs do not grow for ever. Knows the engines by what they can do only.
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from core.cli.supervisor.log_file import LogFile
 from tools.engines.processes import POLL_S, EngineFailed
 
 STATE_NAME = "engines.json"
@@ -64,8 +65,12 @@ def supervise(folder: Path, engines: Mapping[str, Engine]) -> None:
                 _say(f"starting {name}")
                 started.append(engine)
                 engine.start()
+            logs = [LogFile(engine.log) for engine in started]
             while not told.is_set():
                 _write(folder, engines)
+                for log in logs:
+                    with contextlib.suppress(OSError):  # no room to keep the predecessor
+                        log.bound()
                 told.wait(LOOK_S)
                 _start_again(engines)
         finally:
@@ -101,7 +106,7 @@ def is_supervised(folder: Path) -> bool:
 @contextlib.contextmanager
 def only_one(folder: Path, *, patience_s: float = PATIENCE_S) -> Generator[None]:
     """Hold the folder's lock; the kernel lets go of it however this process ends. Raises EngineFailed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     deadline = time.monotonic() + patience_s
     with (folder / LOCK_NAME).open("a+", encoding="ascii") as file:
         while not _locked(file):

@@ -18,6 +18,7 @@ from core.ids import new_id, new_uuid
 from core.store import migrate
 from core.store.rows import DeviceRow, DriverRow, MessageRow, TenantRow, WebhookRow
 from tests.fakes.command_line import infinireach
+from tests.fakes.rest_api import Answer, rest_api
 
 
 @pytest.fixture(autouse=True)
@@ -224,3 +225,20 @@ def test_a_gateway_that_should_run_and_does_not_answer_is_a_fault(var: Path) -> 
         found = findings()
     assert found["core"][0]["state"] == "fault"
     assert found["REST API"][0]["state"] == "fault"
+
+
+def test_a_gateway_behind_an_edge_is_examined_through_it(var: Path) -> None:
+    answers: dict[str, list[Answer]] = {
+        "GET /api/v1/devices": [(200, {"devices": []})],
+        "GET /readyz": [(200, {})],
+    }
+    with rest_api(answers) as api:
+        running = Running(api.url, "127.0.0.1:1", "http://127.0.0.1:1", "irk_x", rest_tls=api.url)
+        running.pids = {"up": 1}
+        run_file.write(var, running)
+        found = findings()
+        answers["GET /api/v1/devices"] = [(503, {"error": "No core can be reached.", "code": "unavailable"})]
+        faulty = findings()
+    assert "core" not in found
+    assert (found["edge"][0]["state"], found["REST API"][0]["state"]) == ("ok", "ok")
+    assert (faulty["edge"][0]["state"], faulty["edge"][0]["detail"]) == ("fault", "No core can be reached.")

@@ -4,17 +4,37 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 
+from core.cli.supervisor.log_file import LOG_BYTES_MAX
+from tools.engines import __main__ as command
 from tools.engines import ports, supervisor
+from tools.engines.assembly import engines_folder
 from tools.engines.ports import free_port
 from tools.engines.processes import EngineFailed, end, launch, wait_until_ready
 
 BOUND_S = 30.0
+SLOW_PROGRAM = """
+import sys
+import time
+from pathlib import Path
+from tools.engines import supervisor
+from tools.engines.redis import Redis
+folder = Path(sys.argv[1])
+
+class Slow(Redis):
+    def start(self):
+        while not (folder / "go").exists():
+            time.sleep(0.02)
+        super().start()
+
+supervisor.supervise(folder, {"redis": Slow(folder / "redis", int(sys.argv[2]))})
+"""
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -81,6 +101,29 @@ def test_a_killed_supervisor_takes_its_engines_along(supervised: Supervised) -> 
     assert not supervisor.is_supervised(folder)
     assert (folder / supervisor.STATE_NAME).exists()
     assert supervisor.state(folder) == {}
+
+
+def test_a_start_waits_for_one_that_was_begun_before(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = engines_folder(tmp_path)
+    process = subprocess.Popen([sys.executable, "-c", SLOW_PROGRAM, str(folder), str(free_port())])
+    try:
+        eventually(lambda: supervisor.is_supervised(folder), "the first start is under way")
+        threading.Timer(0.2, (folder / "go").touch).start()
+        command.start(tmp_path)
+        assert f"process {redis_pid(folder)}" in capsys.readouterr().out
+    finally:
+        end(process, grace_s=BOUND_S)
+
+
+def test_a_log_that_has_grown_too_large_is_begun_anew(supervised: Supervised) -> None:
+    folder, _, _ = supervised
+    log = folder / "redis" / "redis.log"
+    with log.open("ab") as file:
+        file.truncate(LOG_BYTES_MAX + 1)
+    eventually(lambda: log.stat().st_size <= LOG_BYTES_MAX, "the log is bounded")
+    assert log.with_name("redis.log.1").stat().st_size > LOG_BYTES_MAX
 
 
 def test_an_engine_that_cannot_start_is_told_with_the_end_of_its_log(tmp_path: Path) -> None:

@@ -16,9 +16,6 @@ from tests.fakes.certs_folder import CertsFolder
 from tests.fakes.command_line import infinireach
 from tests.fakes.core_process import CoreProcess, core_process
 
-QUICK = {"LEASE_S": "4", "HEARTBEAT_INTERVAL_S": "1", "HEARTBEAT_TIMEOUT_S": "3"}
-"""A revoked token is noticed when leases are renewed."""
-
 
 @dataclass(frozen=True)
 class DriverToken:
@@ -90,7 +87,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
         assert finished.status == 0, finished.err
         return json.loads(finished.out)
 
-    with core_process(var, **QUICK, **certs.core_settings()) as core:
+    with core_process(var, **certs.core_settings()) as core:
         tenant_id = told("tenant", "create", "acme")["tenant"]["id"]
         yield Running(core, certs, tenant_id, told("key", "create")["apiKey"])
 

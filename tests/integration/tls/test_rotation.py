@@ -63,6 +63,19 @@ async def test_files_that_do_not_fit_leave_the_old_ones_in_force(
     assert await health(core.public, certs.trusting()) == "SERVING"
 
 
+async def test_files_that_are_away_are_told_of_once_however_many_connect(
+    core: CoreProcess, certs: CertsFolder
+) -> None:
+    certs.file("core.pem").rename(certs.file("away"))
+    for _ in range(5):
+        assert await health(core.public, certs.trusting()) == "SERVING"
+    assert core.log.count('"tls.not_renewed"') == 1
+    certs.file("core.key").rename(certs.file("away.key"))
+    certs.file("away").rename(certs.file("core.pem"))
+    assert await health(core.public, certs.trusting()) == "SERVING"
+    assert core.log.count('"tls.not_renewed"') == 2  # another problem
+
+
 @pytest.mark.parametrize(
     ("name", "content", "problem"),
     [
