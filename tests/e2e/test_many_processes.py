@@ -29,7 +29,7 @@ from tests.fakes.webhook_receiver import Reply, WebhookReceiver
 
 pytestmark = pytest.mark.timeout(600)
 
-KAFKA_AWAY_S = 45.0
+KAFKA_AWAY_S = 180.0
 """Longer than a consumer that gets nothing is left alone; it is made anew meanwhile."""
 POSTGRESQL_AWAY_S = 2.0
 PER_MINUTE = 1800
