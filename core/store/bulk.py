@@ -1,4 +1,4 @@
-"""Many new rows in one statement.
+"""Many rows in one statement: new ones, and changes of others.
 
 Owns how a batch of rows reaches a database cheaply. PostgreSQL is given all rows as one JSON value: one statement with
 one parameter, planned once, where a statement for each row costs several times as much on both sides. SQLite, which
@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import LargeBinary, Table, TextClause, text
+from sqlalchemy import LargeBinary, Table, TextClause, Update, bindparam, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -26,9 +26,8 @@ def insert_rows(
         return
     connection = session.connection()
     if connection.dialect.name == "postgresql":
-        document = json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=bytes.hex)
-        statement = _all_at_once(table, tuple(rows[0]), pass_over_known=pass_over_known)
-        connection.execute(statement, {"rows": document})
+        statement = _insert_all(table, tuple(rows[0]), pass_over_known=pass_over_known)
+        connection.execute(statement, {"rows": _document(rows)})
     else:
         statement = sqlite.insert(table)
         connection.execute(
@@ -36,19 +35,86 @@ def insert_rows(
         )
 
 
+def update_rows(
+    session: Session, table: Table, rows: Sequence[Mapping[str, Any]], *, unset: str = ""
+) -> None:
+    """Give rows new values; every dict has `id` and the same other keys, columns of the table.
+
+    The caller has locked the rows, or else two transactions may wait for each other. `unset`: a column in which a row
+    that has a value already stays as it is.
+    """
+    if not rows:
+        return
+    connection = session.connection()
+    columns = tuple(name for name in rows[0] if name != "id")
+    if connection.dialect.name == "postgresql":
+        connection.execute(_update_all(table, columns, unset), {"rows": _document(rows)})
+    else:
+        changes = [{_bound(name): value for name, value in row.items()} for row in rows]
+        connection.execute(_update_one(table, columns, unset), changes)
+
+
+def _document(rows: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"), default=bytes.hex)
+
+
 @functools.cache
-def _all_at_once(table: Table, columns: tuple[str, ...], *, pass_over_known: bool) -> TextClause:
+def _insert_all(table: Table, columns: tuple[str, ...], *, pass_over_known: bool) -> TextClause:
     """INSERT of the rows of a JSON array, bytes in it as hexadecimal digits."""
-    dialect = postgresql.dialect()
-    quote = dialect.identifier_preparer.quote
-    shape, values = [], []
-    for column in (table.c[name] for name in columns):
-        name = quote(column.name)
-        is_binary = isinstance(column.type, LargeBinary)
-        shape.append(f"{name} {'TEXT' if is_binary else column.type.compile(dialect)}")
-        values.append(f"decode(new.{name}, 'hex')" if is_binary else f"new.{name}")
+    names = ", ".join(_quoted(columns))
     return text(
-        f"INSERT INTO {quote(table.name)} ({', '.join(quote(name) for name in columns)}) "  # noqa: S608 - our names
-        f"SELECT {', '.join(values)} FROM json_to_recordset(CAST(:rows AS JSON)) AS new ({', '.join(shape)})"
+        f"INSERT INTO {_quoted([table.name])[0]} ({names}) "  # noqa: S608 - our names
+        f"SELECT {', '.join(_values(table, columns))} FROM {_records(table, columns)}"
         f"{' ON CONFLICT DO NOTHING' if pass_over_known else ''}"
     )
+
+
+@functools.cache
+def _update_all(table: Table, columns: tuple[str, ...], unset: str) -> TextClause:
+    """UPDATE with the rows of a JSON array, as in _insert_all."""
+    names = _quoted(columns)
+    changes = ", ".join(
+        f"{name} = {value}" for name, value in zip(names, _values(table, columns), strict=True)
+    )
+    condition = f" AND old.{_quoted([unset])[0]} IS NULL" if unset else ""
+    return text(
+        f"UPDATE {_quoted([table.name])[0]} AS old SET {changes} "  # noqa: S608 - our names
+        f"FROM {_records(table, ('id', *columns))} WHERE old.id = new.id{condition}"
+    )
+
+
+@functools.cache
+def _update_one(table: Table, columns: tuple[str, ...], unset: str) -> Update:
+    where = [table.c.id == bindparam(_bound("id")), *([table.c[unset].is_(None)] if unset else [])]
+    return update(table).where(*where).values({name: bindparam(_bound(name)) for name in columns})
+
+
+def _bound(column: str) -> str:
+    """SQLAlchemy keeps the names of columns for itself."""
+    return f"new_{column}"
+
+
+def _quoted(names: Sequence[str]) -> list[str]:
+    quote = _DIALECT.identifier_preparer.quote
+    return [quote(name) for name in names]
+
+
+def _records(table: Table, columns: Sequence[str]) -> str:
+    """The JSON array as a relation `new`."""
+    types = (
+        "TEXT" if isinstance(table.c[name].type, LargeBinary) else table.c[name].type.compile(_DIALECT)
+        for name in columns
+    )
+    shape = ", ".join(f"{name} {kind}" for name, kind in zip(_quoted(columns), types, strict=True))
+    return f"json_to_recordset(CAST(:rows AS JSON)) AS new ({shape})"
+
+
+def _values(table: Table, columns: Sequence[str]) -> list[str]:
+    """What stands in `new` for each column."""
+    return [
+        f"decode(new.{quoted}, 'hex')" if isinstance(table.c[name].type, LargeBinary) else f"new.{quoted}"
+        for name, quoted in zip(columns, _quoted(columns), strict=True)
+    ]
+
+
+_DIALECT = postgresql.dialect()
