@@ -1,26 +1,31 @@
 """Drivers for `bench.streams`: many streams in one process, each on a connection of its own, bare frames.
 
 `python -m bench.stream_client ADDRESS FIRST COUNT`, the driver token as the first line of its standard input. Says on
-standard output `{"open_s": …}` when all streams are open and, once its input ends, what came: `arrivals` (message id
-and time), `ended` (streams that ended by themselves), `heartbeats` (frames sent).
+standard output `{"open_s": …}` when all streams are open. For each further line of its input it breaks all of them off,
+opens them anew, all at once, and says so again. Once its input ends it says what came: `arrivals` (message id and
+time), `ended` (why and how often streams ended by themselves), `heartbeats` (frames sent), `turned_away` (how often a
+stream was told to come again later).
 """
 
 import asyncio
+import gc
 import json
 import sys
 import time
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import grpc
+from google.rpc import error_details_pb2, status_pb2
 
 from infinireach.driver.v1 import driver_service_pb2_grpc, fact_pb2, session_pb2
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
 from infinireach.v1 import device_pb2, message_pb2
 
 OPENING_MAX = 50
-"""Streams that are being opened at the same time."""
+"""Streams that are being opened at the same time, at first."""
 
 DEVICE_KEY = "phone"
 WINDOW = 10
@@ -31,8 +36,9 @@ class Seen:
     """What all streams of this process saw."""
 
     arrivals: list[tuple[str, float]] = field(default_factory=list[tuple[str, float]])
-    ended: int = 0
+    ended: dict[str, int] = field(default_factory=dict[str, int])
     heartbeats: int = 0
+    turned_away: int = 0
 
 
 def number_of(driver: int) -> str:
@@ -44,23 +50,35 @@ class Driver:
     """One driver with one device. It reports every command as submitted at once."""
 
     def __init__(self, address: str, token: str, number: int, seen: Seen) -> None:
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
-        self._channel = grpc.aio.insecure_channel(address, options=options)
+        self._address = address
         self._token = token
+        self._journal_id = uuid.uuid4().hex
         self._number = number
         self._seen = seen
         self._sequence = 0
 
     async def open(self) -> None:
-        """Connect, say hello, return after the welcome."""
+        """Connect, say hello, return after the welcome; as often as it takes."""
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
+        self._channel = grpc.aio.insecure_channel(self._address, options=options)
         stub = driver_service_pb2_grpc.DriverServiceStub(self._channel)
         metadata = (("authorization", f"Bearer {self._token}"),)
-        self._call: Any = stub.Connect(metadata=metadata, wait_for_ready=True)
-        await self._call.write(ConnectRequest(hello=self._hello()))
-        frame = await self._call.read()
-        if not isinstance(frame, ConnectResponse) or frame.WhichOneof("frame") != "welcome":
-            raise RuntimeError(f"no welcome: {await self._call.code()} {await self._call.details()}")
-        self._interval_s = frame.welcome.heartbeat_interval.ToTimedelta().total_seconds()
+        while True:
+            self._call: Any = stub.Connect(metadata=metadata, wait_for_ready=True)
+            try:
+                await self._call.write(ConnectRequest(hello=self._hello()))
+                frame = await self._call.read()
+                if isinstance(frame, ConnectResponse):
+                    self._interval_s = frame.welcome.heartbeat_interval.ToTimedelta().total_seconds()
+                    return
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                pass
+            self._seen.turned_away += 1
+            await asyncio.sleep(_retry_delay_s(await self._call.trailing_metadata()))
+
+    async def break_off(self) -> None:
+        """Be gone without a word."""
+        await self._channel.close()
 
     async def run(self) -> None:
         """Read and answer until the stream ends."""
@@ -73,7 +91,8 @@ class Driver:
             pass
         finally:
             beating.cancel()
-        self._seen.ended += 1
+        ending = f"{(await self._call.code()).name} {await self._call.details()}"
+        self._seen.ended[ending] = self._seen.ended.get(ending, 0) + 1
 
     async def _settle(self, frame: ConnectResponse) -> None:
         now = time.time()
@@ -109,8 +128,9 @@ class Driver:
             driver_kind="bench",
             driver_version="1",
             instance_id=uuid.uuid4().hex,
-            journal_id=uuid.uuid4().hex,
-            first_unacknowledged_sequence=1,
+            journal_id=self._journal_id,
+            first_unacknowledged_sequence=self._sequence + 1,
+            last_sequence=self._sequence,
             devices=[device],
         )
 
@@ -129,19 +149,40 @@ async def main() -> None:
             await driver.open()
         running.append(asyncio.create_task(driver.run()))
 
-    begun = time.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for driver in drivers:
-            group.create_task(open_one(driver))
-    print(json.dumps({"open_s": time.monotonic() - begun}), flush=True)
-    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-    print(
-        json.dumps({"arrivals": seen.arrivals, "ended": seen.ended, "heartbeats": seen.heartbeats}),
-        flush=True,
-    )
+    async def open_all() -> None:
+        begun = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for driver in drivers:
+                group.create_task(open_one(driver))
+        print(json.dumps({"open_s": time.monotonic() - begun}), flush=True)
+        gc.collect()
+        gc.freeze()  # a collection over all streams would count as the core's time
+
+    await open_all()
+    room = asyncio.Semaphore(count)
+    while await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline):
+        await _cancel(running)
+        await asyncio.gather(*(driver.break_off() for driver in drivers))
+        await open_all()
+    print(json.dumps(asdict(seen)), flush=True)
+    await _cancel(running)
+
+
+async def _cancel(running: list[asyncio.Task[None]]) -> None:
     for task in running:
         task.cancel()
     await asyncio.gather(*running, return_exceptions=True)
+    running.clear()
+
+
+def _retry_delay_s(metadata: Sequence[tuple[str, str | bytes]] | None) -> float:
+    """When the core wants to see the driver again."""
+    status, info = status_pb2.Status(), error_details_pb2.RetryInfo()
+    for key, value in metadata or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            status.ParseFromString(value)
+    said = any(detail.Unpack(info) for detail in status.details)
+    return info.retry_delay.ToTimedelta().total_seconds() if said else 1.0
 
 
 if __name__ == "__main__":

@@ -181,38 +181,24 @@ def revoke_driver_token(session: Session, tenant_id: str, token_id: str, now_ms:
     session.add(row)
 
 
-def find_driver_token_by_id(session: Session, token_id: str) -> DriverTokenRow:
-    """The live token of which a driver's certificate names the id. Raises Unauthenticated."""
-    row = session.get(DriverTokenRow, token_id)
-    if row is None or row.revoked_ms is not None:
-        raise Unauthenticated("The driver token that the certificate stands for is unknown or revoked.")
-    return row
-
-
-def find_driver_token(session: Session, token: str) -> DriverTokenRow:
-    """The live token that `token` is. Raises Unauthenticated, for a wrong checksum without asking the database."""
-    credential = credentials.parse(token, DRIVER_TOKEN_PREFIX)
-    if credential is None:
-        raise Unauthenticated("The driver token is malformed.")
-    row = session.get(DriverTokenRow, credential.public_id)
-    if row is None or not credential.matches(row.secret_sha256) or row.revoked_ms is not None:
-        raise Unauthenticated("The driver token is unknown or revoked.")
-    return row
+def live_driver_tokens(session: Session, token_ids: Sequence[str]) -> list[DriverTokenRow | None]:
+    """The tokens of these ids; None where one is unknown or revoked."""
+    rows = {row.id: row for row in queries.live_driver_tokens(session, token_ids)}
+    return [rows.get(token_id) for token_id in token_ids]
 
 
 def resolve_driver_token(session: Session, token: str, now_ms: int) -> DriverTokenRow:
     """The live token that `token` is, its use noted; for a write transaction. Raises Unauthenticated."""
-    row = find_driver_token(session, token)
-    note_driver_token_use(session, row.id, now_ms)
-    return row
-
-
-def note_driver_token_use(session: Session, token_id: str, now_ms: int) -> None:
-    """Remember that the token, or a certificate that stands for it, was used; at most one write a minute."""
-    row = session.get(DriverTokenRow, token_id)
-    if row is not None and use_is_due(row, now_ms):
+    credential = credentials.parse(token, DRIVER_TOKEN_PREFIX)
+    if credential is None:
+        raise Unauthenticated("The driver token is malformed.")
+    (row,) = live_driver_tokens(session, [credential.public_id])
+    if row is None or not credential.matches(row.secret_sha256):
+        raise Unauthenticated("The driver token is unknown or revoked.")
+    if use_is_due(row, now_ms):
         row.last_used_ms = now_ms
         session.add(row)
+    return row
 
 
 def _add_api_key(session: Session, new: NewApiKey, credential: Credential, now_ms: int) -> ApiKeyRecord:

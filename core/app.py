@@ -43,6 +43,8 @@ from core.eventlog.relay import Relay
 from core.retention import Retention
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
+from core.sessions.heap import Heap
+from core.sessions.lifecycle import Lifecycle
 from core.sessions.protocol import SessionLimits
 from core.sessions.pruner import Pruner
 from core.sessions.registry import Registry
@@ -75,7 +77,10 @@ async def serve_core(settings: Settings) -> None:
             await servers.abort()
             raise
         sweeper = _sweeper(parts, sessions)
-        loops = [sessions.applier.run(), sessions.dispatcher.run(), sweeper.run(), _pruner(parts).run()]
+        loops = [
+            sessions.lifecycle.run(), sessions.applier.run(), sessions.dispatcher.run(), sweeper.run(),
+            _pruner(parts).run(), Heap(sessions.registry).run(),
+        ]  # fmt: skip
         heard: dict[Subject, OnHint] = {Subject.QUEUED: sessions.dispatcher.hint}
         if settings.relay_embedded:
             loops.append(parts.relay.run())
@@ -298,9 +303,9 @@ def _sessions(parts: _Parts) -> SessionDependencies:
     settings = parts.settings
     registry = Registry()
     return SessionDependencies(
-        store=parts.store,
         clock=parts.clock,
         registry=registry,
+        lifecycle=Lifecycle(parts.store, parts.clock, round(settings.lease_s * 1000)),
         dispatcher=Dispatcher(
             parts.store,
             registry,
@@ -317,7 +322,6 @@ def _sessions(parts: _Parts) -> SessionDependencies:
             unacknowledged_facts_max=settings.unacknowledged_facts_max,
         ),
         hello_timeout_s=settings.hello_timeout_s,
-        lease_ms=round(settings.lease_s * 1000),
     )
 
 

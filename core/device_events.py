@@ -3,7 +3,7 @@
 Owns the rule. Whoever changes a device's state records them in the same transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import select
@@ -36,12 +36,17 @@ def device_events(
         for device_id, number in session.execute(query):
             numbers.setdefault(device_id, set()).add(number)
     return [
-        events.new_event(
-            event_type,
-            tenant_id=device.tenant_id,
-            at_ms=now_ms,
-            data=device_data(device, numbers=sorted(numbers.get(device.id, ())), at_ms=now_ms),
-            device_id=device.id,
-        )
+        device_event(device, event_type, numbers.get(device.id, ()), now_ms)
         for device, event_type in happened
     ]
+
+
+def device_event(device: DeviceRow, event_type: str, numbers: Iterable[str], now_ms: int) -> dict[str, Any]:
+    """The row of one event about a device that has these numbers."""
+    return events.new_event(
+        event_type,
+        tenant_id=device.tenant_id,
+        at_ms=now_ms,
+        data=device_data(device, numbers=sorted(numbers), at_ms=now_ms),
+        device_id=device.id,
+    )

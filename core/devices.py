@@ -1,35 +1,35 @@
-"""Use cases that drivers cause: a session opens, stays alive, ends; devices come and go with it.
+"""Devices come, change and go with their drivers.
 
-Owns epochs, leases and who owns a number. What a tenant does with its devices is in device_admin.
+Owns who has a number, and which state a device is in when its driver says hello or is away for long. What a tenant does
+with its devices is in device_admin.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.orm import Session
-from sqlmodel import col
 
 from core import events
-from core.device_events import device_event_type, device_events
-from core.dispatch import lose_journal, settled_elsewhere
-from core.errors import ProtocolViolation, Unauthenticated
+from core.device_events import device_event, device_event_type, device_events
 from core.ids import new_uuid
 from core.store import messages as queries
-from core.store.rows import AddressRow, DeviceRow, DriverRow, DriverTokenRow
+from core.store.bulk import insert_rows, update_rows
+from core.store.rows import AddressRow, DeviceRow, DriverRow, record
 
 _driver = DriverRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
-
-_queue_for = (
-    update(queries.message)
-    .where(queries.message.c.id == bindparam("row_id"))
-    .values(device_id=bindparam("new_device_id"))
-)
-
+_address = AddressRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 
 AWAY_MAX = 500
 """Devices that one sweep marks offline; what is left is for the next."""
+
+_SAID = ("state", "state_reason", "remedy", "pairing_payload", "window", "deleted_ms")
+"""What a hello says of a device that is known. Its driver has a time of its own at which it was seen."""
+
+Number = tuple[str, str]
+"""A channel and a number on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +54,6 @@ class OfferedDevice:
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
-    """A driver's first frame; valid by form. `open_commands`: in its journal, without a result."""
-
-    tenant_id: str
-    token_id: str
-    driver_name: str
-    driver_kind: str
-    driver_version: str
-    instance_id: str
-    journal_id: str
-    first_unacknowledged: int
-    last_sequence: int
-    devices: tuple[OfferedDevice, ...]
-    open_commands: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Refusal:
     """A device or number that is not accepted, and why."""
 
@@ -80,193 +63,186 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenedSession:
-    """The session as the database knows it. `windows`: device id to window; `keys`: device id to the driver's key."""
+class Enrolled:
+    """A driver's devices as they are after its hello, in its order, and what of them was refused."""
 
-    driver_id: str
-    epoch: int
-    resume_after: int
-    journal_lost: bool
-    facts_missing: int
-    keys: dict[str, str]
-    windows: dict[str, int]
-    drop_commands: list[str]
-    refusals: list[Refusal] = field(default_factory=list)
+    devices: list[DeviceRow]
+    refusals: list[Refusal]
 
 
-class JournalRolledBack(ProtocolViolation):
-    """The driver's journal is older than what it reported before; give it a new journal."""
+class Enrolment:
+    """One transaction's worth of drivers with their devices: reads what all of them need, decides for one driver
+    after the other, writes everything at once.
 
-    status = "DATA_LOSS"
-    reason = "JOURNAL_ROLLED_BACK"
-
-
-def open_session(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> OpenedSession:
-    """Open a session with a new epoch; every older session of the driver is superseded from now on.
-
-    Raises JournalRolledBack; Unauthenticated for a token that was revoked since the stream began.
+    The drivers are locked. `offers`: by driver id.
     """
-    token = session.get(DriverTokenRow, hello.token_id)
-    if token is not None and token.revoked_ms is not None:
-        raise Unauthenticated("The driver token was revoked.")
-    driver = session.execute(
-        select(DriverRow)
-        .where(col(DriverRow.tenant_id) == hello.tenant_id, col(DriverRow.name) == hello.driver_name)
-        .with_for_update()
-    ).scalar_one_or_none()
-    known_journal = driver.journal_id if driver else None
-    if driver is None:
-        driver = DriverRow(
-            id=new_uuid(), tenant_id=hello.tenant_id, name=hello.driver_name, kind="", version="", token_id="",
-            instance_id="", journal_id="", epoch=0, applied_sequence=0, connected=False, lease_until_ms=0,
-            seen_ms=now_ms, created_ms=now_ms,
-        )  # fmt: skip
-    facts_missing = _place_in_journal(driver, hello)
-    driver.kind, driver.version = hello.driver_kind, hello.driver_version
-    driver.token_id, driver.instance_id, driver.journal_id = (
-        hello.token_id,
-        hello.instance_id,
-        hello.journal_id,
-    )
-    driver.epoch += 1
-    driver.connected, driver.seen_ms, driver.lease_until_ms = True, now_ms, now_ms + lease_ms
-    session.add(driver)
-    session.flush()
-    journal_lost = known_journal is not None and known_journal != hello.journal_id
-    if journal_lost:
-        lose_journal(session, driver.id, now_ms)
-    opened = OpenedSession(
-        driver_id=driver.id,
-        epoch=driver.epoch,
-        resume_after=driver.applied_sequence,
-        journal_lost=journal_lost,
-        facts_missing=facts_missing,
-        keys={},
-        windows={},
-        drop_commands=settled_elsewhere(session, driver.id, hello.open_commands),
-    )
-    _update_devices(session, driver, hello, opened=opened, now_ms=now_ms)
-    return opened
 
-
-def _place_in_journal(driver: DriverRow, hello: Hello) -> int:
-    """Set where the driver's facts go on; answers how many facts are gone for good."""
-    before_first = max(hello.first_unacknowledged - 1, 0)
-    if driver.journal_id != hello.journal_id:
-        driver.applied_sequence = before_first
-        return 0
-    if driver.applied_sequence > hello.last_sequence:
-        raise JournalRolledBack(
-            f"The journal ends at fact {hello.last_sequence}, but fact {driver.applied_sequence} was applied already."
+    def __init__(self, session: Session, offers: Mapping[str, Sequence[OfferedDevice]], now_ms: int) -> None:
+        self._session = session
+        self._now_ms = now_ms
+        self._devices: dict[str, DeviceRow] = {}
+        self._of_driver: dict[str, dict[str, DeviceRow]] = {driver_id: {} for driver_id in offers}
+        for device in _devices(session, _device.c.driver_id, offers):
+            self._devices[device.id] = device
+            self._of_driver[device.driver_id][device.key] = device
+        self._new: dict[str, DeviceRow] = {}
+        self._changed: dict[str, DeviceRow] = {}
+        self._events: list[dict[str, Any]] = []
+        self._addresses = _lock_addresses(
+            session,
+            {_number(address) for own in offers.values() for device in own for address in device.addresses},
+            self._devices,
         )
-    missing = max(before_first - driver.applied_sequence, 0)
-    driver.applied_sequence = max(driver.applied_sequence, before_first)
-    return missing
+        self._before = {number: vars(row).copy() for number, row in self._addresses.items()}
+        self._numbers: dict[str, set[Number]] = {}
+        for number, row in self._addresses.items():
+            self._numbers.setdefault(row.device_id, set()).add(number)
+        strangers = self._numbers.keys() - self._devices.keys()
+        for device in _devices(session, _device.c.id, strangers):
+            self._devices[device.id] = device
+        self._free: list[Number] = []
 
+    def enrol(self, driver: DriverRow, offered: Sequence[OfferedDevice]) -> Enrolled:
+        """Take the devices that a driver's hello describes; those that it no longer names are away."""
+        absent = self._of_driver[driver.id]
+        happened: list[tuple[DeviceRow, str]] = []
+        present: list[tuple[DeviceRow, OfferedDevice]] = []
+        for each in offered:
+            device = absent.pop(each.key, None) or self._new_device(driver, each)
+            event_type = device_event_type(device.state, each.state)
+            if event_type:
+                happened.append((device, event_type))
+            self._say(device, each)
+            present.append((device, each))
+        refusals = [
+            refusal
+            for device, each in present
+            for address in each.addresses
+            if (refusal := self._take(device, address)) is not None
+        ]
+        for (
+            device,
+            each,
+        ) in present:  # only now: a number that moved within the driver took its messages along
+            self._drop_others(device, each)
+        for device in absent.values():
+            if device.deleted_ms is None and device.state != "offline":
+                device.state = "offline"
+                self._changed[device.id] = device
+                happened.append((device, "device.offline"))
+        for device, event_type in happened:
+            numbers = {number for _, number in self._numbers.get(device.id, ())}
+            self._events.append(device_event(device, event_type, numbers, self._now_ms))
+        return Enrolled([device for device, _ in present], refusals)
 
-def _update_devices(
-    session: Session, driver: DriverRow, hello: Hello, *, opened: OpenedSession, now_ms: int
-) -> None:
-    rows = session.execute(select(DeviceRow).where(col(DeviceRow.driver_id) == driver.id)).scalars()
-    known = {device.key: device for device in rows}
-    happened: list[tuple[DeviceRow, str]] = []
-    present: list[tuple[DeviceRow, OfferedDevice]] = []
-    for offered in hello.devices:
-        device = known.pop(offered.key, None)
-        if device is None:
-            device = DeviceRow(
-                id=new_uuid(), tenant_id=driver.tenant_id, driver_id=driver.id, key=offered.key,
-                name=offered.name or offered.key, state="offline", window=0, seen_ms=now_ms, created_ms=now_ms,
-            )  # fmt: skip
-        event_type = device_event_type(device.state, offered.state)
-        if event_type:
-            happened.append((device, event_type))
+    def save(self) -> None:
+        """Write what the hellos changed, and nothing else."""
+        session = self._session
+        insert_rows(session, _device, [vars(device) for device in self._new.values()])
+        changes = [
+            {"id": device.id, "seen_ms": self._now_ms, **{name: getattr(device, name) for name in _SAID}}
+            for device in self._changed.values()
+        ]
+        update_rows(session, _device, changes)
+        self._save_addresses()
+        free = {number: self._addresses[number] for number in self._free if number in self._addresses}
+        _bring_queued(session, free)
+        events.append(session, self._events)
+
+    def _new_device(self, driver: DriverRow, offered: OfferedDevice) -> DeviceRow:
+        device: DeviceRow = record({
+            "id": new_uuid(), "tenant_id": driver.tenant_id, "driver_id": driver.id, "key": offered.key,
+            "name": offered.name or offered.key, "state": "offline", "state_reason": "", "remedy": "",
+            "pairing_payload": "", "enabled": True, "window": 0, "signal_percent": -1, "battery_percent": -1,
+            "seen_ms": self._now_ms, "created_ms": self._now_ms, "deleted_ms": None,
+        })  # fmt: skip
+        self._devices[device.id] = self._new[device.id] = device
+        return device
+
+    def _say(self, device: DeviceRow, offered: OfferedDevice) -> None:
+        before = [getattr(device, name) for name in _SAID]
         if device.state != offered.state:
             device.state_reason = device.remedy = device.pairing_payload = ""
-        device.state, device.window, device.seen_ms, device.deleted_ms = (
-            offered.state,
-            offered.window,
-            now_ms,
-            None,
-        )
-        session.add(device)
-        opened.keys[device.id] = device.key
-        opened.windows[device.id] = offered.window
-        present.append((device, offered))
-    session.flush()
-    opened.refusals.extend(_take_addresses(session, present))
-    _drop_addresses(
-        session, present
-    )  # only now: a number that moved within the driver took its messages along
-    for device in known.values():
-        if device.deleted_ms is None and device.state != "offline":
-            device.state = "offline"
-            session.add(device)
-            happened.append((device, "device.offline"))
-    session.flush()
-    events.append(session, device_events(session, happened, now_ms))
+        device.state, device.window, device.deleted_ms = offered.state, offered.window, None
+        if before != [getattr(device, name) for name in _SAID] and device.id not in self._new:
+            self._changed[device.id] = device
+
+    def _take(self, device: DeviceRow, address: OfferedAddress) -> Refusal | None:
+        number = _number(address)
+        row = self._addresses.get(number)
+        if row is None:
+            row = self._addresses[number] = record({"channel": address.channel, "number": address.number})
+            self._free.append(number)
+        elif row.device_id != device.id:
+            if not self._may_take_over(device, row):
+                detail = f"Another device has the {address.channel} number {address.number}."
+                return Refusal(device.key, address.number, detail)
+            _move_waiting(self._session, row, device.id)
+            self._numbers[row.device_id].discard(number)
+        row.tenant_id, row.device_id = device.tenant_id, device.id
+        row.slot, row.ready = address.slot, address.ready
+        self._numbers.setdefault(device.id, set()).add(number)
+        return None
+
+    def _may_take_over(self, device: DeviceRow, address: AddressRow) -> bool:
+        """A number moves within its tenant only, from a device that is away or of the same driver (a SIM was moved)."""
+        if address.tenant_id != device.tenant_id:
+            return False
+        other = self._devices[address.device_id]
+        return other.driver_id == device.driver_id or other.state == "offline" or other.deleted_ms is not None
+
+    def _drop_others(self, device: DeviceRow, offered: OfferedDevice) -> None:
+        """Free the numbers that the device no longer has."""
+        own = self._numbers.get(device.id, set())
+        for number in own - {_number(address) for address in offered.addresses}:
+            own.discard(number)
+            del self._addresses[number]
+
+    def _save_addresses(self) -> None:
+        outdated: dict[str, list[str]] = {}
+        for (channel, number), row in self._before.items():
+            after = self._addresses.get((channel, number))
+            if after is None or vars(after) != row:
+                outdated.setdefault(channel, []).append(number)
+        for channel, numbers in outdated.items():
+            for chunk in queries.in_chunks(numbers):
+                where = (_address.c.channel == channel, _address.c.number.in_(chunk))
+                self._session.execute(delete(_address).where(*where))
+        fresh = [
+            vars(row) for number, row in self._addresses.items() if self._before.get(number) != vars(row)
+        ]
+        insert_rows(self._session, _address, fresh)
 
 
-def _take_addresses(session: Session, present: Sequence[tuple[DeviceRow, OfferedDevice]]) -> list[Refusal]:
-    rows = _addresses(session, [address for _, offered in present for address in offered.addresses])
-    refusals = []
-    free: dict[tuple[str, str], DeviceRow] = {}
-    for device, offered in present:
-        for address in offered.addresses:
-            row = rows.get((address.channel, address.number))
-            if row is not None and row.device_id != device.id:
-                if not _may_take_over(session, device, row):
-                    detail = f"Another device has the {address.channel} number {address.number}."
-                    refusals.append(Refusal(device.key, address.number, detail))
-                    continue
-                _move_waiting(session, row, device.id)
-                row.device_id = device.id
-            if row is None:
-                row = AddressRow(
-                    channel=address.channel, number=address.number, tenant_id=device.tenant_id,
-                    device_id=device.id, slot=0, ready=False,
-                )  # fmt: skip
-                rows[address.channel, address.number] = row
-                free[address.channel, address.number] = device
-            row.slot, row.ready = address.slot, address.ready
-            session.add(row)
-    session.flush()
-    _bring_queued(session, free)
-    return refusals
+def _devices(session: Session, column: Any, values: Iterable[str]) -> list[DeviceRow]:
+    """Records of the devices with one of the values in a column."""
+    return [
+        record(row)
+        for chunk in queries.in_chunks(values)
+        for row in session.execute(select(_device).where(column.in_(chunk)).order_by(_device.c.id)).mappings()
+    ]
 
 
-def _addresses(session: Session, offered: Sequence[OfferedAddress]) -> dict[tuple[str, str], AddressRow]:
-    """The rows of those of these numbers that somebody has, locked."""
-    channels = {address.channel for address in offered}
-    rows: dict[tuple[str, str], AddressRow] = {}
-    for chunk in queries.in_chunks(address.number for address in offered):
-        where = (col(AddressRow.channel).in_(channels), col(AddressRow.number).in_(chunk))
-        order = (col(AddressRow.channel), col(AddressRow.number))
-        found = session.execute(select(AddressRow).where(*where).order_by(*order).with_for_update()).scalars()
-        rows.update(((row.channel, row.number), row) for row in found)
+def _number(address: OfferedAddress) -> Number:
+    return address.channel, address.number
+
+
+def _lock_addresses(
+    session: Session, offered: Collection[Number], device_ids: Iterable[str]
+) -> dict[Number, AddressRow]:
+    """The rows of those of these numbers that somebody has, and of those that the devices have; locked."""
+    channels = {channel for channel, _ in offered}
+    of_channel = _address.c.channel.in_(channels)
+    conditions = [
+        *((of_channel, _address.c.number.in_(chunk)) for chunk in queries.in_chunks(n for _, n in offered)),
+        *((_address.c.device_id.in_(chunk),) for chunk in queries.in_chunks(device_ids)),
+    ]
+    rows: dict[Number, AddressRow] = {}
+    for where in conditions:
+        query = select(_address).where(*where).order_by(_address.c.channel, _address.c.number)
+        for row in session.execute(query.with_for_update()).mappings():
+            rows.setdefault((row["channel"], row["number"]), record(row))
     return rows
-
-
-def _drop_addresses(session: Session, present: Sequence[tuple[DeviceRow, OfferedDevice]]) -> None:
-    """Free the numbers that these devices no longer have."""
-    wanted = {
-        device.id: {(address.channel, address.number) for address in offered.addresses}
-        for device, offered in present
-    }
-    for chunk in queries.in_chunks(wanted):
-        owned = session.execute(select(AddressRow).where(col(AddressRow.device_id).in_(chunk))).scalars()
-        for row in owned:
-            if (row.channel, row.number) not in wanted[row.device_id]:
-                session.delete(row)
-    session.flush()
-
-
-def _may_take_over(session: Session, device: DeviceRow, address: AddressRow) -> bool:
-    """A number moves within its tenant only, from a device that is away or of the same driver (a SIM was moved)."""
-    if address.tenant_id != device.tenant_id:
-        return False
-    other = session.get_one(DeviceRow, address.device_id)
-    return other.driver_id == device.driver_id or other.state == "offline" or other.deleted_ms is not None
 
 
 def _move_waiting(session: Session, address: AddressRow, device_id: str) -> None:
@@ -286,50 +262,35 @@ def _move_waiting(session: Session, address: AddressRow, device_id: str) -> None
         )
 
 
-def _bring_queued(session: Session, devices: Mapping[tuple[str, str], DeviceRow]) -> None:
-    """Queue for these devices what their tenant accepted for their numbers while another device had them.
+def _bring_queued(session: Session, addresses: Mapping[Number, AddressRow]) -> None:
+    """Queue for the devices of these numbers what their tenant accepted for them while another device had them.
 
     What is held finds the device of its number when it is released.
     """
+    if not addresses:
+        return
     message = queries.message
-    tenants = {device.tenant_id for device in devices.values()}
-    of_tenant = select(col(DeviceRow.id)).where(col(DeviceRow.tenant_id).in_(tenants))
+    tenants = {address.tenant_id for address in addresses.values()}
+    numbers = {number for _, number in addresses}
+    columns = (message.c.id, message.c.tenant_id, message.c.channel, message.c.source)
     changes: list[dict[str, str]] = []
-    for chunk in queries.in_chunks(number for _, number in devices):
-        where = (queries.QUEUED, message.c.device_id.in_(of_tenant), message.c.source.in_(chunk))
-        query = select(message.c.id, message.c.channel, message.c.source).where(*where).with_for_update()
-        for message_id, channel, number in session.execute(query):
-            device = devices.get((channel, number))
-            if device is not None:
-                changes.append({"row_id": message_id, "new_device_id": device.id})
-    if changes:
-        session.connection().execute(_queue_for, changes)
+    for device_id in _with_queued(session, tenants):
+        for chunk in queries.in_chunks(numbers):
+            where = (queries.QUEUED, message.c.device_id == device_id, message.c.source.in_(chunk))
+            for row in session.execute(select(*columns).where(*where).with_for_update()):
+                address = addresses.get((row.channel, row.source))
+                if address is not None and address.tenant_id == row.tenant_id:
+                    changes.append({"id": row.id, "device_id": address.device_id})
+    update_rows(session, message, changes)
 
 
-def close_session(session: Session, driver_id: str, epoch: int, now_ms: int) -> None:
-    """Note that a session ended; nothing if a newer one is live."""
-    session.execute(
-        update(_driver)
-        .where(_driver.c.id == driver_id, _driver.c.epoch == epoch)
-        .values(connected=False, seen_ms=now_ms, lease_until_ms=now_ms)
-    )
-
-
-def renew_leases(
-    session: Session, sessions: Sequence[tuple[str, int]], now_ms: int, lease_ms: int
-) -> set[tuple[str, int]]:
-    """Renew the leases of live sessions (driver id, epoch); answers those of them that a newer one has replaced."""
-    epochs: dict[str, int] = {}
-    for chunk in queries.in_chunks(driver_id for driver_id, _ in sessions):
-        query = select(_driver.c.id, _driver.c.epoch).where(_driver.c.id.in_(chunk))
-        epochs.update((row.id, row.epoch) for row in session.execute(query))
-    for chunk in queries.in_chunks(d for d, epoch in sessions if epochs.get(d) == epoch):
-        session.execute(
-            update(_driver)
-            .where(_driver.c.id.in_(chunk))
-            .values(seen_ms=now_ms, lease_until_ms=now_ms + lease_ms, connected=True)
-        )
-    return {(driver_id, epoch) for driver_id, epoch in sessions if epochs.get(driver_id) != epoch}
+def _with_queued(session: Session, tenant_ids: Collection[str]) -> list[str]:
+    """Devices of these tenants that have queued messages; begins with the queues, which are mostly fewer."""
+    found: list[str] = []
+    for chunk in queries.in_chunks(queries.devices_with_queued(session)):
+        where = (_device.c.id.in_(chunk), _device.c.tenant_id.in_(tenant_ids))
+        found.extend(session.execute(select(_device.c.id).where(*where)).scalars())
+    return found
 
 
 def mark_away(session: Session, now_ms: int, patience_ms: int) -> int:
@@ -349,7 +310,8 @@ def mark_away(session: Session, now_ms: int, patience_ms: int) -> int:
         .limit(AWAY_MAX)
         .with_for_update(of=(DriverRow, DeviceRow), skip_locked=True)  # as open_session and facts lock it
     )
-    away = list(session.execute(query).scalars())
+    # Locked, so that none whose driver comes back at this moment is marked.
+    away = list(session.execute(query.with_for_update(skip_locked=True)).scalars())
     for device in away:
         device.state = "offline"
         session.add(device)
@@ -357,9 +319,3 @@ def mark_away(session: Session, now_ms: int, patience_ms: int) -> int:
     happened = [(device, "device.offline") for device in away]
     events.append(session, device_events(session, happened, now_ms))
     return len(away)
-
-
-def revoked_tokens(session: Session, token_ids: Sequence[str]) -> set[str]:
-    """Which of these driver tokens are revoked or gone."""
-    where = (col(DriverTokenRow.id).in_(token_ids), col(DriverTokenRow.revoked_ms).is_(None))
-    return set(token_ids) - set(session.execute(select(col(DriverTokenRow.id)).where(*where)).scalars())

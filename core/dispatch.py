@@ -3,8 +3,8 @@
 Owns who has which message. An epoch fences every step: a session that is not its driver's newest gets nothing.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Integer, bindparam, select
 from sqlalchemy.orm import Session
@@ -133,30 +133,32 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """`offer`: commands to send again, same ids. `held`: commands the driver has, by device."""
+    """`offer`: commands to send again, same ids. `held`: commands the driver has, by device. `waiting`: those of its
+    devices that have messages in their queues."""
 
     offer: list[Command]
     held: dict[str, list[str]]
+    waiting: list[str] = field(default_factory=list[str])
 
 
-def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
-    """Compare what is open here with what the driver holds, after its facts were applied.
+def reconcile(
+    session: Session, holdings: Sequence[Holdings], now_ms: int
+) -> list[Reconciled | SessionSuperseded]:
+    """Compare what is open here with what drivers hold, after their facts were applied; an answer for each.
 
     Open here and not held there never reached the network: offered again, or queued again if its device is gone.
-    Raises SessionSuperseded: what a newer session was given is none of an older one's business.
+    SessionSuperseded: what a newer session was given is none of an older one's business.
     """
-    driver_id = holdings.driver_id
-    if _epochs(session, {driver_id}).get(driver_id) != holdings.epoch:
-        raise SessionSuperseded
-    where = (_message.c.driver_id == driver_id, queries.SENDING)
-    rows = session.execute(select(_message).where(*where).order_by(_message.c.id).with_for_update())
+    epochs = _epochs(session, {own.driver_id for own in holdings})
+    newest = {own.driver_id: own for own in holdings if epochs.get(own.driver_id) == own.epoch}
+    results = {driver_id: Reconciled([], {}) for driver_id in newest}
     changes = MessageChanges(now_ms)
-    result = Reconciled([], {})
-    for message in map(queries.as_record, rows.mappings()):
+    for driver_id, message in _sending(session, newest):
+        own, result = newest[driver_id], results[driver_id]
         command = _command(message, driver_id)
-        if command.command_id in holdings.open_commands:
+        if command.command_id in own.open_commands:
             result.held.setdefault(message.device_id, []).append(command.command_id)
-        elif message.device_id in holdings.device_ids:
+        elif message.device_id in own.device_ids:
             result.offer.append(command)
             result.held.setdefault(message.device_id, []).append(command.command_id)
             changes.note(
@@ -165,37 +167,44 @@ def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
         else:
             hold(changes, message, "device_away")
     changes.save(session)
-    return result
+    waiting = queries.with_queued(
+        session, (device_id for own in newest.values() for device_id in own.device_ids)
+    )
+    for driver_id, own in newest.items():
+        results[driver_id].waiting.extend(sorted(waiting.intersection(own.device_ids)))
+    return [
+        results[own.driver_id] if newest.get(own.driver_id) is own else SessionSuperseded()
+        for own in holdings
+    ]
 
 
-def lose_journal(session: Session, driver_id: str, now_ms: int) -> int:
-    """Settle every open command of a driver as unknown: its journal was the proof of what never reached the network.
+def lose_journals(session: Session, driver_ids: Collection[str], now_ms: int) -> None:
+    """Settle every open command of drivers as unknown: their journals were the proof of what never reached the network.
 
     In the transaction that opens the session, so that no later one can take these for commands that the driver never
-    had, and offer them again. Answers how many.
+    had, and offer them again.
     """
-    where = (_message.c.driver_id == driver_id, queries.SENDING)
-    rows = session.execute(select(_message).where(*where).order_by(_message.c.id).with_for_update())
     changes = MessageChanges(now_ms)
-    messages = [queries.as_record(row) for row in rows.mappings()]
-    for message in messages:
+    for _, message in _sending(session, driver_ids):
         detail = "The driver's journal was lost; nobody can tell whether the message went out."
         changes.move(message, Evidence.UNKNOWN, reason=REASON_UNKNOWN, detail=detail)
         changes.note(message, "unknown", attempt=message.attempt, cause="journal lost")
     changes.save(session)
-    return len(messages)
 
 
-def settled_elsewhere(session: Session, driver_id: str, open_commands: Iterable[str]) -> list[str]:
-    """Those of the driver's open commands that are not open here: it must forget the ones it has not started."""
-    wanted = list(open_commands)
-    ids = [parsed[0] for parsed in map(parse_command_id, wanted) if parsed]
-    columns = (_message.c.id, _message.c.attempt)
-    still_open: set[str] = set()
-    for chunk in queries.in_chunks(ids):
-        where = (_message.c.id.in_(chunk), _message.c.driver_id == driver_id, queries.SENDING)
-        still_open.update(command_id(*row) for row in session.execute(select(*columns).where(*where)))
-    return [command for command in wanted if command not in still_open]
+def settled_elsewhere(session: Session, held: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Those of the open commands of each driver that are not open here: it must forget the ones it has not started."""
+    parsed = (parse_command_id(command) for commands in held.values() for command in commands)
+    columns = (_message.c.driver_id, _message.c.id, _message.c.attempt)
+    still_open: set[tuple[str, str]] = set()
+    for chunk in queries.in_chunks(each[0] for each in parsed if each):
+        where = (_message.c.id.in_(chunk), queries.SENDING)
+        for driver_id, message_id, attempt in session.execute(select(*columns).where(*where)):
+            still_open.add((driver_id, command_id(message_id, attempt)))
+    return {
+        driver_id: [command for command in commands if (driver_id, command) not in still_open]
+        for driver_id, commands in held.items()
+    }
 
 
 def hold(changes: MessageChanges, message: MessageRow, reason: str) -> None:
@@ -208,9 +217,21 @@ def hold(changes: MessageChanges, message: MessageRow, reason: str) -> None:
 
 def _epochs(session: Session, driver_ids: set[str]) -> dict[str, int]:
     rows = session.execute(
-        select(_driver.c.id, _driver.c.epoch).where(_driver.c.id.in_(driver_ids)).with_for_update(read=True)
+        select(_driver.c.id, _driver.c.epoch)
+        .where(_driver.c.id.in_(driver_ids))
+        .order_by(_driver.c.id)
+        .with_for_update(read=True)
     )
     return {row.id: row.epoch for row in rows}
+
+
+def _sending(session: Session, driver_ids: Iterable[str]) -> Iterator[tuple[str, MessageRow]]:
+    """What drivers have, each message with its driver, oldest first; locked."""
+    for chunk in queries.in_chunks(driver_ids):
+        where = (_message.c.driver_id.in_(chunk), queries.SENDING)
+        rows = session.execute(select(_message).where(*where).order_by(_message.c.id).with_for_update())
+        for row in rows.mappings():
+            yield row["driver_id"], queries.as_record(row)
 
 
 def _enabled(session: Session, device_ids: Sequence[str]) -> set[str]:

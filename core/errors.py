@@ -129,6 +129,18 @@ class Unavailable(InfiniReachError):
     status = "UNAVAILABLE"
     reason = "UNAVAILABLE"
     retriable = True
+    retry_after_s: float = 1.0
+    """When the caller should try again."""
+
+
+class TooManyOpening(Unavailable):
+    """Too many drivers connect at the same time; each is told when its turn is."""
+
+    reason = "TOO_MANY_OPENING"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
 
 
 class OutcomeUnknown(InfiniReachError):

@@ -12,8 +12,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.devices import Hello, OfferedAddress, OfferedDevice, OpenedSession, open_session
+from core.devices import OfferedAddress, OfferedDevice
 from core.dispatch import Claimed, Command, ReadyDevice, claim
+from core.driver_sessions import Hello, OpenedSession, open_sessions
+from core.errors import InfiniReachError
 from core.facts import Applied, DriverFacts, Fact, Report, apply_facts
 from core.message_state import Evidence
 from core.messages import Accepted, NewMessage, accept
@@ -80,6 +82,14 @@ def hello(
 def connect(session: Session, *devices: OfferedDevice, now_ms: int = NOW_MS, **changes: Any) -> OpenedSession:
     """Open a session of a driver."""
     return open_session(session, hello(*devices, **changes), now_ms, LEASE_MS)
+
+
+def open_session(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> OpenedSession:
+    """Open one session. Raises what it is refused with."""
+    (answer,) = open_sessions(session, [hello], now_ms, lease_ms)
+    if isinstance(answer, InfiniReachError):
+        raise answer
+    return answer
 
 
 def device_of(opened: OpenedSession, key: str = "modem-1") -> str:

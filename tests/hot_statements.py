@@ -14,8 +14,8 @@ from core.delivery.claims import Want
 from core.delivery.claims import claim as claim_deliveries
 from core.delivery.fanout import fan_out
 from core.device_admin import list_devices
-from core.devices import OpenedSession
 from core.dispatch import Holdings, reconcile, settled_elsewhere
+from core.driver_sessions import Hello, OpenedSession, close_sessions, open_sessions, renew_leases
 from core.event_feed import FeedRequest, read_feed
 from core.events import PublishedEvent
 from core.facts import Inbound
@@ -27,6 +27,7 @@ from core.store.messages import devices_with_queued, timeline_of, webhook_attemp
 from core.store.rows import DeviceRow
 from core.webhooks import settle_backlog
 from tests.core_fixtures import (
+    LEASE_MS,
     NOW_MS,
     NUMBER,
     RECIPIENT,
@@ -37,6 +38,7 @@ from tests.core_fixtures import (
     claimed_command,
     connect,
     device_of,
+    hello,
     new_message,
     offered_device,
     report,
@@ -70,6 +72,21 @@ def remove(session: Session, opened: OpenedSession) -> int:
     return fail_waiting(session, device_of(opened), NOW_MS)
 
 
+def a_hello(number: int) -> Hello:
+    """The hello of one driver of many."""
+    device = offered_device(f"modem-{number}", f"+1444{number:07}")
+    return hello(device, driver_name=f"one-of-many-{number}")
+
+
+def reconcile_many(session: Session, _: OpenedSession) -> object:
+    """Many sessions that opened together reconcile together."""
+    answers = open_sessions(session, [a_hello(n) for n in range(20)], NOW_MS, LEASE_MS)
+    opened = [each for each in answers if isinstance(each, OpenedSession)]
+    return reconcile(
+        session, [Holdings(each.driver_id, each.epoch, set(), list(each.keys)) for each in opened], NOW_MS
+    )
+
+
 def unpublished(session: Session) -> list[PublishedEvent]:
     """Some events that have no position yet."""
     found = events.read_outbox(session, frozenset(), 100).events
@@ -87,11 +104,20 @@ USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
     "open": lambda session, _: connect(
         session, without_numbers(offered_device()), offered_device("modem-2"), last_sequence=5
     ),
-    "open again": lambda session, opened: settled_elsewhere(session, opened.driver_id, [f"{'0' * 24}-1"]),
+    "open many": lambda session, _: open_sessions(session, [a_hello(n) for n in range(20)], NOW_MS, LEASE_MS),
+    "open many again": lambda session, _: [
+        open_sessions(session, [a_hello(n) for n in range(20)], NOW_MS, LEASE_MS) for _ in range(2)
+    ],
+    "reconcile many": reconcile_many,
+    "leases": lambda session, opened: renew_leases(
+        session, [(opened.driver_id, opened.epoch)], NOW_MS, LEASE_MS
+    ),
+    "ends": lambda session, opened: close_sessions(session, [(opened.driver_id, opened.epoch)], NOW_MS),
+    "open again": lambda session, opened: settled_elsewhere(session, {opened.driver_id: [f"{'0' * 24}-1"]}),
     "open with a new journal": lambda session, _: connect(session, journal_id="journal-2"),
     "reconcile": lambda session, opened: reconcile(
         session,
-        Holdings(opened.driver_id, opened.epoch, set(), set(opened.keys)),
+        [Holdings(opened.driver_id, opened.epoch, set(), set(opened.keys))],
         NOW_MS,
     ),
     "release": lambda session, _: release_held(session, NOW_MS + 10**9),

@@ -5,8 +5,8 @@ Owns their limits and their clock's start. The database is made up here: what it
 
 from typing import Any
 
-from core.devices import OpenedSession
 from core.dispatch import Command, Reconciled
+from core.driver_sessions import OpenedSession
 from core.facts import Applied
 from core.sessions.protocol import Effects, SessionLimits, SessionProtocol
 from infinireach.driver.v1 import fact_pb2

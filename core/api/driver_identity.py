@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from core import credentials
-from core.accounts import find_driver_token, find_driver_token_by_id, note_driver_token_use, use_is_due
 from core.api import forwarded_certificate
 from core.api.forwarded_certificate import (
     MalformedCertificateHeader,
@@ -20,10 +19,9 @@ from core.api.forwarded_certificate import (
     token_ids,
 )
 from core.api.identity import AUTHORIZATION, text_of
-from core.clock import Clock
-from core.credentials import DRIVER_TOKEN_PREFIX
+from core.credentials import DRIVER_TOKEN_PREFIX, Credential
 from core.errors import Unauthenticated
-from core.store.engine import Store
+from core.sessions.lifecycle import Lifecycle
 from core.store.rows import DriverTokenRow
 
 Context = Any
@@ -36,41 +34,43 @@ PEER_URI = "peer_uri"
 class DriverIdentity:
     """Authenticates driver streams of one listener."""
 
-    def __init__(self, store: Store, clock: Clock, *, takes_certificates: bool) -> None:
-        self._store = store
-        self._clock = clock
+    def __init__(self, lifecycle: Lifecycle, *, takes_certificates: bool) -> None:
+        self._lifecycle = lifecycle
         self._takes_certificates = takes_certificates
 
     async def authenticate(self, context: Context) -> DriverTokenRow:
-        """The live driver token that a stream is opened with, its use noted. Raises Unauthenticated."""
+        """The live driver token that a stream is opened with. Raises Unauthenticated, Unavailable."""
         token = _token(context)
         certified_id = _certified_id(context) if self._takes_certificates else None
-        # Read first: strangers must not fill the writer's queue.
-        if token:
-            row = await self._store.read(find_driver_token, token)
+        if token is not None:
+            row = await self._lifecycle.find_token(token.public_id)
+            if row is None or not token.matches(row.secret_sha256):
+                raise Unauthenticated("The driver token is unknown or revoked.")
         elif certified_id is not None:
-            row = await self._store.read(find_driver_token_by_id, certified_id)
+            row = await self._lifecycle.find_token(certified_id)
+            if row is None:
+                raise Unauthenticated(
+                    "The driver token that the certificate stands for is unknown or revoked."
+                )
         else:
             raise Unauthenticated("A driver presents its token as `authorization: Bearer <token>`.")
         if certified_id not in (None, row.id):
             raise Unauthenticated("The certificate and the driver token are not the same driver's.")
-        now_ms = self._clock.now_ms()
-        if use_is_due(row, now_ms):
-            await self._store.run(note_driver_token_use, row.id, now_ms)
         return row
 
 
-def _token(context: Context) -> str:
-    """The token that is presented; empty if none is."""
+def _token(context: Context) -> Credential | None:
+    """The token that is presented, right by its form; None if none is."""
     given = text_of(context.invocation_metadata() or ()).get(AUTHORIZATION)
     if given is None:
-        return ""
+        return None
     scheme, _, token = given.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("A driver presents its token as `authorization: Bearer <token>`.")
-    if credentials.parse(token.strip(), DRIVER_TOKEN_PREFIX) is None:
+    credential = credentials.parse(token.strip(), DRIVER_TOKEN_PREFIX)
+    if credential is None:
         raise Unauthenticated("The driver token is malformed.")
-    return token.strip()
+    return credential
 
 
 def _certified_id(context: Context) -> str | None:

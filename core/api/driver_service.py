@@ -1,6 +1,7 @@
 """DriverService: runs a driver's session and ends the stream once.
 
-Owns how many streams may open at a time and the status that a stream ends with. Who opens one is told by
+Owns how many streams may open at a time, when those that may not should come again, and the status that a stream ends
+with. Who opens one is told by
 core.api.driver_identity; what happens in between is the session's.
 """
 
@@ -14,7 +15,7 @@ from grpc_status import rpc_status
 from core.api.driver_identity import DriverIdentity
 from core.api.identity import request_id, text_of
 from core.api.status import status_of
-from core.errors import InfiniReachError, Unavailable
+from core.errors import InfiniReachError, TooManyOpening, Unavailable
 from core.sessions.session import DriverSession, SessionDependencies
 from infinireach.driver.v1 import driver_service_pb2, driver_service_pb2_grpc
 
@@ -26,15 +27,35 @@ Context = Any
 STREAMS_OPENING_MAX = 1000
 """Streams that have not said hello, or are about to end; each may hold a frame as large as gRPC allows."""
 
+OPENINGS_PER_S = 300
+"""Drivers that are told to come in one second: what a core opens beside its other work."""
+
+AWAY_S_MIN = 1.0
+AWAY_S_MAX = 60.0
+"""How long a driver may be told to wait."""
+
 END_OF_STREAM: Any = grpc.aio.EOF  # pyright: ignore[reportAttributeAccessIssue] - not in the published types
 
 
 class Door:
-    """What the listeners of one core share: how many streams there are, and whether new ones may come."""
+    """What the listeners of one core share: how many streams there are, and whether and when new ones may come."""
 
     def __init__(self) -> None:
         self.streams = 0
         self.is_closed = False
+        self._turn_s = 0.0
+
+    def check(self, open_streams: int, now_s: float) -> None:
+        """Raises Unavailable if the core is about to stop, TooManyOpening if too many streams open already.
+
+        Drivers that are turned away get turns one after the other, so that they do not come back as one.
+        """
+        if self.is_closed:
+            raise Unavailable("The core is about to stop; connect again.")
+        if self.streams - open_streams >= STREAMS_OPENING_MAX:
+            turn_s = max(self._turn_s, now_s + AWAY_S_MIN) + 1 / OPENINGS_PER_S
+            self._turn_s = min(turn_s, now_s + AWAY_S_MAX)
+            raise TooManyOpening(self._turn_s - now_s)
 
 
 class DriverService(driver_service_pb2_grpc.DriverServiceServicer):
@@ -63,10 +84,7 @@ class DriverService(driver_service_pb2_grpc.DriverServiceServicer):
 
     async def _serve(self, context: Context) -> None:
         door = self._door
-        if door.is_closed:
-            raise Unavailable("The core is about to stop; connect again.")
-        if door.streams - len(self._shared.registry) >= STREAMS_OPENING_MAX:
-            raise Unavailable("Too many drivers connect at the same time; connect again shortly.")
+        door.check(len(self._shared.registry), self._shared.clock.monotonic_s())
         door.streams += 1
         try:
             await self._run_session(context)

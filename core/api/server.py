@@ -233,7 +233,7 @@ class GrpcServers:
         )
         accounts = AccountsService(identity, store, clock, keys=self._keys)
         accounts_service_pb2_grpc.add_AccountsServiceServicer_to_server(accounts, server)
-        driver_identity = DriverIdentity(store, clock, takes_certificates=listener.is_internal)
+        driver_identity = DriverIdentity(means.sessions.lifecycle, takes_certificates=listener.is_internal)
         drivers = DriverService(means.sessions, self._door, driver_identity)
         driver_service_pb2_grpc.add_DriverServiceServicer_to_server(drivers, server)
 

@@ -12,9 +12,6 @@ from core.errors import InfiniReachError, InvalidArgument, Unavailable
 
 DOMAIN = "infinireach"
 INTERNAL_REASON = "INTERNAL"
-RETRY_AFTER_S = 1
-"""When a caller that got UNAVAILABLE should try again."""
-
 TEXT_BYTES_MAX = 600
 VIOLATIONS_BYTES_MAX = 3000
 """Bounds of one status. Peers may refuse more than 8 KiB of trailing metadata, in which the text stands twice
@@ -37,7 +34,8 @@ def status_of(error: InfiniReachError, request_id: str) -> status_pb2.Status:
     if isinstance(error, InvalidArgument):
         details.append(_bad_request(error))
     if isinstance(error, Unavailable):
-        delay = duration_pb2.Duration(seconds=RETRY_AFTER_S)
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(round(error.retry_after_s * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return _status(error.status, _cut(error.message, TEXT_BYTES_MAX), details)
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-from core.errors import InfiniReachError, Unavailable
+from core.errors import InfiniReachError, OutcomeUnknown, Unavailable
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,7 +20,7 @@ class Drain(Generic[Item, Result]):
     a single item; an item weighs 1 if nothing else is said.
 
     If a batch fails, its items are tried one by one, so that one bad item harms nobody else. If its error is
-    retriable no item is at fault: all of them get it, at once.
+    retriable no item is at fault: all of them get it, at once. What nobody waits for any more is not begun.
     """
 
     def __init__(
@@ -37,10 +37,12 @@ class Drain(Generic[Item, Result]):
         self._waiting_max = waiting_max
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
         self._wake = asyncio.Event()
+        self._has_ended = False
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
-        """Have `item` worked on; the future gives its result or its own error. Raises Unavailable when full."""
-        if len(self._waiting) >= self._waiting_max:
+        """Have `item` worked on; the future gives its result or its own error. Raises Unavailable when full or at the
+        end."""
+        if self._has_ended or len(self._waiting) >= self._waiting_max:
             raise Unavailable
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
@@ -48,24 +50,39 @@ class Drain(Generic[Item, Result]):
         return future
 
     async def run(self) -> None:
-        """Drain for ever; the owner cancels it."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            while self._waiting:
-                await self._drain(self._take())
+        """Drain for ever; the owner cancels it, and nobody is left waiting."""
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                while batch := self._take():
+                    await self._drain(batch)
+        finally:
+            self._has_ended = True
+            for _, future in self._waiting:
+                _fail(future, Unavailable())
 
     def _take(self) -> list[tuple[Item, asyncio.Future[Result]]]:
-        batch = [self._waiting.popleft()]
-        room = self._batch_max - self._weight(batch[0][0])
-        while self._waiting and (weight := self._weight(self._waiting[0][0])) <= room:
-            room -= weight
-            batch.append(self._waiting.popleft())
+        batch: list[tuple[Item, asyncio.Future[Result]]] = []
+        room = self._batch_max
+        while self._waiting:
+            item, future = self._waiting[0]
+            weight = 0 if future.done() else self._weight(item)
+            if batch and weight > room:
+                break
+            self._waiting.popleft()
+            if not future.done():
+                room -= weight
+                batch.append((item, future))
         return batch
 
     async def _drain(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._work([item for item, _ in batch])
+        except asyncio.CancelledError:
+            for _, future in batch:
+                _fail(future, OutcomeUnknown())
+            raise
         except Exception as error:  # noqa: BLE001 - each item gets its own verdict below
             if len(batch) == 1 or (isinstance(error, InfiniReachError) and error.retriable):
                 for _, future in batch:

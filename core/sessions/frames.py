@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from core.devices import Hello, OfferedAddress, OfferedDevice
+from core.devices import OfferedAddress, OfferedDevice
 from core.dispatch import Command
+from core.driver_sessions import Hello
 from core.errors import ProtocolViolation
 from core.facts import DeviceChange, Fact, Inbound, Report, Unreadable
 from core.message_state import Evidence

@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from google.protobuf.duration_pb2 import Duration
 
-from core.devices import Hello, OpenedSession
 from core.dispatch import Command, ReadyDevice, Reconciled
+from core.driver_sessions import Hello, OpenedSession
 from core.errors import (
     FactNotApplicable,
     HelloMissing,

@@ -54,6 +54,8 @@ class Registry:
     def __init__(self) -> None:
         self._by_driver: dict[str, LiveSession] = {}
         self._by_device: dict[str, LiveSession] = {}
+        self.opened = self.ended = 0
+        """How many sessions there have been so far."""
         self.empty = asyncio.Event()
         """Set while there is no session."""
         self.empty.set()
@@ -71,6 +73,7 @@ class Registry:
             self._forget(other)
             other.close(SessionSuperseded())
         self._by_driver[session.driver_id] = session
+        self.opened += 1
         self.empty.clear()
         for device_id in session.device_ids:
             self._by_device[device_id] = session
@@ -82,6 +85,7 @@ class Registry:
 
     def _forget(self, session: LiveSession) -> None:
         del self._by_driver[session.driver_id]
+        self.ended += 1
         for device_id in session.device_ids:
             if self._by_device.get(device_id) is session:
                 del self._by_device[device_id]

@@ -1,6 +1,7 @@
 """One driver stream: carries the protocol's effects out over gRPC and the store.
 
-Owns the tasks of a stream: one reads, one writes, one keeps time. The protocol object decides; this file waits.
+Owns the tasks of a stream, one that reads and one that writes, and its timer. The protocol object decides; this file
+waits.
 """
 
 import asyncio
@@ -12,15 +13,21 @@ from typing import Any
 import structlog
 
 from core.clock import Clock
-from core.devices import close_session, open_session
-from core.dispatch import Command, Holdings, ReadyDevice, reconcile
-from core.errors import HelloMissing, InfiniReachError, SequenceGap, SessionSuperseded, Unavailable
+from core.dispatch import Command, Holdings, ReadyDevice
+from core.errors import (
+    HelloMissing,
+    InfiniReachError,
+    OutcomeUnknown,
+    SequenceGap,
+    SessionSuperseded,
+    Unavailable,
+)
 from core.facts import Applied, DriverFacts
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
+from core.sessions.lifecycle import Lifecycle
 from core.sessions.protocol import Effects, Frame, Phase, SessionLimits, SessionProtocol
 from core.sessions.registry import Registry
-from core.store.engine import Store
 from infinireach.driver.v1 import driver_service_pb2, session_pb2
 
 log = structlog.get_logger()
@@ -42,14 +49,13 @@ Write = Callable[[Frame], Awaitable[None]]
 class SessionDependencies:
     """What every session of a process shares."""
 
-    store: Store
     clock: Clock
     registry: Registry
+    lifecycle: Lifecycle
     dispatcher: Dispatcher
     applier: FactApplier
     limits: SessionLimits
     hello_timeout_s: float
-    lease_ms: int
 
 
 class DriverSession:
@@ -71,6 +77,7 @@ class DriverSession:
         self._error: InfiniReachError | None = None
         self._unapplied: deque[asyncio.Future[Applied]] = deque()
         self._reconciling: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._acknowledged = 0
         self._facts = 0
         self._registered = False
@@ -111,23 +118,27 @@ class DriverSession:
 
     async def run(self) -> None:
         """Serve the stream. Raises the error that it ends with, or returns if the driver left."""
-        tasks = [
-            asyncio.create_task(self._guarded(self._read_loop), name="session-read"),
-            asyncio.create_task(self._guarded(self._tick_loop), name="session-tick"),
-        ]
+        tasks = [asyncio.create_task(self._guarded(self._read_loop), name="session-read")]
         writer = asyncio.create_task(self._guarded(self._write_loop), name="session-write")
         started_s = self._shared.clock.monotonic_s()
+        self._look_at_the_time()
         try:
             await self._ended.wait()
             await asyncio.wait([writer], timeout=FLUSH_S)
         finally:
+            self._stop_timer()
             tasks += [writer, *([self._reconciling] if self._reconciling else [])]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             await self._leave(self._shared.clock.monotonic_s() - started_s)
-        if self._error is not None:
-            raise self._error
+            self._reconciling = None
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:  # nothing of a session that ended may refer to itself: see core.sessions.heap
+                del error
 
     async def _guarded(self, loop: Callable[[], Awaitable[None]]) -> None:
         try:
@@ -167,7 +178,7 @@ class DriverSession:
     async def _open(self, effects: Effects) -> None:
         shared = self._shared
         assert effects.hello is not None
-        opened = await shared.store.run(open_session, effects.hello, shared.clock.now_ms(), shared.lease_ms)
+        opened = await shared.lifecycle.open(effects.hello)
         following = self._protocol.opened(opened, shared.clock.monotonic_s())
         self._acknowledged = opened.resume_after
         shared.registry.add(self)
@@ -227,10 +238,11 @@ class DriverSession:
             open_commands=set(protocol.open_commands),
             device_ids=set(protocol.device_ids),
         )
-        result = await shared.store.run(reconcile, holdings, shared.clock.now_ms())
+        result = await shared.lifecycle.reconcile(holdings)
         if protocol.phase is Phase.RECONCILING:
             self._send(protocol.reconciled(result).frames)
-            shared.dispatcher.hint(protocol.device_ids)
+            shared.dispatcher.hint(result.waiting)
+            shared.dispatcher.room(protocol.device_ids)  # hinted while no commands could flow yet
 
     def _send(self, frames: list[Frame]) -> None:
         for frame in frames:
@@ -258,11 +270,30 @@ class DriverSession:
             if self._ended.is_set():
                 return
 
-    async def _tick_loop(self) -> None:
-        clock, least_s = self._shared.clock, self._shared.limits.heartbeat_interval_s / TICKS_PER_HEARTBEAT
-        while True:
-            await asyncio.sleep(max(self._protocol.idle_s(clock.monotonic_s()), least_s))
-            self._send(self._protocol.tick(clock.monotonic_s()))
+    def _look_at_the_time(self) -> None:
+        """Have the protocol act on the time that passed, now and for as long as the stream lasts.
+
+        A timer and no task: there are many streams, and mostly nothing is due.
+        """
+        if self._ended.is_set():
+            return
+        now_s, least_s = (
+            self._shared.clock.monotonic_s(),
+            self._shared.limits.heartbeat_interval_s / TICKS_PER_HEARTBEAT,
+        )
+        try:
+            self._send(self._protocol.tick(now_s))
+        except InfiniReachError as error:
+            self.close(error)
+            return
+        least_s = self._shared.limits.heartbeat_interval_s / TICKS_PER_HEARTBEAT
+        delay_s = max(self._protocol.idle_s(now_s), least_s)
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._look_at_the_time)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     async def _leave(self, duration_s: float) -> None:
         if not self._registered:
@@ -278,6 +309,6 @@ class DriverSession:
         )  # fmt: skip
         if not superseded:
             try:
-                await shared.store.run(close_session, self.driver_id, self.epoch, shared.clock.now_ms())
-            except Unavailable as error:  # the lease runs out by itself
+                await shared.lifecycle.close(self.driver_id, self.epoch)
+            except (Unavailable, OutcomeUnknown) as error:  # the lease runs out by itself
                 log.warning("session.close_not_noted", driver_id=self.driver_id, detail=error.message)

@@ -11,7 +11,8 @@ import structlog
 from core.clock import Clock
 from core.deadlines import SWEEP_MAX, expire_due, give_up_on_abandoned, release_held
 from core.device_admin import removed_with_queue
-from core.devices import mark_away, renew_leases, revoked_tokens
+from core.devices import mark_away
+from core.driver_sessions import renew_leases, revoked_tokens
 from core.errors import InfiniReachError, Unauthenticated
 from core.eventlog.relay import Relay
 from core.messages import fail_waiting
@@ -27,6 +28,9 @@ TOKENS_EVERY_S = 2.0
 """A revoked token's streams end within 5 s."""
 
 ABANDONED_EVERY_S = 60.0
+
+LEASES_PER_TRANSACTION_MAX = 500
+"""Whoever claims for one of these drivers waits for the transaction that renews their leases."""
 
 
 class Sweeper:
@@ -79,17 +83,32 @@ class Sweeper:
         """Mark devices offline whose driver is gone."""
         if self._clock.now_ms() - self._renewed_ms > self._lease_s * 1000:
             # The clock jumped, or nothing could be written for long: live sessions' leases only look run out.
-            await self.leases()
+            await self.leases(spread_s=0.0)
         if await self._store.run(mark_away, self._clock.now_ms(), round(self._offline_after_s * 1000)):
             self._relay.wake()
 
-    async def leases(self) -> None:
-        """Renew the leases of live sessions; close those that a newer one has superseded."""
-        now_ms = self._clock.now_ms()
-        live = [(session.driver_id, session.epoch) for session in self._registry.sessions()]
-        if live:
-            lease_ms = round(self._lease_s * 1000)
-            self._registry.supersede(await self._store.run(renew_leases, live, now_ms, lease_ms))
+    async def leases(self, *, spread_s: float | None = None) -> None:
+        """Renew the leases of live sessions; close those that a newer one has superseded.
+
+        `spread_s`: over how long, so that many of them are not felt; half the time to the next turn if nothing is said.
+        """
+        now_ms, lease_ms = self._clock.now_ms(), round(self._lease_s * 1000)
+        sessions = self._registry.sessions()
+        parts = [
+            sessions[start : start + LEASES_PER_TRANSACTION_MAX]
+            for start in range(0, len(sessions), LEASES_PER_TRANSACTION_MAX)
+        ]
+        pause_s = (self._lease_s / 6 if spread_s is None else spread_s) / max(len(parts), 1)
+        for number, part in enumerate(parts):
+            if number:
+                await asyncio.sleep(pause_s)
+            live = [
+                (session.driver_id, session.epoch)
+                for session in part
+                if self._registry.of_driver(session.driver_id) is session
+            ]
+            renewed = await self._store.run(renew_leases, live, self._clock.now_ms(), lease_ms)
+            self._registry.supersede(renewed)
         self._renewed_ms = now_ms
 
     async def tokens(self) -> None:

@@ -50,6 +50,12 @@ def driver_tokens(session: Session, tenant_id: str) -> Sequence[DriverTokenRow]:
     return session.execute(query).scalars().all()
 
 
+def live_driver_tokens(session: Session, token_ids: Sequence[str]) -> Sequence[DriverTokenRow]:
+    """Those of these driver tokens, of any tenant, that are not revoked."""
+    where = (col(DriverTokenRow.id).in_(token_ids), col(DriverTokenRow.revoked_ms).is_(None))
+    return session.execute(select(DriverTokenRow).where(*where)).scalars().all()
+
+
 def note_use(session: Session, key_id: str, now_ms: int, every_ms: int) -> None:
     """Set an API key's last use unless it was set less than `every_ms` ago."""
     last = col(ApiKeyRow.last_used_ms)

@@ -9,15 +9,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sqlalchemy import RowMapping, select, text
+from sqlalchemy import RowMapping, bindparam, select, text
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from core.store.bulk import insert_rows, update_rows
-from core.store.rows import AttemptRow, DeliveryRow, MessageRow, TimelineRow
+from core.store.rows import AttemptRow, DeliveryRow, DeviceRow, MessageRow, TimelineRow
 
 message = MessageRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 timeline = TimelineRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 
 QUEUED = text("message.state = 'queued'")
 SENDING = text("message.state = 'sending'")
@@ -95,6 +96,22 @@ _DEVICES_WITH_QUEUED = text(
 def devices_with_queued(session: Session) -> list[str]:
     """Devices that have queued messages; skips through the partial index, one step for each device."""
     return list(session.execute(_DEVICES_WITH_QUEUED).scalars())
+
+
+_FIRST_QUEUED = select(message.c.id).where(QUEUED, message.c.device_id == _device.c.id).limit(1)
+"""A value for each device, which no planner turns into a join over all queues."""
+
+_WITH_QUEUED = select(_device.c.id).where(
+    _device.c.id.in_(bindparam("ids", expanding=True)), _FIRST_QUEUED.scalar_subquery().is_not(None)
+)
+
+
+def with_queued(session: Session, device_ids: Iterable[str]) -> set[str]:
+    """Those of these devices that have queued messages; looks at one message of each."""
+    found: set[str] = set()
+    for chunk in in_chunks(device_ids):
+        found.update(session.execute(_WITH_QUEUED, {"ids": chunk}).scalars())
+    return found
 
 
 def timeline_of(session: Session, message_id: str) -> list[TimelineRow]:

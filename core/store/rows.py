@@ -5,6 +5,10 @@ Identities that must not repeat are UNIQUE constraints here, never checks in cod
 not validate: input is validated at the edge, integrity stands here.
 """
 
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
@@ -40,6 +44,11 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
 
 def _ms(*, nullable: bool = True, default: int | None = None):
     return Field(default=default, sa_type=BigInteger, nullable=nullable)
+
+
+def record(values: Mapping[Any, Any]) -> Any:
+    """A mutable record of a whole row, with the attributes of its class; it costs far less than an object of that."""
+    return SimpleNamespace(**values)
 
 
 class ContractionRow(SQLModel, table=True):

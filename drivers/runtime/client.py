@@ -6,12 +6,14 @@ One reader and one writer per stream; nothing is cancelled per message; a stream
 
 import asyncio
 import random
+from collections.abc import Sequence
 from enum import Enum
+from typing import Any
 
 import grpc
 import structlog
 from google.protobuf.message import DecodeError
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc import aio
 
@@ -71,6 +73,8 @@ class Client:
         """When the core's welcome came."""
         self._last_failure: tuple[str, str] | None = None
         self._away_s = 0.0
+        self._turn_s = 0.0
+        """How long until the core wants to see this driver."""
         self._is_leaving = False
         self._left = asyncio.Event()
         self.failed = asyncio.Event()
@@ -113,7 +117,8 @@ class Client:
             self._untried -= 1
             return
         self._untried = len(self._core.targets) - 1
-        await self._pause(self._backoff.next_delay_s(at_least_s=at_least_s))
+        await self._pause(max(self._turn_s, self._backoff.next_delay_s(at_least_s=at_least_s)))
+        self._turn_s = 0.0
 
     def _ticker_ended(self, ticker: "asyncio.Task[None]") -> None:
         _log_failure(ticker)
@@ -272,6 +277,9 @@ class Client:
                 raise Superseded("Another instance of this driver has connected with the same name.")
             case grpc.StatusCode.UNAUTHENTICATED | grpc.StatusCode.PERMISSION_DENIED:
                 raise NotAdmitted(f"The core does not admit this driver: {error.details()}")
+            case grpc.StatusCode.UNAVAILABLE if reason == "TOO_MANY_OPENING":
+                self._turn_s = _retry_delay_s(error)
+                return _End.AGAIN_SOON
             case grpc.StatusCode.RESOURCE_EXHAUSTED | grpc.StatusCode.FAILED_PRECONDITION:
                 return _End.AGAIN_LATER
             case grpc.StatusCode.INVALID_ARGUMENT if reason == "FACT_NOT_APPLICABLE":
@@ -340,17 +348,25 @@ def _is_cancelling() -> bool:
     return task is not None and task.cancelling() > 0
 
 
+def _details(error: aio.AioRpcError) -> Sequence[Any]:
+    """What the core says of a stream's end, as google.protobuf.Any."""
+    for key, value in error.trailing_metadata() or ():
+        if key == STATUS_KEY and isinstance(value, bytes):
+            try:
+                return Status.FromString(value).details
+            except DecodeError:
+                return ()
+    return ()
+
+
 def _reason(error: aio.AioRpcError) -> str:
     """The machine-readable reason (google.rpc.ErrorInfo) of a stream's end; empty if it has none."""
-    for key, value in error.trailing_metadata() or ():
-        if key != STATUS_KEY or not isinstance(value, bytes):
-            continue
-        try:
-            status = Status.FromString(value)
-        except DecodeError:
-            return ""
-        for detail in status.details:
-            info = ErrorInfo()
-            if detail.Unpack(info):
-                return info.reason
-    return ""
+    info = ErrorInfo()
+    return info.reason if any(detail.Unpack(info) for detail in _details(error)) else ""
+
+
+def _retry_delay_s(error: aio.AioRpcError) -> float:
+    """When to come again (google.rpc.RetryInfo); 0 if nothing is said of it."""
+    info = RetryInfo()
+    said = any(detail.Unpack(info) for detail in _details(error))
+    return info.retry_delay.ToTimedelta().total_seconds() if said else 0.0

@@ -18,6 +18,7 @@ from core.errors import InfiniReachError
 from core.messages import Accepted, NewMessage, accept
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
+from core.sessions.lifecycle import Lifecycle
 from core.sessions.protocol import Frame, SessionLimits
 from core.sessions.registry import Registry
 from core.sessions.session import DriverSession, SessionDependencies
@@ -166,14 +167,13 @@ class SessionCore:
         self.dispatcher = Dispatcher(store, self.registry, clock, poll_s)
         self.applier = FactApplier(store, clock, self._on_applied)
         self.shared = SessionDependencies(
-            store=store,
             clock=clock,
             registry=self.registry,
+            lifecycle=Lifecycle(store, clock, LEASE_MS),
             dispatcher=self.dispatcher,
             applier=self.applier,
             limits=LIMITS,
             hello_timeout_s=hello_timeout_s,
-            lease_ms=LEASE_MS,
         )
         self.drivers: list[PlayedDriver] = []
 
@@ -250,15 +250,18 @@ async def session_core(
 ) -> AsyncGenerator[SessionCore]:
     """The sessions' side of a core; hints alone make it claim unless `poll_s` says otherwise."""
     core = SessionCore(store, SetClock(), poll_s, hello_timeout_s)
-    tasks = [asyncio.create_task(core.applier.run()), asyncio.create_task(core.dispatcher.run())]
+    loops = (core.shared.lifecycle.run(), core.applier.run(), core.dispatcher.run())
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    await asyncio.sleep(0)  # they have begun
     try:
         yield core
         assert not any(task.done() for task in tasks), "a loop of the core ended"
     finally:
         streams = [driver.task for driver in core.drivers]
-        for task in (*streams, *tasks):
-            task.cancel()
-        await asyncio.gather(*streams, *tasks, return_exceptions=True)
+        for group in (streams, tasks):  # a stream that ends has the end noted by a loop
+            for task in group:
+                task.cancel()
+            await asyncio.gather(*group, return_exceptions=True)
 
 
 class FakeSession:

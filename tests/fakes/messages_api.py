@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from core.api.guard import Identity
 from core.api.key_cache import KeyCache
 from core.api.messages_service import MessagesService
-from core.devices import Hello, OfferedAddress, OfferedDevice, open_session
+from core.devices import OfferedAddress, OfferedDevice
+from core.driver_sessions import Hello
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.registry import Registry
 from core.store.engine import Store
@@ -21,6 +22,7 @@ from infinireach.v1.messages_service_pb2_grpc import (
     MessagesServiceStub,
     add_MessagesServiceServicer_to_server,
 )
+from tests.core_fixtures import open_session
 from tests.fakes.core_apis import SERVICE_CREDENTIAL, Metadata
 from tests.fakes.database import TENANT_A, file_store
 from tests.fakes.rpc_server import serving

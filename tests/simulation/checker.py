@@ -6,7 +6,7 @@ them: a rule here never asks the product's own tables. Looks at committed rows, 
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from typing import NamedTuple
@@ -278,10 +278,8 @@ class Checker:
     def _check_fence(self, job: Job, before: Snapshot, moved: Iterable[str]) -> None:
         """What a job of a superseded session may not touch."""
         name, argument = _name(job), job.args[0] if job.args else None
-        if name == "reconcile" and isinstance(argument, Holdings):
-            driver = before.drivers.get(argument.driver_id)
-            if driver is None or driver.epoch != argument.epoch:
-                self.find(Rule.EPOCH, f"reconcile of epoch {argument.epoch} changed something: {driver}")
+        if name == "reconcile":
+            self._check_reconcile(job.args[0], before, moved)
         if name != "apply_facts" or not isinstance(argument, list):
             return
         allowed: set[str] = set()
@@ -298,6 +296,15 @@ class Checker:
         for driver_id, driver in self.now.drivers.items():
             if driver_id not in entitled and driver != before.drivers.get(driver_id):
                 self.find(Rule.EPOCH, f"{driver.name} was changed by facts of a superseded session")
+
+    def _check_reconcile(self, holdings: Sequence[Holdings], before: Snapshot, moved: Iterable[str]) -> None:
+        epochs = {driver_id: driver.epoch for driver_id, driver in before.drivers.items()}
+        newest = {own.driver_id for own in holdings if epochs.get(own.driver_id) == own.epoch}
+        if not newest:
+            self.find(Rule.EPOCH, f"reconcile of superseded sessions changed something: {holdings}")
+        for message_id in moved:
+            if before.messages[message_id].driver_id not in newest:
+                self.find(Rule.EPOCH, f"{message_id} was changed by the reconcile of a superseded session")
 
     def _check_claim(
         self, job: Job, before: Snapshot, moved: dict[str, tuple[MessageNow | None, MessageNow]]

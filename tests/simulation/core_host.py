@@ -18,6 +18,7 @@ from core.eventlog.relay import Relay
 from core.messages import Accepted, NewMessage
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
+from core.sessions.lifecycle import Lifecycle
 from core.sessions.protocol import Frame, SessionLimits
 from core.sessions.registry import Registry
 from core.sessions.session import DriverSession, SessionDependencies
@@ -131,15 +132,15 @@ class CoreHost:
         self.registry = Registry()
         self.dispatcher = Dispatcher(self.store, self.registry, self.clock, settings.poll_s)
         applier = FactApplier(self.store, self.clock, lambda: None)
+        lifecycle = Lifecycle(self.store, self.clock, round(settings.lease_s * 1000))
         self._shared = SessionDependencies(
-            store=self.store,
             clock=self.clock,
             registry=self.registry,
+            lifecycle=lifecycle,
             dispatcher=self.dispatcher,
             applier=applier,
             limits=settings.limits,
             hello_timeout_s=10.0,
-            lease_ms=round(settings.lease_s * 1000),
         )
         self._sweeper = Sweeper(
             self.store,
@@ -150,7 +151,7 @@ class CoreHost:
             lease_s=settings.lease_s,
             offline_after_s=10.0,
         )
-        for loop in (self.dispatcher.run, applier.run, *self._duties()):
+        for loop in (lifecycle.run, self.dispatcher.run, applier.run, *self._duties()):
             process.spawn(self._watch(loop), "core loop")
 
     def _duties(self) -> list[Loop]:

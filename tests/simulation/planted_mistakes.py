@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from core import dispatch, facts, message_changes
-from core.devices import Hello, OpenedSession, open_session
 from core.dispatch import Claimed, Holdings, ReadyDevice, Reconciled
+from core.driver_sessions import Hello, OpenedSession, open_sessions
+from core.errors import InfiniReachError, SessionSuperseded
 from core.facts import Applied, DriverFacts
 from core.message_state import TRANSITIONS, WAITING, Announcement, Evidence, State
 from core.sessions.dispatcher import Dispatcher
@@ -32,6 +33,8 @@ from infinireach.v1.message_pb2 import FAILURE_REASON_NO_SERVICE
 from tests.simulation.checker import Rule
 
 Plant = Callable[[pytest.MonkeyPatch], None]
+Openings = list[OpenedSession | InfiniReachError]
+Answers = list[Reconciled | SessionSuperseded]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,24 +107,28 @@ def facts_are_applied_whatever_their_epoch(patch: pytest.MonkeyPatch) -> None:
 @mistake(Rule.EPOCH, world=3027)
 def a_superseded_session_reconciles(patch: pytest.MonkeyPatch) -> None:
     @functools.wraps(dispatch.reconcile)
-    def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
-        unfenced = dataclasses.replace(holdings, epoch=_epochs(session)[holdings.driver_id])
+    def reconcile(session: Session, holdings: Sequence[Holdings], now_ms: int) -> Answers:
+        epochs = _epochs(session)
+        unfenced = [dataclasses.replace(own, epoch=epochs[own.driver_id]) for own in holdings]
         return dispatch.reconcile(session, unfenced, now_ms)
 
-    patch.setattr("core.sessions.session.reconcile", reconcile)
+    patch.setattr("core.sessions.lifecycle.reconcile", reconcile)
 
 
 @mistake(Rule.ACKNOWLEDGED)
 def the_core_forgets_which_facts_it_had(patch: pytest.MonkeyPatch) -> None:
-    @functools.wraps(open_session)
-    def forgetful(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> OpenedSession:
-        opened = open_session(session, hello, now_ms, lease_ms)
-        resume_after = max(hello.first_unacknowledged - 1, 0)
-        session.get_one(DriverRow, opened.driver_id).applied_sequence = resume_after
+    @functools.wraps(open_sessions)
+    def forgetful(session: Session, hellos: Sequence[Hello], now_ms: int, lease_ms: int) -> Openings:
+        answers = open_sessions(session, hellos, now_ms, lease_ms)
+        for number, (hello, opened) in enumerate(zip(hellos, answers, strict=True)):
+            if isinstance(opened, OpenedSession):
+                resume_after = max(hello.first_unacknowledged - 1, 0)
+                session.get_one(DriverRow, opened.driver_id).applied_sequence = resume_after
+                answers[number] = dataclasses.replace(opened, resume_after=resume_after)
         session.flush()
-        return dataclasses.replace(opened, resume_after=resume_after)
+        return answers
 
-    patch.setattr("core.sessions.session.open_session", forgetful)
+    patch.setattr("core.sessions.lifecycle.open_sessions", forgetful)
 
 
 class _Hasty(SessionProtocol):
@@ -138,37 +145,40 @@ def commands_are_offered_before_the_replay_is_through(patch: pytest.MonkeyPatch)
 @mistake(Rule.LIVENESS, world=1)
 def what_a_driver_never_got_is_not_offered_again(patch: pytest.MonkeyPatch) -> None:
     @functools.wraps(dispatch.reconcile)
-    def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
-        return dataclasses.replace(dispatch.reconcile(session, holdings, now_ms), offer=[])
+    def reconcile(session: Session, holdings: Sequence[Holdings], now_ms: int) -> Answers:
+        answers = dispatch.reconcile(session, holdings, now_ms)
+        return [
+            dataclasses.replace(each, offer=[]) if isinstance(each, Reconciled) else each for each in answers
+        ]
 
-    patch.setattr("core.sessions.session.reconcile", reconcile)
+    patch.setattr("core.sessions.lifecycle.reconcile", reconcile)
 
 
 @mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE, world=30)
 def a_lost_journal_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("core.devices.lose_journal", lambda *_: 0)
+    patch.setattr("core.driver_sessions.lose_journals", lambda *_: None)
 
 
-@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE, world=86)
+@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE, world=703)
 def only_the_session_that_sees_a_new_journal_knows_of_the_loss(patch: pytest.MonkeyPatch) -> None:
     lost: set[tuple[str, int]] = set()
 
-    @functools.wraps(open_session)
-    def opening(session: Session, hello: Hello, now_ms: int, lease_ms: int) -> OpenedSession:
-        opened = open_session(session, hello, now_ms, lease_ms)
-        if opened.journal_lost:
-            lost.add((opened.driver_id, opened.epoch))
-        return opened
+    @functools.wraps(open_sessions)
+    def opening(session: Session, hellos: Sequence[Hello], now_ms: int, lease_ms: int) -> Openings:
+        answers = open_sessions(session, hellos, now_ms, lease_ms)
+        opened = [each for each in answers if isinstance(each, OpenedSession)]
+        lost.update((each.driver_id, each.epoch) for each in opened if each.journal_lost)
+        return answers
 
     @functools.wraps(dispatch.reconcile)
-    def reconcile(session: Session, holdings: Holdings, now_ms: int) -> Reconciled:
-        if (holdings.driver_id, holdings.epoch) in lost:
-            dispatch.lose_journal(session, holdings.driver_id, now_ms)
+    def reconcile(session: Session, holdings: Sequence[Holdings], now_ms: int) -> Answers:
+        losers = {own.driver_id for own in holdings if (own.driver_id, own.epoch) in lost}
+        dispatch.lose_journals(session, losers, now_ms)
         return dispatch.reconcile(session, holdings, now_ms)
 
-    patch.setattr("core.devices.lose_journal", lambda *_: 0)
-    patch.setattr("core.sessions.session.open_session", opening)
-    patch.setattr("core.sessions.session.reconcile", reconcile)
+    patch.setattr("core.driver_sessions.lose_journals", lambda *_: None)
+    patch.setattr("core.sessions.lifecycle.open_sessions", opening)
+    patch.setattr("core.sessions.lifecycle.reconcile", reconcile)
 
 
 @mistake(Rule.WINDOW)

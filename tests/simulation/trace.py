@@ -73,14 +73,14 @@ class Trace:
 def _given(job: Job) -> str:
     """What matters of a job's arguments."""
     first = job.args[0] if job.args else None
-    if isinstance(first, Holdings):
-        return f" of epoch {first.epoch}, open there {sorted(first.open_commands)}"
     if not isinstance(first, list):
         return ""
     shown: list[str] = []
     for item in first:
         if isinstance(item, ReadyDevice):
             shown.append(f"{item.device_id} epoch {item.epoch} free {item.free}")
+        elif isinstance(item, Holdings):
+            shown.append(f"epoch {item.epoch}, open there {sorted(item.open_commands)}")
         elif isinstance(item, DriverFacts):
             shown.append(f"epoch {item.epoch}:")
             shown += map(_fact, item.facts)

@@ -4,6 +4,11 @@ from pathlib import Path
 
 import grpc
 import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import code_pb2
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_status import rpc_status
 
 from drivers.runtime import client as runtime_client
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
@@ -80,4 +85,43 @@ async def test_a_driver_shows_the_certificate_that_lies_there_when_it_connects(t
         core.break_stream()
         await core.until(lambda: len(core.hellos) == 2)
     assert core.shown == [[f"urn:infinireach:driver-token:{8 * letter}".encode()] for letter in "ab"]
+    await core.stop()
+
+
+class FullCore(StubCore):
+    """Turns its first callers away until their turn comes, as the core does."""
+
+    def __init__(self, delays_s: list[int]) -> None:
+        super().__init__()
+        self.delays_s = delays_s
+
+    async def Connect(  # noqa: N802 - the service's name for it
+        self, request_iterator: object, context: grpc.aio.ServicerContext[ConnectRequest, ConnectResponse]
+    ) -> None:
+        if self.delays_s:
+            status = Status(code=code_pb2.UNAVAILABLE, message="full")
+            status.details.add().Pack(ErrorInfo(reason="TOO_MANY_OPENING", domain="infinireach"))
+            status.details.add().Pack(RetryInfo(retry_delay=Duration(seconds=self.delays_s.pop(0))))
+            rich = rpc_status.to_status(status)
+            await context.abort(rich.code, rich.details, rich.trailing_metadata)
+        await super().Connect(request_iterator, context)
+
+
+async def test_a_driver_comes_again_when_a_full_core_told_it_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused_s: list[float] = []
+
+    async def note(_: runtime_client.Client, delay_s: float) -> None:
+        paused_s.append(delay_s)
+
+    monkeypatch.setattr(runtime_client.Client, "_pause", note)
+    core = FullCore([3, 40])
+    await core.start()
+    async with running(core, tmp_path):
+        await core.until(lambda: core.is_connected)
+        core.break_stream()
+        await core.until(lambda: len(core.hellos) == 2)
+    assert paused_s[:2] == [3, 40]
+    assert paused_s[2] < 1
     await core.stop()

@@ -9,7 +9,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.devices import Hello, OfferedAddress, OfferedDevice, open_session
+from core.devices import OfferedAddress, OfferedDevice
+from core.driver_sessions import Hello
 from core.ids import new_id
 from core.store.rows import AddressRow, DeviceRow, EventRow, MessageRow
 from infinireach.v1 import device_pb2, message_pb2
@@ -22,6 +23,7 @@ from infinireach.v1.devices_service_pb2 import (
     ListDriverTokensRequest,
     UpdateDeviceRequest,
 )
+from tests.core_fixtures import open_session
 from tests.fakes.core_apis import CoreApis, core_apis
 from tests.fakes.database import TENANT_A
 from tests.fakes.rpc_outcome import refusal

@@ -18,9 +18,9 @@ from core.deadlines import give_up_on_abandoned
 from core.delivery.claims import Want, claim
 from core.delivery_log import DeliveryFilter, list_deliveries
 from core.device_admin import list_devices, removed_with_queue
-from core.devices import OpenedSession
 from core.dispatch import ReadyDevice
 from core.dispatch import claim as claim_messages
+from core.driver_sessions import OpenedSession
 from core.event_feed import FeedRequest, read_feed
 from core.messages import MessageFilter, list_messages
 from core.retention import STEPS, Retention

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from core.deadlines import ABANDON_AFTER_MS, SWEEP_MAX, expire_due, give_up_on_abandoned, release_held
-from core.devices import OpenedSession, close_session
+from core.driver_sessions import OpenedSession, close_sessions
 from core.message_state import RETRY_DELAYS_S, Evidence
 from core.messages import accept
 from tests.core_fixtures import (
@@ -169,7 +169,7 @@ def test_a_message_that_nobody_reports_on_is_unknown_in_the_end(
 ) -> None:
     command = claimed_command(session, opened)
     if not connected:
-        close_session(session, opened.driver_id, opened.epoch, NOW_MS)
+        close_sessions(session, [(opened.driver_id, opened.epoch)], NOW_MS)
     assert give_up_on_abandoned(session, ABANDONED_MS - 1) == 0
     assert give_up_on_abandoned(session, ABANDONED_MS) == 1
     message = message_of(session, command.message_id)

@@ -6,11 +6,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.devices import (
-    JournalRolledBack,
-    OpenedSession,
-)
 from core.dispatch import ReadyDevice, claim
+from core.driver_sessions import JournalRolledBack, OpenedSession
 from core.message_state import Evidence
 from core.store.rows import AddressRow, DeviceRow, DriverRow
 from tests.core_fixtures import (

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy.orm import Session
 
 from core.deadlines import expire_due, release_held
-from core.devices import OpenedSession
 from core.dispatch import Command, Holdings, ReadyDevice, Reconciled, claim, reconcile, settled_elsewhere
+from core.driver_sessions import OpenedSession
 from core.errors import SessionSuperseded
 from core.message_state import Evidence, retry_delay_s
 from core.store.rows import DeviceRow
@@ -53,6 +53,11 @@ def change_device(session: Session, opened: OpenedSession, **changes: object) ->
     session.flush()
 
 
+def settled(session: Session, opened: OpenedSession, held: list[str]) -> list[str]:
+    """Those of its open commands that a driver must forget."""
+    return settled_elsewhere(session, {opened.driver_id: held})[opened.driver_id]
+
+
 def reconciled(session: Session, opened: OpenedSession, *open_commands: str) -> Reconciled:
     holdings = Holdings(
         driver_id=opened.driver_id,
@@ -60,7 +65,10 @@ def reconciled(session: Session, opened: OpenedSession, *open_commands: str) -> 
         open_commands=set(open_commands),
         device_ids=set(opened.keys),
     )
-    return reconcile(session, holdings, NOW_MS)
+    (answer,) = reconcile(session, [holdings], NOW_MS)
+    if isinstance(answer, SessionSuperseded):
+        raise answer
+    return answer
 
 
 # Claim
@@ -227,19 +235,19 @@ def test_only_what_is_open_here_may_stay_there(session: Session, opened: OpenedS
     settle(session, opened, command, Evidence.FAILED)
     other = claimed_command(session, opened)
     held = [command.command_id, f"{other.message_id}-2", "nonsense", "f" * 24 + "-1", other.command_id]
-    assert settled_elsewhere(session, opened.driver_id, held) == held[:-1]
+    assert settled(session, opened, held) == held[:-1]
 
 
 def test_another_drivers_command_is_dropped_there(session: Session, opened: OpenedSession) -> None:
     command = claimed_command(session, opened)
     other = connect(session, offered_device("modem-2", OTHER_NUMBER), driver_name="driver-2")
-    assert settled_elsewhere(session, other.driver_id, [command.command_id]) == [command.command_id]
+    assert settled(session, other, [command.command_id]) == [command.command_id]
 
 
 def test_a_hundred_thousand_open_commands_can_be_asked_about(session: Session, opened: OpenedSession) -> None:
     command = claimed_command(session, opened)
     held = [f"{n:024x}-1" for n in range(100_000)]
-    assert settled_elsewhere(session, opened.driver_id, [*held, command.command_id]) == held
+    assert settled(session, opened, [*held, command.command_id]) == held
 
 
 def test_a_lost_journal_makes_every_open_command_unknown(session: Session, opened: OpenedSession) -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
 from core.deadlines import release_held
-from core.devices import OpenedSession
 from core.dispatch import Command
+from core.driver_sessions import OpenedSession
 from core.facts import Applied, Report
 from core.message_state import Evidence, retry_delay_s
 from tests.core_fixtures import (

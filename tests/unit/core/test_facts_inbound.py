@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.device_events import device_event_type
-from core.devices import OpenedSession
+from core.driver_sessions import OpenedSession
 from core.facts import DeviceChange, DriverFacts, Inbound, apply_facts
 from core.store.rows import DEVICE_STATES, DeviceRow, MessageRow
 from tests.core_fixtures import (

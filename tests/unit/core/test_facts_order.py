@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from core.deadlines import release_held
-from core.devices import OpenedSession
 from core.dispatch import Command, claim
+from core.driver_sessions import OpenedSession
 from core.facts import Applied, DriverFacts, Rejection, Report, Unreadable, apply_facts
 from core.message_state import RETRY_DELAYS_S, Evidence
 from core.messages import cancel

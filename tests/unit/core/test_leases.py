@@ -5,14 +5,8 @@ from collections.abc import Generator
 import pytest
 from sqlalchemy.orm import Session
 
-from core.devices import (
-    AWAY_MAX,
-    OpenedSession,
-    close_session,
-    mark_away,
-    renew_leases,
-    revoked_tokens,
-)
+from core.devices import AWAY_MAX, mark_away
+from core.driver_sessions import OpenedSession, close_sessions, renew_leases, revoked_tokens
 from core.errors import Unauthenticated
 from core.store.rows import DeviceRow, DriverRow, DriverTokenRow
 from tests.core_fixtures import (
@@ -53,9 +47,9 @@ def device(session: Session, device_id: str) -> DeviceRow:
 def test_closing_a_session_notes_it_unless_a_newer_one_is_live(session: Session) -> None:
     opened = connect(session)
     newer = connect(session)
-    close_session(session, opened.driver_id, opened.epoch, NOW_MS + 1)
+    close_sessions(session, [(opened.driver_id, opened.epoch)], NOW_MS + 1)
     assert driver(session, opened).connected
-    close_session(session, newer.driver_id, newer.epoch, NOW_MS + 2)
+    close_sessions(session, [(newer.driver_id, newer.epoch)], NOW_MS + 2)
     row = driver(session, opened)
     assert (row.connected, row.seen_ms, row.lease_until_ms) == (False, NOW_MS + 2, NOW_MS + 2)
 
@@ -75,7 +69,7 @@ def test_leases_are_renewed_for_live_sessions_only(session: Session) -> None:
 
 def test_devices_of_a_driver_that_left_are_away_after_a_while(session: Session) -> None:
     opened = connect(session)
-    close_session(session, opened.driver_id, opened.epoch, NOW_MS)
+    close_sessions(session, [(opened.driver_id, opened.epoch)], NOW_MS)
     assert mark_away(session, NOW_MS + PATIENCE_MS - 1, PATIENCE_MS) == 0
     assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == 1
     assert device(session, device_of(opened)).state == "offline"
@@ -93,7 +87,7 @@ def test_devices_of_a_driver_whose_core_died_are_away_after_its_lease(session: S
 
 def test_a_driver_that_came_back_in_time_leaves_no_trace(session: Session) -> None:
     opened = connect(session)
-    close_session(session, opened.driver_id, opened.epoch, NOW_MS)
+    close_sessions(session, [(opened.driver_id, opened.epoch)], NOW_MS)
     connect(session, now_ms=NOW_MS + PATIENCE_MS - 1)
     assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == 0
     assert event_types(session) == ["device.online"]
@@ -102,7 +96,7 @@ def test_a_driver_that_came_back_in_time_leaves_no_trace(session: Session) -> No
 def test_a_sweep_of_devices_that_are_away_is_bounded(session: Session) -> None:
     devices = [offered_device(f"m{n}", f"+1555{n:07d}") for n in range(AWAY_MAX + 1)]
     opened = connect(session, *devices)
-    close_session(session, opened.driver_id, opened.epoch, NOW_MS)
+    close_sessions(session, [(opened.driver_id, opened.epoch)], NOW_MS)
     assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == AWAY_MAX
     assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == 1
 

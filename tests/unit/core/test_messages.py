@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from core.devices import OpenedSession
+from core.driver_sessions import OpenedSession
 from core.errors import DeviceNotFound, NotCancellable, NotFound
 from core.ids import IdSource, is_id
 from core.message_state import Evidence

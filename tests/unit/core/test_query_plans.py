@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from core.devices import OpenedSession
+from core.driver_sessions import OpenedSession
 from core.message_state import Evidence
 from core.messages import MessageFilter, accept, list_messages
 from tests.core_fixtures import (

@@ -51,7 +51,8 @@ class DriverServiceStub:
     9. Unknown frames, enum values and capabilities are ignored and counted.
 
     How the stream ends (google.rpc.ErrorInfo says the reason) and what the driver does:
-    UNAVAILABLE: reconnect with jitter. ABORTED SESSION_SUPERSEDED: stop, another instance is alive.
+    UNAVAILABLE: reconnect with jitter; with the reason TOO_MANY_OPENING after the delay in google.rpc.RetryInfo.
+    ABORTED SESSION_SUPERSEDED: stop, another instance is alive.
     INVALID_ARGUMENT FACT_NOT_APPLICABLE: a fact was put aside (FactRejected says why); reconnect and go on behind it.
     UNAUTHENTICATED, PERMISSION_DENIED: stop and complain. RESOURCE_EXHAUSTED: back off.
     INVALID_ARGUMENT, DATA_LOSS, DEADLINE_EXCEEDED: a fault of the driver; log, back off, reconnect.
@@ -96,7 +97,8 @@ class DriverServiceServicer:
     9. Unknown frames, enum values and capabilities are ignored and counted.
 
     How the stream ends (google.rpc.ErrorInfo says the reason) and what the driver does:
-    UNAVAILABLE: reconnect with jitter. ABORTED SESSION_SUPERSEDED: stop, another instance is alive.
+    UNAVAILABLE: reconnect with jitter; with the reason TOO_MANY_OPENING after the delay in google.rpc.RetryInfo.
+    ABORTED SESSION_SUPERSEDED: stop, another instance is alive.
     INVALID_ARGUMENT FACT_NOT_APPLICABLE: a fact was put aside (FactRejected says why); reconnect and go on behind it.
     UNAUTHENTICATED, PERMISSION_DENIED: stop and complain. RESOURCE_EXHAUSTED: back off.
     INVALID_ARGUMENT, DATA_LOSS, DEADLINE_EXCEEDED: a fault of the driver; log, back off, reconnect.
@@ -151,7 +153,8 @@ class DriverService:
     9. Unknown frames, enum values and capabilities are ignored and counted.
 
     How the stream ends (google.rpc.ErrorInfo says the reason) and what the driver does:
-    UNAVAILABLE: reconnect with jitter. ABORTED SESSION_SUPERSEDED: stop, another instance is alive.
+    UNAVAILABLE: reconnect with jitter; with the reason TOO_MANY_OPENING after the delay in google.rpc.RetryInfo.
+    ABORTED SESSION_SUPERSEDED: stop, another instance is alive.
     INVALID_ARGUMENT FACT_NOT_APPLICABLE: a fact was put aside (FactRejected says why); reconnect and go on behind it.
     UNAUTHENTICATED, PERMISSION_DENIED: stop and complain. RESOURCE_EXHAUSTED: back off.
     INVALID_ARGUMENT, DATA_LOSS, DEADLINE_EXCEEDED: a fault of the driver; log, back off, reconnect.

@@ -9,15 +9,24 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from core.devices import OpenedSession, open_session
 from core.dispatch import ReadyDevice, claim
+from core.driver_sessions import OpenedSession
 from core.errors import OutcomeUnknown, SessionSuperseded, Unavailable
 from core.sessions import dispatcher as dispatcher_module
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.registry import Registry
 from core.store.engine import Store
 from core.store.rows import DeviceRow
-from tests.core_fixtures import LEASE_MS, NOW_MS, TTL_MS, accept_one, hello, message_of, offered_device
+from tests.core_fixtures import (
+    LEASE_MS,
+    NOW_MS,
+    TTL_MS,
+    accept_one,
+    hello,
+    message_of,
+    offered_device,
+    open_session,
+)
 from tests.fakes.database import file_store
 from tests.fakes.driver_stream import FakeSession, eventually
 from tests.fakes.set_clock import SetClock

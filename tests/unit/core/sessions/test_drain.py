@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 import pytest
 
-from core.errors import InfiniReachError, NotFound, Unavailable
+from core.errors import InfiniReachError, NotFound, OutcomeUnknown, Unavailable
 from core.sessions.drain import Drain
 
 BAD = -1
@@ -172,3 +172,25 @@ async def test_cancelling_the_loop_ends_it() -> None:
     async with draining(work) as drain:
         await busy(drain, work)
     assert work.batches == [[0]]
+
+
+async def test_what_nobody_waits_for_any_more_is_not_begun() -> None:
+    work = Work()
+    async with draining(work) as drain:
+        first = await busy(drain, work)
+        left, second = drain.submit(1), drain.submit(2)
+        left.cancel()
+        work.may_run.set()
+        assert await asyncio.gather(first, second) == ["did 0", "did 2"]
+    assert work.items == [0, 2]
+
+
+async def test_nobody_is_left_waiting_at_the_end() -> None:
+    work = Work()
+    async with draining(work) as drain:
+        running = await busy(drain, work)
+        waiting = drain.submit(1)
+    assert isinstance(running.exception(), OutcomeUnknown)
+    assert isinstance(waiting.exception(), Unavailable)
+    with pytest.raises(Unavailable):
+        drain.submit(2)

@@ -9,14 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.orm import Session
 
-from core.devices import open_session
 from core.errors import ProtocolViolation
 from core.facts import DriverFacts, apply_facts
 from core.sessions.frames import read_facts
 from core.sessions.protocol import SessionLimits, SessionProtocol
 from infinireach.driver.v1 import command_pb2, driver_service_pb2, fact_pb2, session_pb2
 from infinireach.v1 import device_pb2, message_pb2
-from tests.core_fixtures import LEASE_MS, NOW_MS, NUMBER, claimed_command, connect, state_of
+from tests.core_fixtures import LEASE_MS, NOW_MS, NUMBER, claimed_command, connect, open_session, state_of
 from tests.driver_frames import Request, facts_frame, hello_frame
 from tests.fakes.database import TENANT_A, memory_session
 

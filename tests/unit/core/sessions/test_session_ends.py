@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.devices import JournalRolledBack
+from core.driver_sessions import JournalRolledBack
 from core.errors import (
     HelloMissing,
     InfiniReachError,

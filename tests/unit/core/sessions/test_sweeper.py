@@ -10,17 +10,19 @@ from sqlmodel import col
 
 from core.clock import Clock
 from core.deadlines import SWEEP_MAX
-from core.devices import OpenedSession, open_session
+from core.driver_sessions import OpenedSession, open_sessions
+from core.errors import SessionSuperseded
 from core.eventlog.metrics import RelayMetrics
 from core.eventlog.relay import Relay
 from core.events import PublishedEvent
 from core.messages import accept
+from core.sessions import sweeper as sweeper_module
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.registry import Registry
 from core.sessions.sweeper import Sweeper
 from core.store.engine import Store
-from core.store.rows import DeviceRow, MessageRow
-from tests.core_fixtures import LEASE_MS, TTL_MS, device_of, hello, new_message
+from core.store.rows import DeviceRow, DriverRow, MessageRow
+from tests.core_fixtures import LEASE_MS, TTL_MS, device_of, hello, new_message, offered_device, open_session
 from tests.fakes.database import file_store
 from tests.fakes.driver_stream import FakeSession
 from tests.fakes.set_clock import SetClock
@@ -92,3 +94,24 @@ async def test_everything_that_is_too_late_expires_in_one_turn(store: Store) -> 
     await sweeper_of(store, clock, Registry()).deadlines()
     counted = await store.read(lambda session: session.execute(_states).all())
     assert [tuple(row) for row in counted] == [("expired", late)]
+
+
+async def test_many_leases_are_renewed_part_by_part(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweeper_module, "LEASES_PER_TRANSACTION_MAX", 2)
+    clock, registry = SetClock(), Registry()
+    hellos = [hello(offered_device(f"m{n}", f"+1555000{n:04}"), driver_name=f"driver-{n}") for n in range(5)]
+    answers = await store.run(open_sessions, hellos, clock.now_ms(), LEASE_MS)
+    live = [
+        FakeSession(each.driver_id, each.epoch, {}) for each in answers if isinstance(each, OpenedSession)
+    ]
+    superseded = live[3]
+    await store.run(open_sessions, hellos[3:4], clock.now_ms(), LEASE_MS)
+    for session in live:
+        registry.add(session)
+    clock.advance(1)
+    await sweeper_of(store, clock, registry).leases(spread_s=0.0)
+    rows = await store.read(lambda session: list(session.execute(select(DriverRow)).scalars()))
+    renewed = {row.id for row in rows if row.lease_until_ms == clock.now_ms() + LEASE_MS}
+    assert renewed == {session.driver_id for session in live if session is not superseded}
+    assert isinstance(superseded.closed_with, SessionSuperseded)
+    assert len(registry) == 4
