@@ -14,7 +14,6 @@ from typing import Any
 
 import structlog
 from prometheus_client import REGISTRY, Counter, start_http_server
-from sqlalchemy.exc import OperationalError
 
 from core.api.server import GrpcServers, Means, listeners
 from core.clock import SystemClock
@@ -30,7 +29,7 @@ from core.delivery.resolver import system_lookup
 from core.delivery.scheduler import Limits
 from core.delivery.sender import WebhookSender, verifying_tls_context
 from core.delivery.signer import OpenSecrets
-from core.errors import Unavailable
+from core.errors import InfiniReachError, Unavailable
 from core.eventlog.embedded import EmbeddedLog
 from core.eventlog.kafka.cluster import Cluster, Sasl, Tls
 from core.eventlog.kafka.consumer import KafkaConsumer
@@ -41,6 +40,7 @@ from core.eventlog.metrics import RelayMetrics
 from core.eventlog.port import EventLog
 from core.eventlog.relay import Relay
 from core.retention import Retention
+from core.schema import SchemaCheck
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.heap import Heap
@@ -53,7 +53,7 @@ from core.sessions.sweeper import Sweeper
 from core.store.databases import open_store
 from core.store.engine import Store
 from core.store.hints import Hints, OnHint, Subject
-from core.store.migrate import check, migrate
+from core.store.migrate import migrate
 from core.store.postgresql import PostgresqlStore
 from core.vault import Vault
 from core.webhooks import open_secret
@@ -64,7 +64,8 @@ log = structlog.get_logger()
 async def serve_core(settings: Settings) -> None:
     """Serve gRPC, and publish and deliver as the settings say, until SIGTERM or SIGINT.
 
-    Raises AddressTaken, CertificateFilesUnusable and CredentialError before it is ready.
+    Raises AddressTaken, CertificateFilesUnusable and CredentialError before it is ready; SchemaTooOld and SchemaTooNew
+    also later, if the database was away then.
     """
     if settings.embedded:
         migrate(settings.database_url, contract=True)
@@ -88,7 +89,7 @@ async def serve_core(settings: Settings) -> None:
         if settings.deliver_embedded:
             loops += parts.delivering()
             heard |= parts.heard_by_deliverer()
-        loops += parts.hinting(heard)
+        loops += parts.common(heard)
 
         async def stop(hurry: asyncio.Event) -> None:
             await servers.say_stopping()
@@ -112,14 +113,14 @@ async def serve_core(settings: Settings) -> None:
 async def serve_relay(settings: Settings) -> None:
     """Publish events until SIGTERM or SIGINT; without Kafka that fans them out too."""
     async with _resources(settings, delivers=False) as parts:
-        loops = [parts.relay.run(), *parts.hinting({Subject.EVENTS: parts.relay.hear})]
+        loops = [parts.relay.run(), *parts.common({Subject.EVENTS: parts.relay.hear})]
         await _run_until_told(loops, _nothing)
 
 
 async def serve_deliver(settings: Settings) -> None:
     """Deliver webhooks, with Kafka fan out what comes from there, until SIGTERM or SIGINT."""
     async with _resources(settings, delivers=True) as parts:
-        loops = [*parts.delivering(), *parts.hinting(parts.heard_by_deliverer())]
+        loops = [*parts.delivering(), *parts.common(parts.heard_by_deliverer())]
         await _run_until_told(loops, lambda _: parts.deliverer.stop(settings.drain_grace_s))
 
 
@@ -140,6 +141,7 @@ class _Parts:
     consumer: KafkaConsumer | None
     hints: Hints | None
     """Between processes; none where one database file is all."""
+    schema: SchemaCheck
 
     def delivering(self) -> list[Coroutine[Any, Any, None]]:
         """The loops of a process that delivers."""
@@ -149,9 +151,13 @@ class _Parts:
         """What a process that delivers listens to."""
         return {Subject.DUE: self.deliverer.published, Subject.CHANGED: self.deliverer.wake}
 
-    def hinting(self, heard: dict[Subject, OnHint]) -> list[Coroutine[Any, Any, None]]:
-        """The loops of a process that tells others what they may have to do, and hears what it may have to."""
-        return [self.hints.run(heard)] if self.hints else []
+    def common(self, heard: dict[Subject, OnHint]) -> list[Coroutine[Any, Any, None]]:
+        """The loops of every process: it tells others what they may have to do, and hears what it may have to.
+
+        A database that was away at the start is waited for by everyone who asks it; its schema is checked afterwards.
+        """
+        loops: list[Coroutine[Any, Any, None]] = [self.hints.run(heard)] if self.hints else []
+        return loops if self.schema.is_done else [*loops, self.schema.run()]
 
 
 async def _run_until_told(
@@ -168,13 +174,18 @@ async def _run_until_told(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, note)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(loop, name=loop.__qualname__) for loop in loops]
-        await told.wait()
-        log.info("core.stopping")
-        await stop(hurry)
-        for task in tasks:
-            task.cancel()
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(loop, name=loop.__qualname__) for loop in loops]
+            await told.wait()
+            log.info("core.stopping")
+            await stop(hurry)
+            for task in tasks:
+                task.cancel()
+    except ExceptionGroup as ended:
+        if len(ended.exceptions) == 1 and isinstance(ended.exceptions[0], InfiniReachError):
+            raise ended.exceptions[0] from None  # what an operator can mend
+        raise
     log.info("core.stopped")
 
 
@@ -184,7 +195,8 @@ async def _nothing(_hurry: asyncio.Event) -> None:
 
 @contextlib.asynccontextmanager
 async def _resources(settings: Settings, *, delivers: bool) -> AsyncGenerator[_Parts]:
-    _check_schema(settings)
+    schema = SchemaCheck(settings.database_url)
+    schema.try_now()
     clock = SystemClock()
     store = open_store(settings.database_url)
     metrics, metrics_thread = start_http_server(settings.metrics_port, settings.metrics_host)
@@ -217,7 +229,18 @@ async def _resources(settings: Settings, *, delivers: bool) -> AsyncGenerator[_P
             async with _carried_by(settings, end) as (event_log, consumer):
                 relay = _relay(store, event_log, hints)
                 yield _Parts(
-                    settings, store, clock, vault, policy, sender, relay, deliverer, news, consumer, hints
+                    settings,
+                    store,
+                    clock,
+                    vault,
+                    policy,
+                    sender,
+                    relay,
+                    deliverer,
+                    news,
+                    consumer,
+                    hints,
+                    schema,
                 )
     finally:
         metrics.shutdown()
@@ -274,14 +297,6 @@ def _news(here: Deliverer | None, hints: Hints | None) -> News:
     if hints is None:
         return News(here)
     return News(here, tell_due=hints.tell_due, tell_changed=hints.tell_changed)
-
-
-def _check_schema(settings: Settings) -> None:
-    """Raises SchemaTooOld, SchemaTooNew. A database that is away is waited for by everyone who asks it."""
-    try:
-        check(settings.database_url)
-    except OperationalError as error:
-        log.warning("schema.unchecked", detail=str(error.orig).partition("\n")[0])
 
 
 def _egress_policy(settings: Settings) -> EgressPolicy:

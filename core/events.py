@@ -72,6 +72,7 @@ _waiting_ids = (
 )
 _named = _event.c.id.in_(bindparam("ids", expanding=True))
 _of_ids = select(*_carried).where(_named).order_by(_event.c.id)
+_ids_of_ids = select(_event.c.id).where(_named)
 _unpublished_of_ids = _of_ids.where(_event.c.position.is_(None)).with_for_update()
 
 POSITIONS_LOCK = 0x1F11
@@ -110,6 +111,11 @@ def lock_unpublished(session: Session, event_ids: Sequence[str]) -> list[Publish
     """Those of the events that have no position, in the order given, each once; nobody else publishes them now."""
     found = {event.id: event for event in _read(session, _unpublished_of_ids, event_ids)}
     return [found.pop(each) for each in event_ids if each in found]
+
+
+def known(session: Session, event_ids: Sequence[str]) -> set[str]:
+    """Which of the events this database holds."""
+    return set(session.execute(_ids_of_ids, {"ids": event_ids}).scalars())
 
 
 def last_position(session: Session) -> int:

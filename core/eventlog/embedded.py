@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from sqlalchemy.orm import Session
 
 from core.clock import Clock
-from core.events import PublishedEvent, lock_unpublished, mark_published
+from core.events import PublishedEvent, known, lock_unpublished, mark_published
 from core.store.engine import Store
 
 FanOut = Callable[[Session, Sequence[PublishedEvent], int], dict[str, bool]]
@@ -43,17 +43,26 @@ class EmbeddedLog:
         self._on_paused = on_paused
 
     async def publish(self, events: Sequence[PublishedEvent]) -> None:
-        """Position and fan out `events` in one transaction; skips what has a position and what is gone."""
+        """See EventLog.publish. Skips what has a position and what is gone."""
+        await self.receive(events)
+
+    async def receive(self, events: Sequence[PublishedEvent]) -> frozenset[str]:
+        """See LogEnd.receive. Position and deliveries are one transaction."""
         ids = [event.id for event in events]
-        endpoints = await self._store.run(self._publish, ids, self._clock.now_ms())
+        endpoints, unknown = await self._store.run(self._publish, ids, self._clock.now_ms())
         self._on_due([each for each, is_on in endpoints.items() if is_on])
         if paused := [each for each, is_on in endpoints.items() if not is_on]:
             await self._on_paused(paused)
+        return unknown
 
-    def _publish(self, session: Session, event_ids: Sequence[str], now_ms: int) -> dict[str, bool]:
+    def _publish(
+        self, session: Session, event_ids: Sequence[str], now_ms: int
+    ) -> tuple[dict[str, bool], frozenset[str]]:
         events = lock_unpublished(session, event_ids)
+        others = frozenset(event_ids).difference(event.id for event in events)
+        unknown = others.difference(known(session, list(others))) if others else others
         if not events:
-            return {}
+            return {}, unknown
         endpoints = self._fan_out(session, events, now_ms)
         mark_published(session, [event.id for event in events])
-        return endpoints
+        return endpoints, unknown

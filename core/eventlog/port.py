@@ -20,3 +20,14 @@ class EventLog(Protocol):
         if the log cannot take them, and then the relay publishes all of them again; the fan-out is idempotent.
         """
         ...
+
+
+class LogEnd(Protocol):
+    """Where the events arrive that a log carried."""
+
+    async def receive(self, events: Sequence[PublishedEvent]) -> frozenset[str]:
+        """Give events their positions and fan them out; answers the ids that no event of this database has.
+
+        Idempotent. Raises Unavailable, and OutcomeUnknown.
+        """
+        ...

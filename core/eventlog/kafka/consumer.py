@@ -23,7 +23,7 @@ from core.eventlog.kafka.records import Unreadable, decode
 from core.eventlog.kafka.rejects import Rejects
 from core.eventlog.kafka.topics import ensure_topics
 from core.eventlog.kafka.watch import Watch
-from core.eventlog.port import EventLog
+from core.eventlog.port import LogEnd
 from core.events import PublishedEvent
 
 log = structlog.get_logger()
@@ -43,6 +43,9 @@ CLOSE_S = 5.0
 RETRY_S = 1.0
 """Wait after Kafka or the database refused."""
 
+UNKNOWN_SAID_EVERY_S = 60.0
+"""Events that the database does not know are logged no more often; all are counted."""
+
 STUCK_MAX = 3
 """So many consumers in a row that got nothing from a cluster that answers: the fault may lie in this process."""
 
@@ -54,13 +57,14 @@ class ConsumerStuck(Exception):
 class KafkaConsumer:
     """Moves events from the topic into the end of the log. Several share the partitions, in this or other processes."""
 
-    def __init__(self, cluster: Cluster, into: EventLog, producer: Producer, metrics: KafkaMetrics) -> None:
+    def __init__(self, cluster: Cluster, into: LogEnd, producer: Producer, metrics: KafkaMetrics) -> None:
         """`into` fans out; what cannot be read is written with `producer`."""
         self._cluster = cluster
         self._into = into
         self._metrics = metrics
         self._rejects = Rejects(producer, cluster.rejected, metrics)
         self._failing = False
+        self._unknown_said_s = -UNKNOWN_SAID_EVERY_S
 
     async def run(self) -> None:
         """Consume for ever; the owner cancels it. Raises ConsumerStuck."""
@@ -145,14 +149,26 @@ class KafkaConsumer:
         while True:
             watch.advanced()
             try:
-                if events:
-                    await self._into.publish(events)
+                unknown = await self._into.receive(events) if events else frozenset[str]()
             except InfiniReachError as error:
                 self._failed(error)
                 await asyncio.sleep(RETRY_S)
             else:
-                self._metrics.consumed.inc(len(events))
+                strange = [event.id for event in events if event.id in unknown]
+                self._metrics.consumed.inc(len(events) - len(strange))
+                if strange:
+                    self._met_unknown(strange)
                 return
+
+    def _met_unknown(self, event_ids: Sequence[str]) -> None:
+        """Events of which this database knows nothing: it forgot them, or they are another installation's."""
+        self._metrics.unknown.inc(len(event_ids))
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._unknown_said_s >= UNKNOWN_SAID_EVERY_S:
+            self._unknown_said_s = now_s
+            log.warning(
+                "kafka.unknown_events", count=len(event_ids), one=event_ids[0], topic=self._cluster.events
+            )
 
     async def _commit(self, consumer: AIOKafkaConsumer, batches: Batches) -> None:
         """Commit what was read, as far as may be; an offset that is not committed costs that it is read again."""

@@ -13,6 +13,11 @@ class KafkaMetrics:
         self.rejected = Counter(
             "infinireach_kafka_records_rejected", "Records that could not be read.", registry=registry
         )
+        self.unknown = Counter(
+            "infinireach_kafka_records_unknown",
+            "Records of events that are not in this database.",
+            registry=registry,
+        )
         self.rebuilds = Counter(
             "infinireach_kafka_rebuilds",
             "Clients that were given up and made anew, by side: producer or consumer.",

@@ -12,9 +12,6 @@ from core.events import PublishedEvent
 
 VERSION = 1
 
-BYTES_MAX = 4096
-"""Of a record that is kept aside; ours have some 200."""
-
 _Id = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-z-]{1,64}\Z")]
 
 

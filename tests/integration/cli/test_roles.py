@@ -11,12 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from core.cli.roles import drivers
 from core.cli.supervisor.ports import free_port
 from core.cli.supervisor.readiness import grpc_health
 from core.store import migrate
+from core.store.databases import make_engine
+from core.vault import new_key_line
 from tests.fakes.command_line import infinireach
+from tests.fakes.postgresql import Cluster
 
 BOUND_S = 30.0
 
@@ -139,3 +143,43 @@ def test_up_is_for_one_machine_without_tls(
     refused = infinireach("up")
     assert refused.status == 1
     assert f"INFINIREACH_{name}" in refused.err
+
+
+@pytest.fixture
+def cluster() -> Generator[Cluster]:
+    cluster = Cluster(is_durable=False)
+    yield cluster
+    cluster.remove()
+
+
+def say_it_is_of_the_first_release(url: str) -> None:
+    engine = make_engine(url, immediate=False)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0001'"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize("is_current", [True, False])
+def test_a_database_that_is_away_at_the_start_is_checked_when_it_answers(
+    tmp_path: Path, cluster: Cluster, *, is_current: bool
+) -> None:
+    url = cluster.create_database("reach")
+    migrate.migrate(url)
+    if not is_current:
+        say_it_is_of_the_first_release(url)
+    cluster.stop("fast")
+    keys = tmp_path / "master.key"
+    keys.touch(0o600)
+    keys.write_text(f"{new_key_line()}\n", encoding="ascii")
+    with process("core.cli.main", "relay", var=tmp_path, INFINIREACH_DATABASE_URL=url) as relay:
+        says(relay, "schema.unchecked")
+        cluster.start()
+        if is_current:
+            says(relay, "schema.checked")
+            relay.send_signal(signal.SIGTERM)
+        status, said = ends(relay)
+    if is_current:
+        assert status == 0
+    else:
+        assert (status, "Traceback" in said) == (1, False)
+        assert "SchemaTooOld" in said.splitlines()[-1]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,17 @@ async def test_publishing_the_same_events_again_makes_no_second_delivery(store: 
     await log.publish(events)
     await log.publish(events)
     assert await deliveries(store) == [("ours", "message.sent")]
+
+
+async def test_of_what_arrives_the_events_are_named_that_are_in_no_row(store: Store) -> None:
+    await store.run(add_events, "message.sent", "message.sent")
+    ours = await outbox(store)
+    log = EmbeddedLog(store, SetClock(), fan_out=fan_out, on_due=Due())
+    await log.publish(ours[:1])
+    strange = [replace(ours[0], id=name) for name in ("strange", "stranger")]
+    assert await log.receive([*ours, *strange, strange[0]]) == {"strange", "stranger"}
+    assert await outbox(store) == []
+    assert await log.receive(ours) == set()
 
 
 async def test_a_fan_out_that_fails_leaves_its_events_unpublished(store: Store) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from structlog.testing import capture_logs
 
 from core.errors import Unavailable
 from core.eventlog.kafka import consumer as consumer_module
 from core.eventlog.kafka.cluster import Cluster
 from core.eventlog.kafka.producer import Producer, Record
+from core.eventlog.kafka.records import encode
 from core.eventlog.kafka.topics import ensure_topics
+from core.events import PublishedEvent
 from core.store.engine import Store
 from tests.fakes.database import TENANT_A
 from tests.fakes.driver_stream import eventually
@@ -30,6 +33,9 @@ POISON = (
     b"x" * 900_000,
     None,
 )
+
+FOREIGN = PublishedEvent("", TENANT_A, "message.sent", None, None, 1)
+"""As another installation on the same topics would write it, but for its id."""
 
 
 async def write(cluster: Cluster, *values: bytes | None) -> None:
@@ -148,3 +154,19 @@ async def test_a_worker_whose_database_is_away_waits_for_it(
         relay.wake()
         assert await published(store, 3) == ids
     assert failures == 5
+
+
+async def test_records_of_events_that_the_database_does_not_know_are_counted_and_said(
+    store: Store, cluster: Cluster
+) -> None:
+    strange = [encode(replace(FOREIGN, id=f"{n:024x}")) for n in range(3)]
+    with capture_logs() as logged:
+        async with working(store, cluster) as worker, relaying(store, cluster) as relay:
+            await write(cluster, *strange, strange[0])
+            ids = await store.run(add_events, 2)
+            relay.wake()
+            assert set(await published(store, 2)) == set(ids)
+            await eventually(lambda: worker.count("records_unknown_total") == 4)
+            await eventually(lambda: worker.count("records_consumed_total") == 2)
+    said = [line for line in logged if line["event"] == "kafka.unknown_events"]
+    assert [line["topic"] for line in said] == [cluster.events]

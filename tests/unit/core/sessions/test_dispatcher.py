@@ -1,101 +1,21 @@
 """The loop that hands messages to devices: hints shorten waits, and losing one loses no message."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import Session
 
-from core.dispatch import ReadyDevice, claim
-from core.driver_sessions import OpenedSession
+from core.dispatch import ReadyDevice
 from core.errors import OutcomeUnknown, SessionSuperseded, Unavailable
 from core.sessions import dispatcher as dispatcher_module
 from core.sessions.dispatcher import Dispatcher
-from core.sessions.registry import Registry
-from core.store.engine import Store
-from core.store.rows import DeviceRow
-from tests.core_fixtures import (
-    LEASE_MS,
-    NOW_MS,
-    TTL_MS,
-    accept_one,
-    hello,
-    message_of,
-    offered_device,
-    open_session,
-)
 from tests.fakes.database import file_store
+from tests.fakes.dispatcher_world import NEVER_S, POLL_S, World
 from tests.fakes.driver_stream import FakeSession, eventually
-from tests.fakes.set_clock import SetClock
 
 pytestmark = pytest.mark.usefixtures("database")
-
-NEVER_S = 3600.0
-POLL_S = 0.01
-
-
-def number(device: int) -> str:
-    return f"+1555000{device:04d}"
-
-
-class World:
-    """A store, a registry, and drivers whose sessions are fakes."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.registry = Registry()
-        self.clock = SetClock()
-        self.dispatcher = Dispatcher(store, self.registry, self.clock, NEVER_S)
-
-    @contextlib.asynccontextmanager
-    async def running(self, poll_s: float = NEVER_S) -> AsyncGenerator[Dispatcher]:
-        """The dispatcher at work."""
-        self.dispatcher = Dispatcher(self.store, self.registry, self.clock, poll_s)
-        task = asyncio.create_task(self.dispatcher.run())
-        try:
-            yield self.dispatcher
-            assert not task.done(), "the dispatcher ended"
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-
-    async def open(self, name: str = "driver-1", devices: int = 1, first: int = 1) -> OpenedSession:
-        """Open a session of a driver in the database."""
-        offered = [
-            offered_device(f"modem-{n}", number(n), window=1000) for n in range(first, first + devices)
-        ]
-        return await self.store.run(open_session, hello(*offered, driver_name=name), NOW_MS, LEASE_MS)
-
-    async def connect(
-        self, name: str = "driver-1", *, free: int = 3, devices: int = 1, first: int = 1
-    ) -> FakeSession:
-        """A live session of a driver."""
-        opened = await self.open(name, devices, first)
-        session = FakeSession(opened.driver_id, opened.epoch, dict.fromkeys(opened.keys, free))
-        self.registry.add(session)
-        return session
-
-    async def accept(self, count: int = 1, device: int = 1) -> list[str]:
-        """Accept messages for a device without a hint."""
-        return [
-            await self.store.run(lambda session: accept_one(session, sender=number(device), ttl_ms=TTL_MS))
-            for _ in range(count)
-        ]
-
-    async def enable(self, device_id: str, enabled: bool) -> None:
-        """Have a device give its messages to its driver, or not."""
-
-        def change(database: Session) -> None:
-            database.get_one(DeviceRow, device_id).enabled = enabled
-
-        await self.store.run(change)
-
-    async def state(self, message_id: str) -> str:
-        """Where a message stands."""
-        return await self.store.read(lambda session: message_of(session, message_id).state)
 
 
 @pytest.fixture
@@ -221,80 +141,6 @@ async def test_a_session_that_left_gets_nothing(world: World) -> None:
         await eventually(lambda: other.message_ids == ids)
     assert session.commands == []
     assert await world.state(message_id) == "queued"
-
-
-async def test_a_disabled_device_gets_nothing_until_it_is_enabled(world: World) -> None:
-    session = await world.connect()
-    (device_id,) = session.device_ids
-    (message_id,) = await world.accept()
-
-    await world.enable(device_id, False)
-    async with world.running(POLL_S) as dispatcher:
-        dispatcher.hint([device_id])
-        for _ in range(20):
-            await asyncio.sleep(POLL_S / 4)
-        assert session.commands == []
-        await world.enable(device_id, True)
-        await eventually(lambda: session.message_ids == [message_id])
-
-
-async def test_accepts_for_a_disabled_device_are_one_claim_until_somebody_says_that_it_is_enabled(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    off, on = await world.connect(), await world.connect("driver-2", free=100, first=2)
-    (device_id,) = off.device_ids
-    claims: list[list[str]] = []
-    run = world.store.run
-
-    async def counted(function: Any, *args: Any) -> Any:
-        if function is claim:
-            claims.append([device.device_id for device in args[0]])
-        return await run(function, *args)
-
-    monkeypatch.setattr(world.store, "run", counted)
-    await world.enable(device_id, False)
-    async with world.running() as dispatcher:
-        waiting: list[str] = []
-        for number in range(1, 6):
-            waiting += await world.accept()
-            dispatcher.accepted([device_id])
-            ids = await world.accept(device=2)
-            dispatcher.accepted(on.device_ids)
-            await eventually(lambda number=number, ids=ids: on.message_ids[number - 1 :] == ids)
-        assert sum(device_id in claimed for claimed in claims) == 1
-        off.free[device_id] = len(waiting)
-        await world.enable(device_id, True)
-        dispatcher.hint([device_id])
-        await eventually(lambda: off.message_ids == waiting)
-        (later,) = await world.accept()
-        off.free[device_id] = 1
-        dispatcher.accepted([device_id])
-        await eventually(lambda: off.message_ids == [*waiting, later])
-
-
-async def test_a_device_that_is_enabled_during_the_claim_that_finds_it_disabled_is_looked_at_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    session = await world.connect()
-    (device_id,) = session.device_ids
-    ids = await world.accept()
-    run = world.store.run
-
-    async def enabled_before_the_answer(function: Any, *args: Any) -> Any:
-        result = await run(function, *args)
-        if function is claim and result.disabled:
-            await world.enable(device_id, True)
-            dispatcher.hint([device_id])
-        return result
-
-    await world.enable(device_id, False)
-    async with world.running() as dispatcher:
-        monkeypatch.setattr(world.store, "run", enabled_before_the_answer)
-        dispatcher.accepted([device_id])
-        await eventually(lambda: session.message_ids == ids)
-        later = await world.accept()
-        dispatcher.accepted([device_id])
-        await eventually(lambda: session.message_ids == ids + later)
 
 
 async def test_a_stale_session_is_closed_and_gets_nothing(world: World) -> None:
