@@ -15,13 +15,12 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health_pb2
 
 from infinireach.v1 import account_pb2, accounts_service_pb2, messages_service_pb2
 from rest_facade import errors, rpcs
 from rest_facade.batching import Batcher, BatchLimits
 from rest_facade.config import Settings
-from rest_facade.cores import Cores
+from rest_facade.cores import Core, Cores
 from rest_facade.credential import ServiceCredential
 from rest_facade.errors import ApiError
 from rest_facade.rpcs import Request, Response, Rpc
@@ -30,10 +29,9 @@ BatchItem = messages_service_pb2.BatchCreateMessagesRequest.Item
 BatchResult = messages_service_pb2.BatchCreateMessagesResponse.Result
 Metadata = tuple[tuple[str, str], ...]
 
-HEALTH = Rpc(
-    "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse, True
-)
 READY_WAIT_S = 0.5
+FIRST_DEADLINE_SHARE = 0.5
+"""What a call that may go to another core waits for the first one, as a share of its usual time."""
 DETAILS_KEY = "grpc-status-details-bin"
 NEVER_SENT = (
     "failed to connect to all addresses",
@@ -84,6 +82,7 @@ class CoreFailure(Exception):
         self.violations: list[tuple[str, str]] = []
         self._read_details(error)
         self.never_sent: bool = self.status == "UNAVAILABLE" and self.sentence.startswith(NEVER_SENT)
+        self.missed_deadline: bool = self.status == "DEADLINE_EXCEEDED" and not self.reason
         is_refused = self.reason not in ("", OUTCOME_UNKNOWN) or error.code() in REFUSED
         self.maybe_applied: bool = not (is_refused or self.never_sent)
 
@@ -142,7 +141,8 @@ class CoreClient:
     async def call(self, rpc: Rpc[Request, Response], request: Request, behalf: OnBehalf) -> Response:
         """Make one call. Raises ApiError; `outcome_unknown` if it may have been applied.
 
-        A call that was not sent, and a repeatable one that was lost, is made once more when the core is back.
+        A call that was not sent, and a repeatable one that was lost, is made once more when the core is back; a
+        repeatable one whose first deadline passed is made once more of another core.
         """
         try:
             return await self._persistent(rpc, request, _behalf_metadata(behalf))
@@ -171,16 +171,15 @@ class CoreClient:
                 await self._cores.ready.wait()
         except TimeoutError:
             return False
-        for _ in range(len(self._cores)):
-            try:
-                answer = await self._attempt(HEALTH, health_pb2.HealthCheckRequest(), ())
-            except CoreFailure as failure:
-                serves = failure.status == "UNIMPLEMENTED"
-            else:
-                serves = answer.status == health_pb2.HealthCheckResponse.SERVING
-            if serves:
-                return True
-        return False
+        checks = [asyncio.ensure_future(core.serves()) for core in self._cores]
+        try:
+            for answer in asyncio.as_completed(checks):
+                if await answer:
+                    return True
+            return False
+        finally:
+            for check in checks:
+                check.cancel()
 
     async def _create_messages(self, items: list[BatchItem]) -> Sequence[BatchResult]:
         """What the batcher sends with: `outcome_unknown` if the batch may have been applied."""
@@ -198,17 +197,25 @@ class CoreClient:
     ) -> Response:
         """Call, and again if the call was not sent, was lost but is repeatable, or the credential is new.
 
-        Once more for each core: the next one may be as dead as the first, but not yet known to be.
+        Once more for each core: the next one may be as dead as the first, but not yet known to be. A core that does
+        not answer costs a repeatable call half of its time once, if there is another core.
         """
+        timeout_s = self._settings.core_timeout_s + rpc.takes_s
+        failed: Core | None = None
         for _ in range(len(self._cores)):
             await self._wait_until_ready()
+            core = self._cores.pick(failed)
+            may_turn = failed is None and rpc.repeatable
+            share = FIRST_DEADLINE_SHARE if may_turn and self._cores.has_another(core) else 1.0
             try:
-                return await self._attempt(rpc, request, metadata)
+                return await self._attempt(core, rpc, request, metadata, timeout_s=timeout_s * share)
             except CoreFailure as failure:
-                if not self._worth_repeating(rpc, failure):
+                turns = may_turn and failure.missed_deadline and self._cores.has_another(core)
+                if not turns and not self._worth_repeating(rpc, failure):
                     raise
+                failed = core
         await self._wait_until_ready()
-        return await self._attempt(rpc, request, metadata)
+        return await self._attempt(self._cores.pick(failed), rpc, request, metadata, timeout_s=timeout_s)
 
     def _worth_repeating(self, rpc: Rpc[Request, Response], failure: CoreFailure) -> bool:
         if failure.status == "UNAUTHENTICATED":
@@ -216,16 +223,29 @@ class CoreClient:
         lost = failure.maybe_applied and failure.status == "UNAVAILABLE"
         return failure.never_sent or (lost and rpc.repeatable)
 
-    async def _attempt(self, rpc: Rpc[Request, Response], request: Request, metadata: Metadata) -> Response:
-        core = self._cores.pick()
+    async def _attempt(
+        self,
+        core: Core,
+        rpc: Rpc[Request, Response],
+        request: Request,
+        metadata: Metadata,
+        *,
+        timeout_s: float,
+    ) -> Response:
         method = core.callable(rpc.path, rpc.request.SerializeToString, rpc.response.FromString)
         call = cast("Callable[..., Awaitable[Response]]", method)
         credential = (("authorization", f"Bearer {self._credential.value}"),)
         try:
-            timeout_s = self._settings.core_timeout_s + rpc.takes_s
-            return await call(request, timeout=timeout_s, metadata=credential + metadata)
+            answer = await call(request, timeout=timeout_s, metadata=credential + metadata)
         except grpc.aio.AioRpcError as error:
-            raise CoreFailure(error) from None
+            failure = CoreFailure(error)
+            if failure.missed_deadline:
+                core.note_missed_deadline()
+            elif failure.reason:
+                core.note_answer()
+            raise failure from None
+        core.note_answer()
+        return answer
 
     async def _wait_until_ready(self) -> None:
         """Return at once if connected; otherwise give a restarting core its grace. Raises ApiError."""
