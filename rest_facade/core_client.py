@@ -8,6 +8,7 @@ the core's own word. Without it, UNAVAILABLE for want of a connection was never 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, cast
 
@@ -30,6 +31,8 @@ BatchResult = messages_service_pb2.BatchCreateMessagesResponse.Result
 Metadata = tuple[tuple[str, str], ...]
 
 READY_WAIT_S = 0.5
+READY_CHECK_S = 1.0
+"""How long the cores, asked all at once, may take to say that they serve and take the credential."""
 FIRST_DEADLINE_SHARE = 0.5
 """What a call that may go to another core waits for the first one, as a share of its usual time."""
 DETAILS_KEY = "grpc-status-details-bin"
@@ -163,7 +166,7 @@ class CoreClient:
         return answer.api_key
 
     async def is_ready(self) -> bool:
-        """Whether there is a credential and a core says that it serves; a new connection gets a moment."""
+        """Whether a core says that it serves, and takes the credential; a new connection gets a moment."""
         if not self._credential.value:
             return False
         try:
@@ -171,15 +174,35 @@ class CoreClient:
                 await self._cores.ready.wait()
         except TimeoutError:
             return False
-        checks = [asyncio.ensure_future(core.serves()) for core in self._cores]
+        checks = [asyncio.ensure_future(self._may_use(core)) for core in self._cores]
         try:
-            for answer in asyncio.as_completed(checks):
+            for answer in asyncio.as_completed(checks, timeout=READY_CHECK_S):
                 if await answer:
                     return True
+        except TimeoutError:
+            return False
+        else:
             return False
         finally:
             for check in checks:
                 check.cancel()
+
+    async def _may_use(self, core: Core) -> bool:
+        """Whether the core serves and takes the credential; it is asked that only if no call has told yet.
+
+        The question is whose an empty key is: a core that takes the credential says, without its database, nobody's.
+        """
+        if not await core.serves():
+            return False
+        while core.accepted != (shown := self._credential.value):
+            with contextlib.suppress(CoreFailure):
+                request = accounts_service_pb2.ResolveApiKeyRequest()
+                await self._attempt(core, rpcs.RESOLVE_API_KEY, request, (), timeout_s=READY_CHECK_S)
+            if core.accepted != shown:
+                self._credential.refresh()
+                if self._credential.value == shown:
+                    return False
+        return True
 
     async def _create_messages(self, items: list[BatchItem]) -> Sequence[BatchResult]:
         """What the batcher sends with: `outcome_unknown` if the batch may have been applied."""
@@ -197,8 +220,9 @@ class CoreClient:
     ) -> Response:
         """Call, and again if the call was not sent, was lost but is repeatable, or the credential is new.
 
-        Once more for each core: the next one may be as dead as the first, but not yet known to be. A core that does
-        not answer costs a repeatable call half of its time once, if there is another core.
+        Once more for each core: the next one may be as dead as the first, but not yet known to be, or know the
+        credential that is new to the first. A core that does not answer costs a repeatable call half of its time once,
+        if there is another core.
         """
         timeout_s = self._settings.core_timeout_s + rpc.takes_s
         failed: Core | None = None
@@ -219,7 +243,8 @@ class CoreClient:
 
     def _worth_repeating(self, rpc: Rpc[Request, Response], failure: CoreFailure) -> bool:
         if failure.status == "UNAUTHENTICATED":
-            return self._credential.refresh()
+            another_may_take_it = failure.reason == CREDENTIAL_REFUSED and len(self._cores) > 1
+            return self._credential.refresh() or another_may_take_it
         lost = failure.maybe_applied and failure.status == "UNAVAILABLE"
         return failure.never_sent or (lost and rpc.repeatable)
 
@@ -234,17 +259,20 @@ class CoreClient:
     ) -> Response:
         method = core.callable(rpc.path, rpc.request.SerializeToString, rpc.response.FromString)
         call = cast("Callable[..., Awaitable[Response]]", method)
-        credential = (("authorization", f"Bearer {self._credential.value}"),)
+        credential = self._credential.value
+        authorization = (("authorization", f"Bearer {credential}"),)
         try:
-            answer = await call(request, timeout=timeout_s, metadata=credential + metadata)
+            answer = await call(request, timeout=timeout_s, metadata=authorization + metadata)
         except grpc.aio.AioRpcError as error:
             failure = CoreFailure(error)
             if failure.missed_deadline:
                 core.note_missed_deadline()
             elif failure.reason:
                 core.note_answer()
+                core.accepted = "" if failure.reason == CREDENTIAL_REFUSED else credential
             raise failure from None
         core.note_answer()
+        core.accepted = credential
         return answer
 
     async def _wait_until_ready(self) -> None:

@@ -72,6 +72,8 @@ class Core:
     def __init__(self, target: str, settings: Settings, *, balanced: bool, ready: Callable[[], None]) -> None:
         self.target = target
         self.is_ready = False
+        self.accepted = ""
+        """The credential that was accepted over the present connection; empty: none yet."""
         self._settings = settings
         self._options = CHANNEL_OPTIONS + (BALANCED_OPTIONS if balanced else ())
         self._tell = ready
@@ -159,6 +161,8 @@ class Core:
             assert channel is not None
             state = channel.get_state(try_to_connect=True)
             self.is_ready = state is grpc.ChannelConnectivity.READY
+            if not self.is_ready:
+                self.accepted = ""
             self._tell()
             change = asyncio.ensure_future(channel.wait_for_state_change(state))
             try:
