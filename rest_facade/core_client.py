@@ -8,6 +8,7 @@ the core's own word. Without it, UNAVAILABLE for want of a connection was never 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, cast
 
@@ -15,13 +16,12 @@ import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
-from grpc_health.v1 import health_pb2
 
 from infinireach.v1 import account_pb2, accounts_service_pb2, messages_service_pb2
 from rest_facade import errors, rpcs
 from rest_facade.batching import Batcher, BatchLimits
 from rest_facade.config import Settings
-from rest_facade.cores import Cores
+from rest_facade.cores import Core, Cores
 from rest_facade.credential import ServiceCredential
 from rest_facade.errors import ApiError
 from rest_facade.rpcs import Request, Response, Rpc
@@ -30,13 +30,14 @@ BatchItem = messages_service_pb2.BatchCreateMessagesRequest.Item
 BatchResult = messages_service_pb2.BatchCreateMessagesResponse.Result
 Metadata = tuple[tuple[str, str], ...]
 
-HEALTH = Rpc(
-    "/grpc.health.v1.Health/Check", health_pb2.HealthCheckRequest, health_pb2.HealthCheckResponse, True
-)
 READY_WAIT_S = 0.5
 PARALLEL_MESSAGES_MIN = 32
 """Messages that must wait before a second call begins beside the first. A few are cheaper in the next call; so many
 need not wait until the first one is on the disk."""
+READY_CHECK_S = 1.0
+"""How long the cores, asked all at once, may take to say that they serve and take the credential."""
+FIRST_DEADLINE_SHARE = 0.5
+"""What a call that may go to another core waits for the first one, as a share of its usual time."""
 DETAILS_KEY = "grpc-status-details-bin"
 NEVER_SENT = (
     "failed to connect to all addresses",
@@ -87,6 +88,7 @@ class CoreFailure(Exception):
         self.violations: list[tuple[str, str]] = []
         self._read_details(error)
         self.never_sent: bool = self.status == "UNAVAILABLE" and self.sentence.startswith(NEVER_SENT)
+        self.missed_deadline: bool = self.status == "DEADLINE_EXCEEDED" and not self.reason
         is_refused = self.reason not in ("", OUTCOME_UNKNOWN) or error.code() in REFUSED
         self.maybe_applied: bool = not (is_refused or self.never_sent)
 
@@ -144,7 +146,8 @@ class CoreClient:
     async def call(self, rpc: Rpc[Request, Response], request: Request, behalf: OnBehalf) -> Response:
         """Make one call. Raises ApiError; `outcome_unknown` if it may have been applied.
 
-        A call that was not sent, and a repeatable one that was lost, is made once more when the core is back.
+        A call that was not sent, and a repeatable one that was lost, is made once more when the core is back; a
+        repeatable one whose first deadline passed is made once more of another core.
         """
         try:
             return await self._persistent(rpc, request, _behalf_metadata(behalf))
@@ -165,7 +168,7 @@ class CoreClient:
         return answer.api_key
 
     async def is_ready(self) -> bool:
-        """Whether there is a credential and a core says that it serves; a new connection gets a moment."""
+        """Whether a core says that it serves, and takes the credential; a new connection gets a moment."""
         if not self._credential.value:
             return False
         try:
@@ -173,16 +176,35 @@ class CoreClient:
                 await self._cores.ready.wait()
         except TimeoutError:
             return False
-        for _ in range(len(self._cores)):
-            try:
-                answer = await self._attempt(HEALTH, health_pb2.HealthCheckRequest(), ())
-            except CoreFailure as failure:
-                serves = failure.status == "UNIMPLEMENTED"
-            else:
-                serves = answer.status == health_pb2.HealthCheckResponse.SERVING
-            if serves:
-                return True
-        return False
+        checks = [asyncio.ensure_future(self._may_use(core)) for core in self._cores]
+        try:
+            for answer in asyncio.as_completed(checks, timeout=READY_CHECK_S):
+                if await answer:
+                    return True
+        except TimeoutError:
+            return False
+        else:
+            return False
+        finally:
+            for check in checks:
+                check.cancel()
+
+    async def _may_use(self, core: Core) -> bool:
+        """Whether the core serves and takes the credential; it is asked that only if no call has told yet.
+
+        The question is whose an empty key is: a core that takes the credential says, without its database, nobody's.
+        """
+        if not await core.serves():
+            return False
+        while core.accepted != (shown := self._credential.value):
+            with contextlib.suppress(CoreFailure):
+                request = accounts_service_pb2.ResolveApiKeyRequest()
+                await self._attempt(core, rpcs.RESOLVE_API_KEY, request, (), timeout_s=READY_CHECK_S)
+            if core.accepted != shown:
+                self._credential.refresh()
+                if self._credential.value == shown:
+                    return False
+        return True
 
     async def _create_messages(self, items: list[BatchItem]) -> Sequence[BatchResult]:
         """What the batcher sends with: `outcome_unknown` if the batch may have been applied."""
@@ -200,34 +222,60 @@ class CoreClient:
     ) -> Response:
         """Call, and again if the call was not sent, was lost but is repeatable, or the credential is new.
 
-        Once more for each core: the next one may be as dead as the first, but not yet known to be.
+        Once more for each core: the next one may be as dead as the first, but not yet known to be, or know the
+        credential that is new to the first. A core that does not answer costs a repeatable call half of its time once,
+        if there is another core.
         """
+        timeout_s = self._settings.core_timeout_s + rpc.takes_s
+        failed: Core | None = None
         for _ in range(len(self._cores)):
             await self._wait_until_ready()
+            core = self._cores.pick(failed)
+            may_turn = failed is None and rpc.repeatable
+            share = FIRST_DEADLINE_SHARE if may_turn and self._cores.has_another(core) else 1.0
             try:
-                return await self._attempt(rpc, request, metadata)
+                return await self._attempt(core, rpc, request, metadata, timeout_s=timeout_s * share)
             except CoreFailure as failure:
-                if not self._worth_repeating(rpc, failure):
+                turns = may_turn and failure.missed_deadline and self._cores.has_another(core)
+                if not turns and not self._worth_repeating(rpc, failure):
                     raise
+                failed = core
         await self._wait_until_ready()
-        return await self._attempt(rpc, request, metadata)
+        return await self._attempt(self._cores.pick(failed), rpc, request, metadata, timeout_s=timeout_s)
 
     def _worth_repeating(self, rpc: Rpc[Request, Response], failure: CoreFailure) -> bool:
         if failure.status == "UNAUTHENTICATED":
-            return self._credential.refresh()
+            another_may_take_it = failure.reason == CREDENTIAL_REFUSED and len(self._cores) > 1
+            return self._credential.refresh() or another_may_take_it
         lost = failure.maybe_applied and failure.status == "UNAVAILABLE"
         return failure.never_sent or (lost and rpc.repeatable)
 
-    async def _attempt(self, rpc: Rpc[Request, Response], request: Request, metadata: Metadata) -> Response:
-        core = self._cores.pick()
+    async def _attempt(
+        self,
+        core: Core,
+        rpc: Rpc[Request, Response],
+        request: Request,
+        metadata: Metadata,
+        *,
+        timeout_s: float,
+    ) -> Response:
         method = core.callable(rpc.path, rpc.request.SerializeToString, rpc.response.FromString)
         call = cast("Callable[..., Awaitable[Response]]", method)
-        credential = (("authorization", f"Bearer {self._credential.value}"),)
+        credential = self._credential.value
+        authorization = (("authorization", f"Bearer {credential}"),)
         try:
-            timeout_s = self._settings.core_timeout_s + rpc.takes_s
-            return await call(request, timeout=timeout_s, metadata=credential + metadata)
+            answer = await call(request, timeout=timeout_s, metadata=authorization + metadata)
         except grpc.aio.AioRpcError as error:
-            raise CoreFailure(error) from None
+            failure = CoreFailure(error)
+            if failure.missed_deadline:
+                core.note_missed_deadline()
+            elif failure.reason:
+                core.note_answer()
+                core.accepted = "" if failure.reason == CREDENTIAL_REFUSED else credential
+            raise failure from None
+        core.note_answer()
+        core.accepted = credential
+        return answer
 
     async def _wait_until_ready(self) -> None:
         """Return at once if connected; otherwise give a restarting core its grace. Raises ApiError."""

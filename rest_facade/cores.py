@@ -1,16 +1,18 @@
 """The connections to the cores: one channel for each address, and which of them is used next.
 
-Owns channels, TLS, and which core is ready. Must not know what is called.
+Owns channels, TLS, which core is ready, and which one hangs. Must not know what is called.
 
 Each address has a channel of its own, since gRPC takes one name for a channel, and verifies the certificate by it.
 Where there is a choice of cores, several addresses or a name that may stand for several, a core counts as ready
 only while it says itself that it serves (gRPC health): one that is about to stop gets no new calls. A name is looked
-up anew only when its connection is lost, so that it is no substitute for a list.
+up anew only when its connection is lost, so that it is no substitute for a list. A core that hangs says nothing of
+it: calls whose deadlines pass put it aside (rest_facade.standing), and an answer about its health lets it back.
 """
 
 import asyncio
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +20,10 @@ from typing import Any, NamedTuple
 import grpc
 import grpc.aio
 import structlog
+from grpc_health.v1 import health_pb2
 
 from rest_facade.config import Settings
+from rest_facade.standing import Standing
 
 log = structlog.get_logger("rest_facade")
 
@@ -47,6 +51,9 @@ BALANCED_OPTIONS = (
         }),
     ),
 )
+HEALTH_CHECK = "/grpc.health.v1.Health/Check"
+HEALTH_CHECK_S = 1.0
+"""How long a core may take to tell of its health."""
 FILES_CHECK_S = 1.0
 """How often TLS files are read again while there is no connection."""
 
@@ -65,6 +72,8 @@ class Core:
     def __init__(self, target: str, settings: Settings, *, balanced: bool, ready: Callable[[], None]) -> None:
         self.target = target
         self.is_ready = False
+        self.accepted = ""
+        """The credential that was accepted over the present connection; empty: none yet."""
         self._settings = settings
         self._options = CHANNEL_OPTIONS + (BALANCED_OPTIONS if balanced else ())
         self._tell = ready
@@ -72,6 +81,8 @@ class Core:
         self._channel: grpc.aio.Channel | None = None
         self._callables: dict[str, Any] = {}
         self._watcher: asyncio.Task[None] | None = None
+        self._standing = Standing(time.monotonic)
+        self._return: asyncio.Task[None] | None = None
 
     def open(self) -> None:
         """Begin to connect; does not wait for it. Raises OSError if a file of the TLS settings cannot be read."""
@@ -81,9 +92,10 @@ class Core:
 
     async def close(self) -> None:
         """Disconnect; calls in flight are broken off."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.wait((self._watcher,))
+        for task in (self._watcher, self._return):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait((task,))
         if self._channel is not None:
             await self._channel.close()
 
@@ -95,6 +107,45 @@ class Core:
                 path, request_serializer=serialize, response_deserializer=read
             )
         return self._callables[path]
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it is ready, and not aside."""
+        return self.is_ready and not self.is_aside
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether it hangs, so that calls should go elsewhere."""
+        return self._standing.is_aside
+
+    def note_answer(self) -> None:
+        """A call got an answer."""
+        self._standing.answered()
+
+    def note_missed_deadline(self) -> None:
+        """A call got none in time."""
+        if self._standing.missed():
+            log.warning("core.aside", core=self.target)
+            self._return = asyncio.create_task(self._let_back(), name=f"return of {self.target}")
+
+    async def serves(self) -> bool:
+        """Whether it says within HEALTH_CHECK_S that it serves; one without such a service does."""
+        check = self.callable(
+            HEALTH_CHECK,
+            health_pb2.HealthCheckRequest.SerializeToString,
+            health_pb2.HealthCheckResponse.FromString,
+        )
+        try:
+            answer = await check(health_pb2.HealthCheckRequest(), timeout=HEALTH_CHECK_S)
+        except grpc.aio.AioRpcError as error:
+            return error.code() is grpc.StatusCode.UNIMPLEMENTED
+        return answer.status == health_pb2.HealthCheckResponse.SERVING
+
+    async def _let_back(self) -> None:
+        while self._standing.is_aside:
+            await asyncio.sleep(self._standing.check_in_s)
+            self._standing.checked(is_back=await self.serves())
+        log.info("core.back", core=self.target)
 
     def _new_channel(self) -> grpc.aio.Channel:
         files = self._files
@@ -110,6 +161,8 @@ class Core:
             assert channel is not None
             state = channel.get_state(try_to_connect=True)
             self.is_ready = state is grpc.ChannelConnectivity.READY
+            if not self.is_ready:
+                self.accepted = ""
             self._tell()
             change = asyncio.ensure_future(channel.wait_for_state_change(state))
             try:
@@ -163,14 +216,19 @@ class Cores:
         """Disconnect from all."""
         await asyncio.gather(*(core.close() for core in self._cores))
 
-    def pick(self) -> Core:
-        """The next core that is ready; the next of all if none is."""
-        for _ in self._cores:
-            core = self._cores[self._next]
-            self._next = (self._next + 1) % len(self._cores)
-            if core.is_ready:
-                return core
-        return self._cores[self._next]
+    def __iter__(self) -> Iterator[Core]:
+        return iter(self._cores)
+
+    def pick(self, avoiding: Core | None = None) -> Core:
+        """The next core that is ready and answers, another one than `avoiding`; what comes closest if there is none."""
+        turn = self._cores[self._next :] + self._cores[: self._next]
+        picked = min(turn, key=lambda core: (not core.is_ready, core.is_aside, core is avoiding))
+        self._next = (self._cores.index(picked) + 1) % len(self._cores)
+        return picked
+
+    def has_another(self, than: Core) -> bool:
+        """Whether calls may as well go to another core."""
+        return any(core is not than and core.is_usable for core in self._cores)
 
     def _ready_changed(self) -> None:
         if any(core.is_ready for core in self._cores):

@@ -1,6 +1,7 @@
 """The facade's own credential towards the core: from a setting, or from the file that the core writes.
 
-Owns reading it. The file may appear after the facade has started and may change.
+Owns reading it. The file may appear after the facade has started and may change. While credentials are changed the
+core takes several, a line each; the facade shows the first.
 """
 
 from pathlib import Path
@@ -17,7 +18,7 @@ class ServiceCredential:
         self._file: Path | None = (
             None if settings.service_credential.get_secret_value() else settings.credential_file
         )
-        self._value: str = settings.service_credential.get_secret_value().strip()
+        self._value: str = _first_line(settings.service_credential.get_secret_value())
         self.refresh()
 
     @property
@@ -33,9 +34,13 @@ class ServiceCredential:
             return False
         try:
             with self._file.open(encoding="utf-8") as file:
-                fresh = file.read(CREDENTIAL_BYTES_MAX).strip()
+                fresh = _first_line(file.read(CREDENTIAL_BYTES_MAX))
         except (OSError, UnicodeDecodeError):
             return False
         changed = fresh != self._value
         self._value = fresh
         return changed
+
+
+def _first_line(text: str) -> str:
+    return text.strip().partition("\n")[0].strip()

@@ -161,7 +161,7 @@ class GrpcServers:
     async def start(self) -> None:
         """Serve. Raises AddressTaken, CertificateFilesUnusable and CredentialError; some may serve then, so `abort`."""
         settings = self._means.settings
-        credential = service_credential.load(
+        credentials = service_credential.load(
             settings.service_credential.get_secret_value(),
             settings.service_credential_file,
             create=settings.embedded,
@@ -171,7 +171,7 @@ class GrpcServers:
         for listener in listeners(settings):
             server = _server(listener, settings)
             self._servers.append(server)
-            self._add_services(server, listener, credential)
+            self._add_services(server, listener, credentials)
             health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
             if listener.is_internal:
                 channelz.add_channelz_servicer(server)
@@ -194,7 +194,7 @@ class GrpcServers:
         """Close the ports and break everything off; nothing happens if they are closed already."""
         await asyncio.gather(*(server.stop(None) for server in self._servers))
 
-    def _add_services(self, server: grpc.aio.Server, listener: Listener, credential: str) -> None:
+    def _add_services(self, server: grpc.aio.Server, listener: Listener, credentials: list[str]) -> None:
         means = self._means
         settings, store, clock, dispatcher = (
             means.settings,
@@ -202,7 +202,7 @@ class GrpcServers:
             means.clock,
             means.sessions.dispatcher,
         )
-        identity = Identity([credential] if listener.takes_service_credential else [], self._keys)
+        identity = Identity(credentials if listener.takes_service_credential else [], self._keys)
         messages_service_pb2_grpc.add_MessagesServiceServicer_to_server(
             MessagesService(
                 identity,

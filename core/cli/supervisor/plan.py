@@ -21,6 +21,7 @@ from core.config import PREFIX, InvalidSettings, Settings
 REST_HOST = f"{PREFIX}REST_HOST"
 REST_PORT = f"{PREFIX}REST_PORT"
 REST_PORT_DEFAULT = 8080
+INTERNAL_HOST = "127.0.0.1"
 STOP_S = {"rest": 1.2, "driver": 1.4, "core": 1.9}
 """Together less than the 5 s after which Ctrl-C must have ended everything."""
 
@@ -34,7 +35,7 @@ QUICK_STOP = {
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the parts listen; ports are never 0."""
+    """Where the parts listen; ports are never 0, but for `internal_port`."""
 
     rest_host: str
     rest_port: int
@@ -42,6 +43,8 @@ class Addresses:
     grpc_port: int
     metrics_host: str
     metrics_port: int
+    internal_port: int
+    """Of the core's internal listener, on loopback; 0: none, since the facade may come to the public one."""
 
     @property
     def rest_url(self) -> str:
@@ -52,6 +55,11 @@ class Addresses:
     def grpc(self) -> str:
         """host:port of the core as seen from this machine."""
         return f"{_bracketed(reachable(self.grpc_host))}:{self.grpc_port}"
+
+    @property
+    def grpc_of_facade(self) -> str:
+        """host:port of the core for the facade: where the service credential is taken."""
+        return f"{INTERNAL_HOST}:{self.internal_port}" if self.internal_port else self.grpc
 
     @property
     def metrics_url(self) -> str:
@@ -80,6 +88,7 @@ def addresses(settings: Settings, environment: Mapping[str, str]) -> Addresses:
         grpc_port=settings.grpc_port or _free_port(settings.grpc_host, f"{PREFIX}GRPC_HOST"),
         metrics_host=settings.metrics_host,
         metrics_port=settings.metrics_port or _free_port(settings.metrics_host, f"{PREFIX}METRICS_HOST"),
+        internal_port=0 if settings.is_credential_public else free_port(INTERNAL_HOST),
     )
 
 
@@ -100,7 +109,9 @@ def roles(settings: Settings, where: Addresses, demo: Demo, *, with_driver: bool
         f"{PREFIX}PROFILE": settings.profile,
         f"{PREFIX}GRPC_PORT": str(where.grpc_port),
         f"{PREFIX}METRICS_PORT": str(where.metrics_port),
-        f"{PREFIX}CORE_ADDRESS": where.grpc,
+        f"{PREFIX}INTERNAL_HOST": INTERNAL_HOST,
+        f"{PREFIX}INTERNAL_PORT": str(where.internal_port),
+        f"{PREFIX}CORE_ADDRESS": where.grpc_of_facade,
         REST_PORT: str(where.rest_port),
         f"{PREFIX}DRIVER_CORE": where.grpc,
         f"{PREFIX}DRIVER_TOKEN_FILE": str(token_file),

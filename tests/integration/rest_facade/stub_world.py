@@ -94,6 +94,8 @@ class World:
     """While it is not set, BatchCreateMessages waits."""
     batch_arrived: asyncio.Event = field(default_factory=asyncio.Event)
     serves: bool = True
+    credential: str = CREDENTIAL
+    """What the facade must show."""
     ids: Iterable[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -142,7 +144,7 @@ class Guarded:
         """Check the credential, fail if the test wants it; answers the tenant that the call names."""
         given = {key: str(value) for key, value in context.invocation_metadata() or ()}
         self.world.metadata.append(given)
-        if given.get("authorization") != f"Bearer {CREDENTIAL}":
+        if given.get("authorization") != f"Bearer {self.world.credential}":
             await refuse(
                 context,
                 grpc.StatusCode.UNAUTHENTICATED,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.rest_facade.conftest import Api, Start
 from tests.integration.rest_facade.stub_core import StubCore
-from tests.integration.rest_facade.stub_world import CREDENTIAL
+from tests.integration.rest_facade.stub_world import CREDENTIAL, World
 
 
 async def test_core_that_cannot_commit_is_unavailable_and_nothing_was_accepted(api: Api) -> None:
@@ -129,6 +129,40 @@ async def test_wrong_credential_is_not_blamed_on_the_caller(start: Start) -> Non
     api = await start(service_credential="wrong")
     answer = await api.send()
     assert (answer.status, answer.json["code"]) == (503, "unavailable")
+
+
+async def test_a_core_that_refuses_the_credential_is_not_ready_until_it_is_the_right_one(
+    start: Start, tmp_path: Path
+) -> None:
+    (tmp_path / "service.credential").write_text("of another installation")
+    api = await start(service_credential="", var=tmp_path)
+    assert (await api.call("GET", "/readyz", key=None)).status == 503
+    (tmp_path / "service.credential").write_text(CREDENTIAL)
+    assert (await api.call("GET", "/readyz", key=None)).status == 200
+
+
+async def test_readiness_asks_for_the_credential_once_and_again_after_a_refusal(api: Api) -> None:
+    for _ in range(3):
+        assert (await api.call("GET", "/readyz", key=None)).status == 200
+    assert len(api.world.metadata) == 1
+    api.world.credential = "changed"
+    assert (await api.send()).status == 503
+    assert (await api.call("GET", "/readyz", key=None)).status == 503
+
+
+async def test_a_call_that_one_core_refuses_for_the_credential_is_made_of_the_next(
+    core: StubCore, start: Start
+) -> None:
+    ahead = StubCore(World(credential="known here only"))
+    await ahead.start()
+    try:
+        api = await start(core_address=f"127.0.0.1:{ahead.port},127.0.0.1:{core.port}")
+        assert (await api.call("GET", "/readyz", key=None)).status == 200
+        for _ in range(4):
+            assert (await api.send()).status == 201
+    finally:
+        await ahead.stop()
+    assert len(ahead.world.metadata) > 0
 
 
 async def test_full_queue_is_unavailable_and_the_rest_goes_through(start: Start) -> None:

@@ -73,3 +73,17 @@ def test_an_operators_own_grace_is_kept(tmp_path: Path, monkeypatch: pytest.Monk
     [*_, core] = plan.roles(settings, plan.addresses(settings, {}), DEMO, with_driver=True)
     assert "INFINIREACH_DRAIN_GRACE_S" not in core.environment
     assert core.environment["INFINIREACH_REST_DRAIN_S"] == "1"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # noqa: S104
+def test_a_core_that_others_reach_has_a_listener_on_loopback_for_the_facade(
+    tmp_path: Path, host: str
+) -> None:
+    settings = load({"INFINIREACH_VAR": str(tmp_path), "INFINIREACH_GRPC_HOST": host})
+    where = plan.addresses(settings, {})
+    [_, driver, core] = plan.roles(settings, where, DEMO, with_driver=True)
+    assert where.internal_port
+    assert core.environment["INFINIREACH_INTERNAL_HOST"] == "127.0.0.1"
+    assert core.environment["INFINIREACH_INTERNAL_PORT"] == str(where.internal_port)
+    assert core.environment["INFINIREACH_CORE_ADDRESS"] == f"127.0.0.1:{where.internal_port}"
+    assert driver.environment["INFINIREACH_DRIVER_CORE"] == where.grpc

@@ -78,6 +78,11 @@ def test_credential_file_may_appear_and_change_later(tmp_path: Path) -> None:
     assert not credential.refresh()
 
 
+def test_of_two_credentials_during_a_change_the_first_is_shown(tmp_path: Path) -> None:
+    (tmp_path / "service.credential").write_text("\nnew \nold\n")
+    assert ServiceCredential(config.Settings(var=tmp_path)).value == "new"
+
+
 def test_given_credential_needs_no_file(tmp_path: Path) -> None:
     credential = ServiceCredential(
         config.load({"INFINIREACH_SERVICE_CREDENTIAL": "given", "INFINIREACH_VAR": str(tmp_path)})
