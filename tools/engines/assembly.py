@@ -45,11 +45,17 @@ def engines(var: Path) -> dict[str, Engine]:
     folder = engines_folder(var)
     ports = plan.load(folder)
     return {
-        "postgresql": _Database(folder / "postgresql", ports["postgresql"]),
+        "postgresql": postgresql(var),
         "redis": Redis(folder / "redis", ports["redis"]),
         "kafka": Kafka(folder / "kafka", ports["kafka"], ports["kafka-controller"]),
         "envoy": Envoy(folder / "envoy", _place(var, ports)),
     }
+
+
+def postgresql(var: Path) -> Postgresql:
+    """The one with the gateway's database in it."""
+    folder = engines_folder(var)
+    return _Database(folder / "postgresql", plan.load(folder)["postgresql"])
 
 
 def addresses(var: Path) -> Addresses:
@@ -58,7 +64,7 @@ def addresses(var: Path) -> Addresses:
     ports = plan.load(folder)
     return Addresses(
         ports,
-        Postgresql(folder / "postgresql", ports["postgresql"]).url(DATABASE),
+        postgresql(var).url(DATABASE),
         f"{HOST}:{ports['kafka']}",
         Redis(folder / "redis", ports["redis"]).url,
     )

@@ -71,7 +71,7 @@ class ManyProcesses:
             await asyncio.to_thread(self._process.wait, STOP_S_MAX)
 
     async def remove(self) -> None:
-        """End everything."""
+        """End everything; what PostgreSQL has elsewhere goes too."""
         if self._process is not None:
             self._process.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -79,6 +79,7 @@ class ManyProcesses:
             self._process.kill()
             self._process.wait()
         await self._command("tools.engines", "stop")
+        await asyncio.to_thread(assembly.postgresql(self.var).remove)
 
     async def restart_rolling(self) -> None:
         """Have one process after the other restarted; returns when the last one is ready."""
@@ -118,7 +119,7 @@ class ManyProcesses:
     def kill_engine(self, name: str) -> bool:
         """Kill an engine, which its supervisor starts again; whether it ran. PostgreSQL crashes as a whole."""
         if name == "postgresql":
-            assembly.engines(self.var)["postgresql"].kill()
+            assembly.postgresql(self.var).kill()
             return True
         pid = self.engine_pid(name)
         with contextlib.suppress(ProcessLookupError):
