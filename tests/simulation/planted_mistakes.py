@@ -104,7 +104,7 @@ def facts_are_applied_whatever_their_epoch(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.sessions.applier.apply_facts", apply_facts)
 
 
-@mistake(Rule.EPOCH, world=3027)
+@mistake(Rule.EPOCH, world=127)
 def a_superseded_session_reconciles(patch: pytest.MonkeyPatch) -> None:
     @functools.wraps(dispatch.reconcile)
     def reconcile(session: Session, holdings: Sequence[Holdings], now_ms: int) -> Answers:
@@ -154,7 +154,7 @@ def what_a_driver_never_got_is_not_offered_again(patch: pytest.MonkeyPatch) -> N
     patch.setattr("core.sessions.lifecycle.reconcile", reconcile)
 
 
-@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE, world=30)
+@mistake(Rule.COMMAND_TWICE, Rule.MESSAGE_TWICE, world=43)
 def a_lost_journal_goes_unnoticed(patch: pytest.MonkeyPatch) -> None:
     patch.setattr("core.driver_sessions.lose_journals", lambda *_: None)
 
