@@ -40,7 +40,6 @@ from core.eventlog.metrics import RelayMetrics
 from core.eventlog.port import EventLog
 from core.eventlog.relay import Relay
 from core.retention import Retention
-from core.schema import SchemaCheck
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.heap import Heap
@@ -55,6 +54,7 @@ from core.store.engine import Store
 from core.store.hints import Hints, OnHint, Subject
 from core.store.migrate import migrate
 from core.store.postgresql import PostgresqlStore
+from core.store.schema_check import SchemaCheck
 from core.vault import Vault
 from core.webhooks import open_secret
 
