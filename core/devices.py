@@ -177,6 +177,7 @@ class Enrolment:
             if not self._may_take_over(device, row):
                 detail = f"Another device has the {address.channel} number {address.number}."
                 return Refusal(device.key, address.number, detail)
+            _lock_whole(self._session, number)
             _move_waiting(self._session, row, device.id)
             self._numbers[row.device_id].discard(number)
         row.tenant_id, row.device_id = device.tenant_id, device.id
@@ -230,7 +231,11 @@ def _number(address: OfferedAddress) -> Number:
 def _lock_addresses(
     session: Session, offered: Collection[Number], device_ids: Iterable[str]
 ) -> dict[Number, AddressRow]:
-    """The rows of those of these numbers that somebody has, and of those that the devices have; locked."""
+    """The rows of those of these numbers that somebody has, and of those that the devices have; locked.
+
+    Shared, as accepts lock them: of the many drivers that come back few change a number, and the others must not wait
+    until nobody happens to accept for theirs.
+    """
     channels = {channel for channel, _ in offered}
     of_channel = _address.c.channel.in_(channels)
     conditions = [
@@ -240,9 +245,15 @@ def _lock_addresses(
     rows: dict[Number, AddressRow] = {}
     for where in conditions:
         query = select(_address).where(*where).order_by(_address.c.channel, _address.c.number)
-        for row in session.execute(query.with_for_update()).mappings():
+        for row in session.execute(query.with_for_update(read=True)).mappings():
             rows.setdefault((row["channel"], row["number"]), record(row))
     return rows
+
+
+def _lock_whole(session: Session, number: Number) -> None:
+    """Wait for what is just accepted for a number: it has to move along."""
+    where = (_address.c.channel == number[0], _address.c.number == number[1])
+    session.execute(select(_address.c.number).where(*where).with_for_update())
 
 
 def _move_waiting(session: Session, address: AddressRow, device_id: str) -> None:
@@ -293,25 +304,23 @@ def _with_queued(session: Session, tenant_ids: Collection[str]) -> list[str]:
     return found
 
 
-def mark_away(session: Session, now_ms: int, patience_ms: int) -> int:
+def mark_away(session: Session, now_ms: int, patience_ms: int, *, judges_leases: bool = True) -> int:
     """Mark devices offline whose driver has been gone for longer than `patience_ms` or whose lease ran out.
 
-    At most AWAY_MAX; answers how many. A driver that is just coming back is left alone.
+    `judges_leases`: without it a lease that ran out means nothing. At most AWAY_MAX; answers how many. A driver that is
+    just coming back is left alone.
     """
-    gone = or_(
-        and_(_driver.c.connected.is_(False), _driver.c.seen_ms <= now_ms - patience_ms),
-        _driver.c.lease_until_ms <= now_ms - patience_ms,
-    )
-    where = (_device.c.state != "offline", _device.c.deleted_ms.is_(None), gone)
+    gone = and_(_driver.c.connected.is_(False), _driver.c.seen_ms <= now_ms - patience_ms)
+    if judges_leases:
+        gone = or_(gone, _driver.c.lease_until_ms <= now_ms - patience_ms)
     query = (
         select(DeviceRow)
         .join(DriverRow, _driver.c.id == _device.c.driver_id)
-        .where(*where)
+        .where(_device.c.state != "offline", _device.c.deleted_ms.is_(None), gone)
         .limit(AWAY_MAX)
-        .with_for_update(of=(DriverRow, DeviceRow), skip_locked=True)  # as open_session and facts lock it
+        .with_for_update(of=(DriverRow, DeviceRow), skip_locked=True)  # as openings and facts lock them
     )
-    # Locked, so that none whose driver comes back at this moment is marked.
-    away = list(session.execute(query.with_for_update(skip_locked=True)).scalars())
+    away = list(session.execute(query).scalars())
     for device in away:
         device.state = "offline"
         session.add(device)

@@ -5,6 +5,7 @@ Owns the rhythm. Each duty is one use case in a transaction of its own; one that
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 
@@ -55,6 +56,12 @@ class Sweeper:
         self._lease_s = lease_s
         self._offline_after_s = offline_after_s
         self._renewed_ms = clock.now_ms()
+        self._others_renew_until_ms = self._renewed_ms + self._others_renew_ms
+
+    @property
+    def _others_renew_ms(self) -> int:
+        """In so long every core that is alive has renewed its leases."""
+        return round(self._lease_s * 500)
 
     async def run(self) -> None:
         """Do every duty at its rhythm, for ever."""
@@ -80,11 +87,16 @@ class Sweeper:
                 self._relay.wake()
 
     async def presence(self) -> None:
-        """Mark devices offline whose driver is gone."""
-        if self._clock.now_ms() - self._renewed_ms > self._lease_s * 1000:
-            # The clock jumped, or nothing could be written for long: live sessions' leases only look run out.
+        """Mark devices offline whose driver is gone.
+
+        After a time in which nobody could renew a lease, those of live sessions only look run out: this core renews its
+        own, and judges none before the others have had the time to do the same. So does a core that has just started.
+        """
+        if self._is_late(self._clock.now_ms()):
             await self.leases(spread_s=0.0)
-        if await self._store.run(mark_away, self._clock.now_ms(), round(self._offline_after_s * 1000)):
+        now_ms = self._clock.now_ms()
+        mark = partial(mark_away, judges_leases=now_ms >= self._others_renew_until_ms)
+        if await self._store.run(mark, now_ms, round(self._offline_after_s * 1000)):
             self._relay.wake()
 
     async def leases(self, *, spread_s: float | None = None) -> None:
@@ -109,7 +121,13 @@ class Sweeper:
             ]
             renewed = await self._store.run(renew_leases, live, self._clock.now_ms(), lease_ms)
             self._registry.supersede(renewed)
+        if self._is_late(now_ms):
+            self._others_renew_until_ms = self._clock.now_ms() + self._others_renew_ms
         self._renewed_ms = now_ms
+
+    def _is_late(self, now_ms: int) -> bool:
+        """Whether the clock jumped, or nothing could be written, for as long as leases last."""
+        return now_ms - self._renewed_ms > self._lease_s * 1000
 
     async def tokens(self) -> None:
         """Close the streams of revoked tokens."""

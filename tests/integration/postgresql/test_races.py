@@ -21,6 +21,7 @@ from tests.core_fixtures import (
     NOW_MS,
     NUMBER,
     TTL_MS,
+    accept_one,
     connect,
     device_of,
     message_of,
@@ -122,6 +123,26 @@ async def test_nothing_of_an_ordered_endpoint_is_claimed_while_something_earlier
         meanwhile = await store.run(claim_some)
     assert (meanwhile.deliveries, meanwhile.unfinished) == ([], {WEBHOOK})
     assert len((await store.run(claim_some)).deliveries) == 5
+
+
+async def test_a_driver_comes_back_while_a_message_is_accepted_for_its_number(store: Store) -> None:
+    await store.run(lambda session: connect(session, offered_device("modem", NUMBER)))
+    accepted, may_commit = threading.Event(), threading.Event()
+
+    def accept_slowly(session: Session) -> None:
+        accept_one(session)
+        accepted.set()
+        assert may_commit.wait(30)
+
+    accepting = asyncio.create_task(store.run(accept_slowly))
+    assert await asyncio.to_thread(accepted.wait, 30)
+    try:
+        opened = await store.run(lambda session: connect(session, offered_device("modem", NUMBER)))
+        assert not accepting.done()
+    finally:
+        may_commit.set()
+        await accepting
+    assert (opened.epoch, opened.refusals) == (2, [])
 
 
 async def test_a_driver_that_comes_back_while_its_devices_are_marked_offline_is_online(store: Store) -> None:

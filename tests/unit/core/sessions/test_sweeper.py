@@ -82,6 +82,41 @@ async def test_a_clock_that_jumps_leaves_devices_of_live_sessions_online(store: 
     registry.remove(session)
     clock.advance(JUMP_S)
     await sweeper.presence()
+    clock.advance(LEASE_MS / 1000)
+    await sweeper.presence()
+    assert await device_state(store, opened) == "offline"
+
+
+@pytest.mark.parametrize("first", ["presence", "leases"])
+async def test_after_an_outage_no_core_takes_the_drivers_of_another_for_gone(
+    store: Store, first: str
+) -> None:
+    clock, here, there = SetClock(), Registry(), Registry()
+    opened = await opened_session(store, clock)
+    there.add(FakeSession(opened.driver_id, opened.epoch, {device_of(opened): 1}))
+    one, other = sweeper_of(store, clock, here), sweeper_of(store, clock, there)
+    clock.advance(60)  # nobody could write for a minute
+    await getattr(one, first)()
+    await one.presence()
+    clock.advance(LEASE_MS / 3000)
+    await one.presence()
+    await other.leases()
+    clock.advance(LEASE_MS / 2000)
+    await one.presence()
+    assert await device_state(store, opened) == "online"
+
+
+async def test_a_core_that_has_just_started_judges_no_lease_before_the_others_could_renew_theirs(
+    store: Store,
+) -> None:
+    clock = SetClock()
+    opened = await opened_session(store, clock)
+    clock.advance(60)
+    sweeper = sweeper_of(store, clock, Registry())
+    await sweeper.presence()
+    assert await device_state(store, opened) == "online"
+    clock.advance(LEASE_MS / 2000)
+    await sweeper.presence()
     assert await device_state(store, opened) == "offline"
 
 
