@@ -1,8 +1,9 @@
 """Infini Reach as a subject: facade, core and PostgreSQL, devices paused."""
 
 import json
+import re
 import subprocess
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +28,11 @@ def running(_folder: Path) -> Generator[Subject]:
             is_accepted=lambda status, body: status == 201 and "messageId" in json.loads(body),
             accepted=lambda: accepts.stored(gateway),
             pids=gateway.pids,
-            configuration={"environment": json.dumps(gateway.settings, indent=2)},
+            configuration={"environment": json.dumps(_without_password(gateway.settings), indent=2)},
             versions={"postgresql": server.stdout.strip(), "infinireach": version("infinireach")},
             durability="each answer after the commit of its row, synchronous_commit=on",
         )
+
+
+def _without_password(settings: Mapping[str, str]) -> dict[str, str]:
+    return {name: re.sub(r"//[^/@]*@", "//", value) for name, value in settings.items()}
