@@ -318,7 +318,7 @@ def mark_away(session: Session, now_ms: int, patience_ms: int, *, judges_leases:
         .join(DriverRow, _driver.c.id == _device.c.driver_id)
         .where(_device.c.state != "offline", _device.c.deleted_ms.is_(None), gone)
         .limit(AWAY_MAX)
-        .with_for_update(of=(DriverRow, DeviceRow), skip_locked=True)  # as openings and facts lock them
+        .with_for_update(of=(DriverRow, DeviceRow), key_share=True, skip_locked=True)
     )
     away = list(session.execute(query).scalars())
     for device in away:

@@ -216,11 +216,15 @@ def hold(changes: MessageChanges, message: MessageRow, reason: str) -> None:
 
 
 def _epochs(session: Session, driver_ids: set[str]) -> dict[str, int]:
+    """The epochs of drivers; none of them changes before this transaction ends, since an opening locks them whole.
+
+    What else is written of a driver, such as how far its facts were applied, does not wait for this, nor this for it.
+    """
     rows = session.execute(
         select(_driver.c.id, _driver.c.epoch)
         .where(_driver.c.id.in_(driver_ids))
         .order_by(_driver.c.id)
-        .with_for_update(read=True)
+        .with_for_update(read=True, key_share=True)
     )
     return {row.id: row.epoch for row in rows}
 

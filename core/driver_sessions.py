@@ -144,7 +144,10 @@ def _use_tokens(session: Session, token_ids: Collection[str], now_ms: int) -> se
 
 
 def _lock_drivers(session: Session, hellos: Sequence[Hello]) -> dict[tuple[str, str], DriverRow]:
-    """The known drivers by tenant and name, locked in the order of their ids, as everywhere."""
+    """The known drivers by tenant and name, locked in the order of their ids, as everywhere.
+
+    Locked whole, as nothing else locks them: who relies on an epoch only has to keep this out.
+    """
     names: dict[str, list[str]] = {}
     for hello in hellos:
         names.setdefault(hello.tenant_id, []).append(hello.driver_name)
@@ -235,7 +238,7 @@ def _newest(session: Session, sessions: Sequence[tuple[str, int]]) -> dict[str, 
     found: dict[str, int] = {}
     for chunk in in_chunks(driver_id for driver_id, _ in sessions):
         query = select(_driver.c.id, _driver.c.epoch).where(_driver.c.id.in_(chunk))
-        for row in session.execute(query.order_by(_driver.c.id).with_for_update()):
+        for row in session.execute(query.order_by(_driver.c.id).with_for_update(key_share=True)):
             if (row.id, row.epoch) in wanted:
                 found[row.id] = row.epoch
     return found

@@ -361,9 +361,9 @@ def _may_report(driver: DriverRow, message: MessageRow, attempt: int) -> bool:
 
 
 def _lock_drivers(session: Session, driver_ids: set[str]) -> dict[str, DriverRow]:
-    rows = session.execute(
-        select(_driver).where(_driver.c.id.in_(driver_ids)).order_by(_driver.c.id).with_for_update()
-    )
+    """Against other facts of theirs and against openings; claims for them go on beside this."""
+    query = select(_driver).where(_driver.c.id.in_(driver_ids)).order_by(_driver.c.id)
+    rows = session.execute(query.with_for_update(key_share=True))
     return {row["id"]: DriverRow(**row) for row in rows.mappings()}
 
 

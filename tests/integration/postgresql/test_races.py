@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,9 @@ from sqlalchemy.orm import Session
 from core.delivery.claims import Claimed, Want, claim
 from core.delivery.fanout import fan_out
 from core.devices import mark_away
+from core.driver_sessions import OpenedSession
 from core.events import read_outbox
+from core.message_state import Evidence
 from core.messages import Accepted, accept
 from core.store.engine import Store
 from core.store.rows import DeviceRow, DriverRow, WebhookRow
@@ -22,11 +24,15 @@ from tests.core_fixtures import (
     NUMBER,
     TTL_MS,
     accept_one,
+    apply,
+    claim_for,
+    claimed_command,
     connect,
     device_of,
     message_of,
     new_message,
     offered_device,
+    report,
 )
 from tests.fakes.database import TENANT_A, Database, chosen, file_store
 from tests.fakes.outbox import add_events, add_webhook
@@ -36,6 +42,26 @@ from tests.fakes.outbox import add_events, add_webhook
 def store(tmp_path: Path) -> Generator[Store]:
     with chosen(Database.POSTGRESQL), file_store(tmp_path) as store:
         yield store
+
+
+@contextlib.asynccontextmanager
+async def kept_open(store: Store, work: Callable[[Session], object]) -> AsyncGenerator[None]:
+    """While the block runs, the transaction of `work` has done it and is not committed."""
+    done, may_commit = threading.Event(), threading.Event()
+
+    def slowly(session: Session) -> None:
+        work(session)
+        done.set()
+        assert may_commit.wait(30)
+
+    working = asyncio.create_task(store.run(slowly))
+    assert await asyncio.to_thread(done.wait, 30)
+    try:
+        yield
+        assert not working.done()
+    finally:
+        may_commit.set()
+        await working
 
 
 def waiting_for_a_lock(session: Session) -> int:
@@ -82,29 +108,10 @@ def claim_some(session: Session) -> Claimed:
     return claim(session, [Want(WEBHOOK, 10, 10)], NOW_MS, worker="worker")
 
 
-@contextlib.asynccontextmanager
-async def deliveries_being_made(store: Store, count: int) -> AsyncGenerator[None]:
-    """While the block runs, deliveries of the endpoint are made and not committed."""
-    made, may_commit = threading.Event(), threading.Event()
-
-    def make_slowly(session: Session) -> None:
-        fan_out_new(session, count)
-        made.set()
-        assert may_commit.wait(30)
-
-    making = asyncio.create_task(store.run(make_slowly))
-    await asyncio.to_thread(made.wait, 30)
-    try:
-        yield
-    finally:
-        may_commit.set()
-        await making
-
-
 async def test_claims_go_on_while_more_deliveries_of_an_endpoint_are_made(store: Store) -> None:
     await store.run(add_webhook, WEBHOOK, TENANT_A)
     await store.run(fan_out_new, 2)
-    async with deliveries_being_made(store, 3):
+    async with kept_open(store, lambda session: fan_out_new(session, 3)):
         claimed = await store.run(claim_some)
     assert (len(claimed.deliveries), claimed.unfinished) == (2, set())
 
@@ -119,29 +126,47 @@ async def test_nothing_of_an_ordered_endpoint_is_claimed_while_something_earlier
 
     await store.run(add_ordered)
     await store.run(fan_out_new, 2)
-    async with deliveries_being_made(store, 3):
+    async with kept_open(store, lambda session: fan_out_new(session, 3)):
         meanwhile = await store.run(claim_some)
     assert (meanwhile.deliveries, meanwhile.unfinished) == ([], {WEBHOOK})
     assert len((await store.run(claim_some)).deliveries) == 5
 
 
+async def test_a_driver_is_given_messages_while_its_facts_are_applied(store: Store) -> None:
+    def begin(session: Session) -> tuple[OpenedSession, str]:
+        opened = connect(session, offered_device("modem", NUMBER))
+        command = claimed_command(session, opened)
+        accept_one(session)
+        return opened, command.command_id
+
+    opened, command_id = await store.run(begin)
+    submitted = report(1, command_id, Evidence.SUBMITTED)
+    async with kept_open(store, lambda session: apply(session, opened, submitted)):
+        assert len((await store.run(claim_for, opened)).commands) == 1
+
+
+async def test_a_session_that_opens_waits_for_a_claim_of_the_one_before(store: Store) -> None:
+    def begin(session: Session) -> OpenedSession:
+        opened = connect(session, offered_device("modem", NUMBER))
+        accept_one(session)
+        return opened
+
+    opened = await store.run(begin)
+    async with kept_open(store, lambda session: claim_for(session, opened)):
+        opening = asyncio.create_task(
+            store.run(lambda session: connect(session, offered_device("modem", NUMBER)))
+        )
+        async with asyncio.timeout(30):
+            while not await store.read(waiting_for_a_lock):
+                assert not opening.done()
+    assert (await opening).epoch == 2
+    assert (await store.run(claim_for, opened)).superseded == {(opened.driver_id, 1)}
+
+
 async def test_a_driver_comes_back_while_a_message_is_accepted_for_its_number(store: Store) -> None:
     await store.run(lambda session: connect(session, offered_device("modem", NUMBER)))
-    accepted, may_commit = threading.Event(), threading.Event()
-
-    def accept_slowly(session: Session) -> None:
-        accept_one(session)
-        accepted.set()
-        assert may_commit.wait(30)
-
-    accepting = asyncio.create_task(store.run(accept_slowly))
-    assert await asyncio.to_thread(accepted.wait, 30)
-    try:
+    async with kept_open(store, accept_one):
         opened = await store.run(lambda session: connect(session, offered_device("modem", NUMBER)))
-        assert not accepting.done()
-    finally:
-        may_commit.set()
-        await accepting
     assert (opened.epoch, opened.refusals) == (2, [])
 
 
