@@ -193,7 +193,7 @@ def an_old_event(session: Session) -> None:
     tenant = new_id(NOW_MS)
     session.add(TenantRow(id=tenant, name="acme", per_minute=1, created_ms=NOW_MS))
     session.flush()
-    at_ms = NOW_MS - 3_600_000
+    at_ms = SystemClock().now_ms() - 3_600_000
     append(session, [new_event("message.sent", tenant_id=tenant, at_ms=at_ms, data={})])
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from tests.fakes.command_line import infinireach
 from tests.fakes.database import TENANT_A, Database, chosen, file_store
 from tests.fakes.driver_stream import until
 from tests.fakes.kafka import PARTITIONS, cluster_on, shared_kafka
+from tests.fakes.outbox import add_events
 from tests.integration.kafka.stage import working
 from tools.engines.ports import free_port
 
@@ -104,10 +105,11 @@ async def topics_of(cluster: Cluster) -> set[str]:
         return {name for name in await admin.list_topics() if name.startswith(cluster.prefix)}
 
 
-async def write(cluster: Cluster, count: int) -> None:
+async def write(cluster: Cluster, event_ids: Sequence[str]) -> None:
     producer = Producer(cluster, KafkaMetrics(CollectorRegistry()))
     events = [
-        PublishedEvent(new_id(NOW_MS), TENANT_A, "message.sent", None, f"d-{n}", NOW_MS) for n in range(count)
+        PublishedEvent(event_id, TENANT_A, "message.sent", None, f"d-{event_id}", NOW_MS)
+        for event_id in event_ids
     ]
     await producer.write(cluster.events, [Record(encode(event), key_of(event)) for event in events])
     await producer.close()
@@ -132,7 +134,7 @@ def test_topics_as_the_gateway_makes_them_are_in_order(cluster: Cluster) -> None
 
 
 def test_records_that_no_worker_reads_are_counted(cluster: Cluster) -> None:
-    asyncio.run(write(cluster, 7))
+    asyncio.run(write(cluster, [new_id(NOW_MS) for _ in range(7)]))
     [(state, detail, remedy)] = seen("kafka workers")
     assert state == "warning"
     assert detail == f"0 in group {cluster.group}, 7 records wait for them"
@@ -141,7 +143,7 @@ def test_records_that_no_worker_reads_are_counted(cluster: Cluster) -> None:
 
 async def test_a_worker_that_has_read_everything_is_in_order(cluster: Cluster, store: Store) -> None:
     async with working(store, cluster):
-        await write(cluster, 7)
+        await write(cluster, await store.run(add_events, 7))
         in_order = [("ok", f"1 in group {cluster.group}, 0 records wait for them", "")]
         await until(lambda: asyncio.to_thread(seen, "kafka workers"), lambda found: found == in_order)
 
