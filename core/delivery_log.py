@@ -71,9 +71,11 @@ def redeliver(session: Session, tenant_id: str, delivery_id: str, now_ms: int) -
         raise NotFound("The endpoint of this delivery was removed.")
     if row.state == "pending" and row.lease_token is not None and (row.lease_until_ms or 0) > now_ms:
         return row
+    waits_in_order = webhook.ordered and row.state == "pending"
+    if not waits_in_order:  # else it keeps its place
+        row.again = row.again or row.attempts > 0
+        row.due_ms = now_ms
     row.state = "pending" if webhook.enabled else "paused"
-    row.again = row.again or row.attempts > 0
-    row.due_ms = now_ms
     row.lease_until_ms = row.lease_token = row.finished_ms = None
     session.add(row)
     return row

@@ -49,8 +49,9 @@ _due = (
     )
     .order_by(delivery.c.due_ms, delivery.c.id)
     .limit(bindparam("count"))
-    .with_for_update(skip_locked=True, of=delivery)
 )
+_due_in_order = _due.with_for_update(of=delivery)
+"""One that is just changed is waited for, not passed over: what stands behind it must not come before it."""
 _free = or_(delivery.c.lease_until_ms.is_(None), delivery.c.lease_until_ms <= bindparam("now"))
 _sibling_elsewhere = exists(
     select(_sibling.c.id)
@@ -65,7 +66,7 @@ _sibling_elsewhere = exists(
     # statistics mostly are of a time at which next to nothing was pending.
     .offset(0)
 )
-_due_free = _due.where(_free, ~_sibling_elsewhere)
+_due_free = _due.where(_free, ~_sibling_elsewhere).with_for_update(skip_locked=True, of=delivery)
 
 _ids = bindparam("ids", expanding=True)
 _named = delivery.c.id.in_(_ids)
@@ -229,7 +230,7 @@ def due_in_order(
 ) -> Sequence[AnyRow]:
     """The oldest due deliveries, leased or not, with their events; no `body`: the event is gone."""
     values = {"endpoint": webhook_id, "is_again": again, "count": count, "now": now_ms}
-    return session.connection().execute(_due, values).all()
+    return session.connection().execute(_due_in_order, values).all()
 
 
 def lease(session: Session, ids: Sequence[str], *, worker: str, until_ms: int) -> None:

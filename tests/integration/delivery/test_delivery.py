@@ -317,6 +317,7 @@ async def test_an_ordered_endpoint_goes_on_at_once_when_its_owner_redelivers_the
     await stage.add_deliveries(2)
     async with stage.delivering():
         (head,) = await stage.until(lambda s: delivery_rows.deliveries(s, attempts=1))
+        stage.clock.advance(1)
         await stage.store.run(delivery_log.redeliver, TENANT_A, head.id, stage.clock.now_ms())
         await stage.until_states(delivered=2)
     assert [request.header("x-infini-reach-delivery") for request in receiver.requests][:2] == [head.id] * 2
