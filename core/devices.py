@@ -120,10 +120,8 @@ class Enrolment:
             for address in each.addresses
             if (refusal := self._take(device, address)) is not None
         ]
-        for (
-            device,
-            each,
-        ) in present:  # only now: a number that moved within the driver took its messages along
+        # Only now: a number that moved within the driver took its messages along.
+        for device, each in present:
             self._drop_others(device, each)
         for device in absent.values():
             if device.deleted_ms is None and device.state != "offline":

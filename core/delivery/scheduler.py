@@ -241,9 +241,8 @@ class Scheduler:
             self._give_back(mailbox)
         elif due_ms is not None:
             self.wake_at(mailbox.webhook_id, due_ms, now_ms)
-            if (
-                mailbox.ordered
-            ):  # the database keeps the others back until then, or until its owner says otherwise
+            if mailbox.ordered:
+                # The database keeps the others back until then, or until its owner says otherwise.
                 self._give_back(mailbox)
         self._refresh(mailbox, now_ms)
 

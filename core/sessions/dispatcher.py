@@ -39,9 +39,8 @@ class Dispatcher:
         self._tell_others = tell_others
         self._hinted: dict[str, None] = {}
         self._full: set[str] = set()  # hinted, and without room when last looked at
-        self._disabled: set[str] = (
-            set()
-        )  # by the last claim; accepts are no reason to look again before the poll
+        # By the last claim; accepts are no reason to look again before the poll.
+        self._disabled: set[str] = set()
         self._wake = asyncio.Event()
         self._stopping = False
 

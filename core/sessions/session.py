@@ -143,13 +143,17 @@ class DriverSession:
     async def _guarded(self, loop: Callable[[], Awaitable[None]]) -> None:
         try:
             await loop()
-        except InfiniReachError as error:
-            self.close(error)
         except asyncio.CancelledError:
             self.close(Unavailable("The stream was cut."))
             raise
-        except Exception:  # whatever it was, it ends this stream only
-            log.exception("session.failed", driver_id=self.driver_id)
+        except Exception as error:  # noqa: BLE001 - a task's top: whatever it was, it ends this stream only
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        if isinstance(error, InfiniReachError):
+            self.close(error)
+        else:
+            log.error("session.failed", driver_id=self.driver_id, exc_info=error)
             self.close(InfiniReachError())
 
     async def _read_loop(self) -> None:
@@ -277,14 +281,11 @@ class DriverSession:
         """
         if self._ended.is_set():
             return
-        now_s, least_s = (
-            self._shared.clock.monotonic_s(),
-            self._shared.limits.heartbeat_interval_s / TICKS_PER_HEARTBEAT,
-        )
+        now_s = self._shared.clock.monotonic_s()
         try:
             self._send(self._protocol.tick(now_s))
-        except InfiniReachError as error:
-            self.close(error)
+        except Exception as error:  # noqa: BLE001 - a timer's top: whatever it was, it ends this stream only
+            self._failed(error)
             return
         least_s = self._shared.limits.heartbeat_interval_s / TICKS_PER_HEARTBEAT
         delay_s = max(self._protocol.idle_s(now_s), least_s)

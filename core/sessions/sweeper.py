@@ -30,6 +30,9 @@ TOKENS_EVERY_S = 2.0
 
 ABANDONED_EVERY_S = 60.0
 
+LATE_AFTER = 2 / 3
+"""A renewal is late if it comes so much of a lease after the one before; at its rhythm it is at most half of one."""
+
 LEASES_PER_TRANSACTION_MAX = 500
 """Whoever claims for one of these drivers waits for the transaction that renews their leases."""
 
@@ -126,8 +129,8 @@ class Sweeper:
         self._renewed_ms = now_ms
 
     def _is_late(self, now_ms: int) -> bool:
-        """Whether the clock jumped, or nothing could be written, for as long as leases last."""
-        return now_ms - self._renewed_ms > self._lease_s * 1000
+        """Whether the clock jumped, or nothing could be written, for so long that leases of others may have run out."""
+        return now_ms - self._renewed_ms > self._lease_s * LATE_AFTER * 1000
 
     async def tokens(self) -> None:
         """Close the streams of revoked tokens."""

@@ -72,10 +72,14 @@ _ids = bindparam("ids", expanding=True)
 _named = delivery.c.id.in_(_ids)
 
 _endpoints_of_tenants = (
-    select(webhook.c.id, webhook.c.tenant_id, webhook.c.events, webhook.c.enabled)
+    select(webhook.c.id, webhook.c.tenant_id, webhook.c.events, webhook.c.enabled, webhook.c.ordered)
     .where(webhook.c.tenant_id.in_(_ids))
     .order_by(webhook.c.id)
-    # None is removed while its deliveries are made. Claims and changes go on beside it, but for ordered claims.
+)
+_keep_from_ordered_claims = (
+    select(webhook.c.id)
+    .where(webhook.c.id.in_(_ids))
+    .order_by(webhook.c.id)
     .with_for_update(read=True, key_share=True)
 )
 _lock_endpoints = select(webhook).where(webhook.c.id.in_(_ids)).order_by(webhook.c.id)
@@ -176,10 +180,14 @@ _stranded = text("""
 def endpoints_of_tenants(session: Session, tenant_ids: Collection[str]) -> Mapping[str, list[AnyRow]]:
     """What fan-out needs of every endpoint (`id`, `events`, `enabled`), by tenant.
 
-    Not locked: fan-outs overlap, so whoever wants to deliver to an endpoint or to change it would hardly have a turn.
+    Not locked: fan-outs overlap, so whoever wants to deliver to an endpoint, to change or to remove it would hardly
+    have a turn. Ordered ones are, against claims only and their removal: see `lock_free_endpoints`.
     """
     by_tenant: dict[str, list[AnyRow]] = {}
-    for row in session.connection().execute(_endpoints_of_tenants, {"ids": list(tenant_ids)}):
+    rows = session.connection().execute(_endpoints_of_tenants, {"ids": list(tenant_ids)}).all()
+    if ordered := [row.id for row in rows if row.ordered]:
+        session.connection().execute(_keep_from_ordered_claims, {"ids": ordered})
+    for row in rows:
         by_tenant.setdefault(row.tenant_id, []).append(row)
     return by_tenant
 

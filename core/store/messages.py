@@ -6,15 +6,14 @@ through the ORM costs more than the rest of a transaction. A record has the attr
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from sqlalchemy import RowMapping, bindparam, select, text
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from core.store.bulk import insert_rows, update_rows
-from core.store.rows import AttemptRow, DeliveryRow, DeviceRow, MessageRow, TimelineRow
+from core.store.rows import AttemptRow, DeliveryRow, DeviceRow, MessageRow, TimelineRow, record
 
 message = MessageRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 timeline = TimelineRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
@@ -40,7 +39,7 @@ _SAVED = (
 
 def as_record(row: RowMapping) -> MessageRow:
     """A mutable record of a whole row."""
-    return cast(MessageRow, SimpleNamespace(**row))
+    return record(row)
 
 
 def in_chunks(values: Iterable[str]) -> Iterator[list[str]]:

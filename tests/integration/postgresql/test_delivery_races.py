@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 import threading
-from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,27 +105,28 @@ async def test_a_fan_out_keeps_nobody_from_its_endpoint(store: Store) -> None:
         settled = await store.run(settling, [failed(delivery_id, webhook_id)], NOW_MS)
         assert settled.states == {"pending": 1}
         await store.run(webhooks.enable_webhook, TENANT_A, webhook_id, NOW_MS)
+        await store.run(webhooks.delete_webhook, TENANT_A, webhook_id)
 
 
 async def test_what_is_fanned_out_while_its_endpoint_is_switched_on_becomes_due(store: Store) -> None:
+    await switched_meanwhile(
+        store, lambda s, webhook_id: webhooks.enable_webhook(s, TENANT_A, webhook_id, NOW_MS)
+    )
+    assert await states(store) == ["pending"]
+
+
+async def test_what_is_fanned_out_while_its_endpoint_is_removed_is_skipped(store: Store) -> None:
+    await switched_meanwhile(store, lambda s, webhook_id: webhooks.delete_webhook(s, TENANT_A, webhook_id))
+    assert await states(store) == ["skipped"]
+
+
+async def switched_meanwhile(store: Store, switch: Callable[[Session, str], object]) -> None:
     """An endpoint that is off, and changed while a delivery is made for it."""
     webhook_id = await add_webhook(store, enabled=False)
     slow, clock, woken = SlowFanOut(), SetClock(), list[str]()
     on_paused = partial(settle_switched, store, clock, woken.extend)
     log = EmbeddedLog(store, clock, fan_out=slow, on_due=nobody, on_paused=on_paused)
     async with slow.open(log, await add_events(store)):
-        await store.run(webhooks.enable_webhook, TENANT_A, webhook_id, NOW_MS)
+        await store.run(switch, webhook_id)
         assert not await store.run(webhooks.settle_backlog, webhook_id, NOW_MS)
     assert woken == [webhook_id]
-    assert await states(store) == ["pending"]
-
-
-async def test_what_is_fanned_out_while_its_endpoint_is_removed_is_skipped(store: Store) -> None:
-    webhook_id = await add_webhook(store)
-    slow = SlowFanOut()
-    log = EmbeddedLog(store, SetClock(), fan_out=slow, on_due=nobody)
-    async with slow.open(log, await add_events(store)):
-        removing = asyncio.create_task(store.run(webhooks.delete_webhook, TENANT_A, webhook_id))
-    await removing
-    await store.run(webhooks.settle_backlog, webhook_id, NOW_MS)
-    assert await states(store) == ["skipped"]

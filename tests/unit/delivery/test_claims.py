@@ -263,7 +263,7 @@ def test_what_is_asked_of_one_endpoint_seeks_and_never_scans(session: Session, s
     [
         ("_due_free", "FOR UPDATE OF delivery SKIP LOCKED"),
         ("_due_in_order", "FOR UPDATE OF delivery"),
-        ("_endpoints_of_tenants", "FOR KEY SHARE"),
+        ("_keep_from_ordered_claims", "FOR KEY SHARE"),
         ("_lock_free_endpoints", "FOR NO KEY UPDATE SKIP LOCKED"),
         ("_lock_still_endpoints", "FOR UPDATE SKIP LOCKED"),
         ("_lock_unwell_endpoints", "FOR NO KEY UPDATE"),

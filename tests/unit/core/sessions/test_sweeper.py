@@ -50,7 +50,9 @@ class NoLog:
         raise AssertionError(events)
 
 
-def sweeper_of(store: Store, clock: Clock, registry: Registry) -> Sweeper:
+def sweeper_of(
+    store: Store, clock: Clock, registry: Registry, *, offline_after_s: float = OFFLINE_AFTER_S
+) -> Sweeper:
     return Sweeper(
         store,
         clock,
@@ -58,7 +60,7 @@ def sweeper_of(store: Store, clock: Clock, registry: Registry) -> Sweeper:
         dispatcher=Dispatcher(store, registry, clock, 60.0),
         relay=Relay(store, NoLog(), RelayMetrics(CollectorRegistry())),
         lease_s=LEASE_MS / 1000,
-        offline_after_s=OFFLINE_AFTER_S,
+        offline_after_s=offline_after_s,
     )
 
 
@@ -82,7 +84,7 @@ async def test_a_clock_that_jumps_leaves_devices_of_live_sessions_online(store: 
     registry.remove(session)
     clock.advance(JUMP_S)
     await sweeper.presence()
-    clock.advance(LEASE_MS / 1000)
+    clock.advance(LEASE_MS / 2000)
     await sweeper.presence()
     assert await device_state(store, opened) == "offline"
 
@@ -102,6 +104,21 @@ async def test_after_an_outage_no_core_takes_the_drivers_of_another_for_gone(
     await one.presence()
     await other.leases()
     clock.advance(LEASE_MS / 2000)
+    await one.presence()
+    assert await device_state(store, opened) == "online"
+
+
+async def test_nor_after_one_that_was_shorter_than_a_lease_that_others_had_not_just_renewed(
+    store: Store,
+) -> None:
+    clock, there = SetClock(), Registry()
+    opened = await opened_session(store, clock)
+    there.add(FakeSession(opened.driver_id, opened.epoch, {device_of(opened): 1}))
+    one = sweeper_of(store, clock, Registry(), offline_after_s=LEASE_MS / 6000)
+    await sweeper_of(store, clock, there).leases()
+    clock.advance(LEASE_MS / 2000)
+    await one.leases()
+    clock.advance(LEASE_MS * 0.7 / 1000)  # nobody could write
     await one.presence()
     assert await device_state(store, opened) == "online"
 
