@@ -6,10 +6,12 @@ import contextlib
 import shutil
 import tempfile
 import uuid
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
 
 from core.eventlog.kafka.cluster import Cluster
 from tools.engines.kafka import Kafka, Security
@@ -57,3 +59,14 @@ def cluster_on(servers: str, *, prefix: str = "", partitions: int = PARTITIONS) 
         replication_factor=0,
         retention_hours=1,
     )
+
+
+@contextlib.asynccontextmanager
+async def admin_of(cluster: Cluster) -> AsyncGenerator[AIOKafkaAdminClient]:
+    """What looks at topics and makes them."""
+    admin = AIOKafkaAdminClient(**cluster.client("test"))
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()

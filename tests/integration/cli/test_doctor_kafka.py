@@ -1,15 +1,14 @@
 """What `infinireach doctor` says of a real Kafka, and that it changes nothing there."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from prometheus_client import CollectorRegistry
 
 from core.eventlog.kafka.cluster import Cluster
@@ -25,7 +24,7 @@ from tests.core_fixtures import NOW_MS
 from tests.fakes.command_line import infinireach
 from tests.fakes.database import TENANT_A, Database, chosen, file_store
 from tests.fakes.driver_stream import until
-from tests.fakes.kafka import PARTITIONS, cluster_on, shared_kafka
+from tests.fakes.kafka import PARTITIONS, admin_of, cluster_on, shared_kafka
 from tests.fakes.outbox import add_events
 from tests.integration.kafka.stage import working
 from tools.engines.ports import free_port
@@ -62,16 +61,6 @@ def seen(*checks: str) -> list[tuple[str, str, str]]:
     """State, detail and remedy of what it says on these checks."""
     findings = json.loads(infinireach("doctor", "--json").out)["checks"]
     return [(f["state"], f["detail"], f["remedy"] or "") for f in findings if f["check"] in checks]
-
-
-@contextlib.asynccontextmanager
-async def admin_of(cluster: Cluster) -> AsyncGenerator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**cluster.client("test"))
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
 
 
 async def make_topic(cluster: Cluster, partitions: int, **settings: str) -> None:

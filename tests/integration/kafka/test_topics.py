@@ -1,7 +1,5 @@
 """The topics: made with their settings when they are missing, and left alone when they are there."""
 
-import contextlib
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
@@ -15,19 +13,9 @@ from core.eventlog.kafka.cluster import Cluster
 from core.eventlog.kafka.topics import ensure_topics
 from core.store.engine import Store
 from tests.fakes.driver_stream import until
-from tests.fakes.kafka import PARTITIONS
+from tests.fakes.kafka import PARTITIONS, admin_of
 from tests.fakes.outbox import add_events
 from tests.integration.kafka.stage import relaying
-
-
-@contextlib.asynccontextmanager
-async def admin_of(cluster: Cluster) -> AsyncGenerator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**cluster.client("test"))
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
 
 
 async def partitions_of(admin: AIOKafkaAdminClient, topic: str) -> int:

@@ -7,18 +7,20 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.orm import Session
+from sqlmodel import col
 
 from core.delivery.claims import Claimed, Want, claim
 from core.delivery.fanout import fan_out
+from core.delivery_log import redeliver
 from core.devices import mark_away
 from core.driver_sessions import OpenedSession
 from core.events import read_outbox
 from core.message_state import Evidence
 from core.messages import Accepted, accept
 from core.store.engine import Store
-from core.store.rows import DeviceRow, DriverRow, WebhookRow
+from core.store.rows import DeliveryRow, DeviceRow, DriverRow, WebhookRow
 from tests.core_fixtures import (
     NOW_MS,
     NUMBER,
@@ -130,6 +132,25 @@ async def test_nothing_of_an_ordered_endpoint_is_claimed_while_something_earlier
         meanwhile = await store.run(claim_some)
     assert (meanwhile.deliveries, meanwhile.unfinished) == ([], {WEBHOOK})
     assert len((await store.run(claim_some)).deliveries) == 5
+
+
+async def test_what_stands_behind_an_ordered_endpoints_head_does_not_pass_it_while_it_is_redelivered(
+    store: Store,
+) -> None:
+    def begin(session: Session) -> list[str]:
+        add_webhook(session, WEBHOOK, TENANT_A)
+        session.flush()
+        session.get_one(WebhookRow, WEBHOOK).ordered = True
+        fan_out_new(session, 2)
+        return list(session.execute(select(col(DeliveryRow.id)).order_by(col(DeliveryRow.id))).scalars())
+
+    ids = await store.run(begin)
+    async with kept_open(store, lambda session: redeliver(session, TENANT_A, ids[0], NOW_MS)):
+        claiming = asyncio.create_task(store.run(claim_some))
+        async with asyncio.timeout(30):
+            while not await store.read(waiting_for_a_lock):
+                assert not claiming.done()
+    assert [each.delivery_id for each in (await claiming).deliveries] == ids
 
 
 async def test_a_driver_is_given_messages_while_its_facts_are_applied(store: Store) -> None:
