@@ -69,9 +69,11 @@ class Dialogue:
 
     def receive(self, data: bytes) -> list[Unsolicited]:
         """Take what the port has read; what of it the modem said unasked."""
-        self._octets_came.set()
         unsolicited: list[Unsolicited] = []
-        for event in self._engine.feed(data):
+        events = self._engine.feed(data)
+        if not events or not all(isinstance(event, Unsolicited) for event in events):
+            self._octets_came.set()  # else a modem that talks all the time would never count as silent
+        for event in events:
             match event:
                 case Unsolicited():
                     unsolicited.append(event)
@@ -121,7 +123,7 @@ class Dialogue:
         for attempt in range(1, BARRIERS_MAX + 1):
             try:
                 async with asyncio.timeout(self._barrier_timeout_s):
-                    await self._write(self._engine.give_up(), "ESC")
+                    await self._write(self._engine.give_up())
                     await self._silence()
                     self._probe_answered.clear()
                     await self._write(self._engine.probe())
@@ -132,7 +134,9 @@ class Dialogue:
             except (PortError, TimeoutError):
                 self._log.warning("barrier.failed", attempt=attempt)
                 continue
-            self._engine.cleared()
+            late = reference_of(self._engine.cleared())
+            if late is not None:
+                self._log.warning("submit.answered_late", reference=late)
             self.is_in_step = True
             return True
         return False
@@ -157,7 +161,7 @@ class Dialogue:
     async def _answer(self, job: ExecuteJob | SubmitJob, octets: bytes) -> Ended:
         """Write, and wait for the end. Raises CommandRefused or CommandUnanswered."""
         try:
-            await self._write(octets, "<PDU>" if isinstance(job, SubmitJob) else "")
+            await self._write(octets)
             async with asyncio.timeout(job.timeout_s):
                 event = await self._events.get()
         except TimeoutError as error:
@@ -191,8 +195,8 @@ class Dialogue:
             except TimeoutError:
                 is_silent = True
 
-    async def _write(self, octets: bytes, shown: str = "") -> None:
-        self._trace("wire.sent", shown or octets.decode("ascii").strip())
+    async def _write(self, octets: bytes) -> None:
+        self._trace("wire.sent", octets.decode("ascii"))
         await self._port.write(octets)
 
     def _trace(self, event: str, line: str) -> None:

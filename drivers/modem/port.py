@@ -91,9 +91,7 @@ class Port:
         try:
             await self._thread.run(self._write_device, data)
         except serial.SerialTimeoutException as error:
-            raise PortStalled(
-                f"The modem at {self.url} took nothing within {WRITE_TIMEOUT_S:g} s."
-            ) from error
+            raise PortStalled(f"The modem at {self.url} did not take a command in time.") from error
         except (OSError, TypeError, AttributeError) as error:  # the last two: pyserial, closed meanwhile
             lost = PortLost(f"The port {self.url} was lost while writing.")
             self._lose(lost)
@@ -192,6 +190,7 @@ async def open_port(
     baud_rate: int = BAUD_RATE,
     has_flow_control: bool = False,
     open_timeout_s: float = OPEN_TIMEOUT_S,
+    write_timeout_s: float = WRITE_TIMEOUT_S,
 ) -> Port:
     """Open a port for this process alone, with DTR and RTS raised.
 
@@ -199,7 +198,9 @@ async def open_port(
     `loop://`. Raises PortBusy, PortMissing or PortFailed.
     """
     thread = DeviceThread(f"modem port {url}")
-    opening = asyncio.ensure_future(thread.run(_open_device, url, baud_rate, has_flow_control))
+    opening = asyncio.ensure_future(
+        thread.run(_open_device, url, baud_rate, has_flow_control, write_timeout_s)
+    )
     try:
         async with asyncio.timeout(open_timeout_s):
             device = await asyncio.shield(opening)
@@ -211,7 +212,7 @@ async def open_port(
     return Port(url, device, thread)
 
 
-def _open_device(url: str, baud_rate: int, has_flow_control: bool) -> Device:
+def _open_device(url: str, baud_rate: int, has_flow_control: bool, write_timeout_s: float) -> Device:
     try:
         device = serial.serial_for_url(url, do_not_open=True)
         device.baudrate = baud_rate
@@ -219,7 +220,7 @@ def _open_device(url: str, baud_rate: int, has_flow_control: bool) -> Device:
         device.exclusive = True
         device.timeout = None if hasattr(device, "cancel_read") else WAKE_INTERVAL_S
         if not url.lower().startswith("rfc2217:"):  # has none; its socket has one of 5 s
-            device.write_timeout = WRITE_TIMEOUT_S
+            device.write_timeout = write_timeout_s
         device.open()
     except Exception as error:
         raise opening_failed(url, error) from error

@@ -5,68 +5,40 @@ Knows nothing of ports and state.
 
 import re
 
+from drivers.modem.at.finals import BARE_ERRORS, CALL_RESULTS, CODED_ERROR
 from drivers.modem.at.unsolicited import WORDS
 
-PUBLIC_STRINGS = frozenset({
-    "SM",
-    "ME",
-    "MT",
-    "SR",
-    "BM",
-    "TA",
-    "AT",
-    "GSM",
-    "UCS2",
-    "IRA",
-    "HEX",
-    "8859-1",
-    "UTF-8",
-})
-"""Quoted strings that name memories and alphabets."""
 FORM = re.compile(
-    r"(?P<head>AT[+^*%$#!&]?[A-Z0-9]*|[+^*%$#!&][A-Z0-9_]+)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
+    r"(?P<head>AT(?:[EVQZXF&]\d?)*|(?:AT)?[+^*%$#!&][A-Z][A-Z0-9_]{0,15})(?P<rest>(?:\s*[:=?;].*)?)",
+    re.IGNORECASE | re.DOTALL,
 )
-QUOTED = re.compile(r'"([^"]*)("|$)')
-LONG_WORD = re.compile(r"[^\s,;:=?()]{4,}")
-ERROR = re.compile(r"\+?CM[ES] ERROR.*", re.IGNORECASE)
-PUBLIC_LINES = WORDS | {
-    "OK",
-    "ERROR",
-    ">",
-    "NO CARRIER",
-    "BUSY",
-    "NO ANSWER",
-    "NO DIALTONE",
-    "COMMAND NOT SUPPORT",
-}
-SECRET_HEADS = frozenset({"+CUSD", "+CPIN", "AT+CUSD", "AT+CPIN", "ATD", "+CNUM", "+CLIP", "+COPN"})
-"""Of these, no parameter is shown, but for the state of the PIN."""
-PIN_STATES = re.compile(
-    r":?\s*(READY|(SIM|PH-SIM|PH-FSIM|PH-NET) (PIN|PUK)2?|NOT READY|NOT INSERTED|\??)", re.IGNORECASE
+"""A command, or a result code with parameters."""
+PARAMETER = re.compile(r'"[^"]*"?|[^\s,;:=?()"]+')
+PUBLIC_PARAMETER = re.compile(
+    r'[+-]?\d{1,3}|"(SM|ME|MT|SR|BM|TA|AT|GSM|UCS2|IRA|HEX|UTF-8)"|READY|NOT|SIM|PH-SIM|PIN2?|PUK2?|[+^]C[A-Z]{3}'
 )
+"""States, indices and lengths; names of memories and alphabets; states of the PIN; names of further commands."""
+PUBLIC_LINES = WORDS | BARE_ERRORS | CALL_RESULTS | {"OK", ">"}
+PRIVATE_HEAD = re.compile(r"(AT)?[+^*]?(CUSD|CNUM|CLIP|CCWA|CLCC)", re.IGNORECASE)
+"""Nothing else of these is shown."""
+CONTROLS = {"\x1b": "<ESC>"}
 
 
 def redacted(line: str) -> str:
-    """The line with everything hidden that may be a number, a text, a PDU, a PIN or an identity.
+    """The line with everything hidden that may be a number, a text, a PDU, a PIN, an identity or a place.
 
-    Short numbers stay (indices, states, lengths); what has four or more characters goes, and all of a line of no
-    known form.
+    Of a line of no known form, nothing is shown but its length.
     """
-    if line.upper() in PUBLIC_LINES or ERROR.fullmatch(line):
+    line = CONTROLS.get(line, line.strip())
+    if line in CONTROLS.values() or line.upper() in PUBLIC_LINES or CODED_ERROR.fullmatch(line):
         return line
     if (form := FORM.fullmatch(line)) is None:
         return f"<{len(line)} characters>"
-    head, rest = form["head"], form["rest"]
-    if head.upper().startswith("ATD"):
-        return "ATD<hidden>"
-    if head.upper() in SECRET_HEADS:
-        return line if PIN_STATES.fullmatch(rest) else f"{head}<hidden>"
-    if len(head) > 16:
-        return f"<{len(line)} characters>"
-    rest = QUOTED.sub(lambda match: match[0] if match[1] in PUBLIC_STRINGS else '"<hidden>"', rest)
-    return head + LONG_WORD.sub(lambda match: match[0] if keeps(match[0]) else "<hidden>", rest)
+    if PRIVATE_HEAD.fullmatch(form["head"]):
+        return f"{form['head']}<hidden>" if form["rest"] else form["head"]
+    return form["head"] + PARAMETER.sub(shown, form["rest"])
 
 
-def keeps(word: str) -> bool:
-    """Whether a word of four or more characters was already judged, as a quoted string."""
-    return word.startswith('"') and word.endswith('"')
+def shown(parameter: re.Match[str]) -> str:
+    """A parameter, if it tells nothing about anybody."""
+    return parameter[0] if PUBLIC_PARAMETER.fullmatch(parameter[0]) else "<hidden>"

@@ -242,7 +242,7 @@ def cause_by_range(domain: Domain, code: int) -> Cause:
     if code >= VENDOR_CODES_START:
         return ambiguous(f"The modem gave its maker's own error {code}.")
     if domain is Domain.CMS and 0 < code < 128:
-        # TS 24.011 §8.2.5.4: what is not known counts as 41, a temporary failure. Not a reason to try elsewhere, though.
+        # TS 24.011 §8.2.5.4: what is not known counts as 41, a temporary failure.
         return retry(f"The network refused the message with cause {code}.", FAILURE_REASON_NETWORK_REJECTED)
     if domain is Domain.CMS and 128 <= code < 192:
         # TS 23.040 §9.2.3.22: groups of what a message asks for and is not supported.

@@ -28,6 +28,7 @@ END_OF_COMMAND = b"\r"
 PROBE = "AT"
 ANSWER_LINES_MAX = 4096
 """Further lines of one answer are dropped: a list of the fullest SIM has some 500."""
+NOISE = "".join(map(chr, range(0x80, 0x100))) + "> \t"
 NUMERIC_FINALS = {"0": Final("0", is_ok=True), "4": Final("4")}
 
 
@@ -116,10 +117,15 @@ class Engine:
         assert self.state is State.CLEARING
         return PROBE.encode("ascii") + END_OF_COMMAND
 
-    def cleared(self) -> None:
-        """The modem has answered the probe and fell silent: the next answer belongs to the next command."""
+    def cleared(self) -> tuple[str, ...]:
+        """The modem has answered the probe and fell silent: the next answer belongs to the next command.
+
+        The lines that came too late and answer the command that was given up.
+        """
         assert self.state is State.CLEARING
+        lines = tuple(self._lines)
         self._free()
+        return lines
 
     def feed(self, data: bytes) -> list[Event]:
         """What these bytes mean; how they are spread over calls changes nothing."""
@@ -238,8 +244,8 @@ class Engine:
 
 
 def without_noise(line: str) -> str:
-    """The line without octets of noise before it, if what they hide is a result code."""
-    bare = line.lstrip("".join(map(chr, range(0x80, 0x100))) + "\ufffd \t")
+    """The line without noise or a prompt before it, if what they hide is a result code."""
+    bare = line.lstrip(NOISE)
     if bare == line or (final_of(bare) is None and unsolicited_of(bare) is None):
         return line
     return bare
