@@ -118,7 +118,7 @@ class Finder:
         urls = await asyncio.to_thread(self._candidates)
         for url in urls:
             try:
-                return await self._try(url)
+                return await self._try(url, is_only=len(urls) == 1)
             except NotReady as not_ready:
                 problems.setdefault(not_ready.condition.reason, not_ready.condition.detail)
         for reason in WORST_FIRST:
@@ -138,17 +138,17 @@ class Finder:
             return [self._config.port]
         return sorted(glob.glob(self._config.port))[:CANDIDATES_MAX]
 
-    async def _try(self, url: str) -> Found:
+    async def _try(self, url: str, *, is_only: bool) -> Found:
         place = self._claims.claim(url)
         if place is None:
             raise NotReady(Reason.PORT_MISSING, "The ports there are belong to other modems of modems.toml.")
         try:
-            return await self._open(url, place)
+            return await self._open(url, place, is_only=is_only)
         except BaseException:
             self._claims.release(place)
             raise
 
-    async def _open(self, url: str, place: str) -> Found:
+    async def _open(self, url: str, place: str, *, is_only: bool) -> Found:
         try:
             connection = await self._connect(
                 url, baud_rate=self._config.baud, on_unsolicited=self._on_unsolicited
@@ -156,17 +156,17 @@ class Finder:
         except PortError as error:
             raise NotReady(_reason_of(error), f"{error.sentence} {error.remedy}".strip()) from error
         try:
-            answers = await self._is_ours(connection)
-            if not answers and self._config.is_pattern:
+            answers = await self._is_ours(connection, is_only=is_only)
+            if not answers and not is_only:
                 raise NotReady(Reason.NOT_ANSWERING)
         except BaseException:
             await connection.close()
             raise
         return Found(connection, url, place, answers)
 
-    async def _is_ours(self, connection: Connection) -> bool:
+    async def _is_ours(self, connection: Connection, *, is_only: bool) -> bool:
         """False if nobody answers. Raises NotReady if it is certainly another modem."""
-        within_s = self._timing.identify_s if self._config.is_pattern else self._timing.boot_s
+        within_s = self._timing.boot_s if is_only else self._timing.identify_s
         try:
             await wake(connection, self._timing, self._clock, within_s=within_s)
             if not self._config.imei:
