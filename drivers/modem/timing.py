@@ -40,11 +40,11 @@ class Timing:
     storage_s: float = 10.0
     """For AT+CPMS; it counts what is stored."""
     registration_s: float = 60.0
-    """In which a modem finds its network after the start before a person is told."""
+    """In which a modem finds its network before a person is told."""
+    searching_s: float = 3.0
+    """Between two looks at a modem that has no network."""
     start_up_again_s: float = 10.0
     """Between two attempts to set up a modem that is not ready."""
-    attention_s: float = 60.0
-    """Between two looks whether a person has mended what only a person can (a SIM, a PIN)."""
 
     # Serving.
     health_s: float = 60.0
