@@ -46,6 +46,7 @@ class DriverHost(Protocol):
     async def segments(self, command_id: str) -> list[SegmentMark]: ...
     async def write(self, changes: dict[str, bytes | None]) -> None: ...
     async def read(self, prefix: str) -> dict[str, bytes]: ...
+    def give_back(self, device_key: str, failed: Failed) -> int: ...
     def replace_devices(self, devices: Sequence[DeviceDescription]) -> None: ...
     def drop_stream(self, away_s: float) -> None: ...
 
@@ -116,6 +117,14 @@ class Context:
     async def device_changed(self, change: DeviceChanged) -> None:
         """A device is not as it was. Only on a change. Window 0 pauses it."""
         await self._host.change_device(change)
+
+    def give_back(self, device_key: str, reason: FailureReason, *, detail: str = "") -> int:
+        """The device is down: say so of every command that waits for it here and is not started; how many there were.
+
+        With a reason that the core retries (NO_SERVICE, DEVICE_FAULT, RATE_LIMITED) they wait in the core, which may
+        have another device. Pause the device first (window 0), or it is given the next ones.
+        """
+        return self._host.give_back(device_key, Failed(reason, detail=detail))
 
     async def segment_started(self, command_id: str, segment: int) -> None:
         """Call before the first byte of each segment, if `recover` wants to know how far a message got."""

@@ -18,7 +18,7 @@ from drivers.runtime.crash_points import CrashPoint, reached
 from drivers.runtime.driver import Driver
 from drivers.runtime.failures import describe
 from drivers.runtime.journal import Journal, JournalUnwritable
-from drivers.runtime.outcomes import Outcome, Report, SendAgain, Unknown
+from drivers.runtime.outcomes import Failed, Outcome, Report, SendAgain, Unknown
 from drivers.runtime.pace import Pace
 from drivers.runtime.protocol import DriverProtocol
 from drivers.runtime.records import Batch, Committed, SegmentMark
@@ -317,6 +317,12 @@ class Engine:
     async def read(self, prefix: str) -> dict[str, bytes]:
         """Read from the driver's own store."""
         return await self._in_thread(lambda: self._journal.values(prefix))
+
+    def give_back(self, device_key: str, failed: Failed) -> int:
+        """Settle the commands of the device that are not started."""
+        count = self.protocol.give_back(device_key, failed)
+        self._work.set()
+        return count
 
     def replace_devices(self, devices: Sequence[DeviceDescription]) -> None:
         """Take the new list and open the stream anew to tell it."""

@@ -89,6 +89,13 @@ class DriverProtocol:
         settles = command_id if self._book.settling(command_id) else ""
         self._pending.facts.append(PendingFact(fact, settles=settles, waiter=waiter))
 
+    def give_back(self, device_key: str, failed: Failed) -> int:
+        """Settle every command of the device that is not started; how many there were."""
+        waiting = self._book.waiting(device_key)
+        for command_id in waiting:
+            self.settle(command_id, failed)
+        return len(waiting)
+
     def finish_group(self, device_key: str) -> None:
         """A group from `take_groups` has ended; its results were given to `settle`."""
         self._book.finish_group(device_key)
@@ -315,8 +322,7 @@ class DriverProtocol:
 
     def next_frame(self) -> ConnectRequest | None:
         """What to write to the stream now; None if there is nothing to say."""
-        session = self._session
-        if session is None or session.goodbye_is_sent:
+        if (session := self._session) is None or session.goodbye_is_sent:
             return None
         frame = self._build_frame(session)
         if frame is not None:
@@ -374,8 +380,7 @@ class DriverProtocol:
 
     def is_silent(self) -> bool:
         """True if the core has said nothing for so long that the stream is to be given up."""
-        session = self._session
-        if session is None:
+        if (session := self._session) is None:
             return False
         return self._clock.monotonic() - session.last_received_at > session.silence_max_s()
 
