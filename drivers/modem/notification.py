@@ -24,7 +24,6 @@ MESSAGE_ROUTES = (1, 2)
 """<mt> of AT+CNMI, best first: 1 stores and says +CMTI, 2 hands over as +CMT."""
 SWEPT_STORES = ("SM", "ME", "SR", "TA")
 """Stores that may hold messages or reports; MT is SM and ME together, BM is for broadcasts."""
-QUERY = "AT+CNMI?"
 
 
 @dataclass(slots=True, frozen=True)
@@ -130,17 +129,8 @@ class NotificationSetUp:
         command = "AT+CNMI=" + ",".join(str(value) for value in values)
         if not await self._insist(command, timeout_s=self._timing.answer_s, tries_max=1):
             return False
-        read_back = await self.read_back()
-        return read_back is None or read_back == wanted
-
-    async def read_back(self) -> Notification | None:
-        """The setting that is in force; None if the modem does not tell."""
-        lines = await ask(self._commands, QUERY, timeout_s=self._timing.answer_s)
-        fields = numbers(value_of(lines, "+CNMI") or "")
-        if len(fields) < 4 or None in fields[:4]:
-            return None
-        mode, messages, _, reports, *_ = (field or 0 for field in fields)
-        return Notification(mode, messages, reports)
+        in_force = await read_back(self._commands, self._timing)
+        return in_force is None or in_force == wanted
 
     async def _set_service(self, service: int) -> None:
         await ask(self._commands, f"AT+CSMS={service}", timeout_s=self._timing.answer_s)
@@ -162,3 +152,13 @@ class NotificationSetUp:
             else:
                 return True
         return False
+
+
+async def read_back(commands: Commands, timing: Timing) -> Notification | None:
+    """The setting that is in force; None if the modem does not tell."""
+    lines = await ask(commands, "AT+CNMI?", timeout_s=timing.answer_s)
+    fields = numbers(value_of(lines, "+CNMI") or "")
+    if len(fields) < 4 or None in fields[:4]:
+        return None
+    mode, messages, _, reports, *_ = (field or 0 for field in fields)
+    return Notification(mode, messages, reports)

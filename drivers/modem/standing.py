@@ -95,6 +95,16 @@ class Standing:
         self._rests = 0
 
     @property
+    def is_waiting_for_network(self) -> bool:
+        """It was not in its network when it was heard of last, or was not heard of at all."""
+        return self.reception is None or not self.reception.is_registered
+
+    @property
+    def is_resting(self) -> bool:
+        """It takes nothing for a while, because it failed too often."""
+        return self._rests_until is not None
+
+    @property
     def may_be_tried_again(self) -> bool:
         """It has rested long enough after its failures."""
         return self._rests_until is not None and self._clock.monotonic() >= self._rests_until

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.modem.answers import number, parameters, value_of
-from drivers.modem.at.results import CommandRefused, CommandUnanswered
+from drivers.modem.at.results import CommandRefused
 from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
 from drivers.modem.identity import Identity, ask, read_identity
@@ -18,10 +18,8 @@ from drivers.modem.patience import Patience
 from drivers.modem.quirks import Quirks, quirks_for
 from drivers.modem.sim import Sim, SimGate
 from drivers.modem.timing import Timing
+from drivers.modem.waking import wake
 from drivers.runtime import Context
-
-WAKE_COMMANDS = ("AT", "ATE0V1Q0")
-"""In turn until one is answered: the first AT may be lost in a sleeping modem, and ATQ1 keeps a modem silent."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,7 +49,7 @@ class StartUp:
 
     async def carry_out(self, commands: Commands) -> SetUp:
         """Raises NotReady if the modem or its SIM cannot work as it is; CommandUnanswered, ChannelClosed."""
-        await self.wake(commands)
+        await wake(commands, self._timing, self._clock, within_s=self._timing.boot_s)
         await self._set(commands, "ATE0", "ATV1", "ATQ0", "AT+CMEE=1")
         identity = await read_identity(commands, self._timing)
         quirks = quirks_for(identity.maker, identity.model, self._config.quirks)
@@ -59,7 +57,7 @@ class StartUp:
         await self._start_radio(commands)
         sim = await self._gate.admit(commands, iccid_command=quirks.iccid_command, imei=identity.imei)
         await self._set(commands, 'AT+CSCS="GSM"', "AT+CREG=2", "AT+CEREG=2", "AT+COPS=3,2")
-        sim_smsc = await self._read_smsc(commands)
+        sim_smsc = await self._ask_smsc(commands)
         reading = await NotificationSetUp(commands, self._config, quirks, self._timing).carry_out()
         smsc = self._config.smsc if self._config.smsc != sim_smsc else ""
         line = Line(
@@ -86,23 +84,6 @@ class StartUp:
             number_differs=await self._number_differs(commands),
         )
 
-    async def wake(self, commands: Commands) -> None:
-        """Wait until the modem answers, whatever it says. Raises CommandUnanswered if it does not while it may boot."""
-        give_up_at = self._clock.monotonic() + self._timing.boot_s
-        turn = 0
-        while True:
-            command = WAKE_COMMANDS[turn % len(WAKE_COMMANDS)]
-            try:
-                await commands.execute(command, timeout_s=self._timing.wake_s)
-            except CommandRefused:
-                return
-            except CommandUnanswered:
-                if self._clock.monotonic() >= give_up_at:
-                    raise
-                turn += 1
-            else:
-                return
-
     async def _set(self, commands: Commands, *settings: str) -> None:
         """Settings that a modem may refuse: it works without them, or the next steps notice."""
         for setting in settings:
@@ -118,18 +99,13 @@ class StartUp:
         except CommandRefused:
             raise NotReady(Reason.RADIO_OFF) from None
 
-    async def _read_smsc(self, commands: Commands) -> str | None:
+    async def _ask_smsc(self, commands: Commands) -> str | None:
         """The message centre that the SIM knows; empty if it knows none, None if the modem does not tell."""
         try:
             lines = await self._patience.ask(commands, "AT+CSCA?", timeout_s=self._timing.smsc_s)
         except CommandRefused:
             return None
-        return _smsc(lines)
-
-    async def still_knows_smsc(self, commands: Commands) -> bool:
-        """False if the SIM's message centre has gone, which modems lose in the course of days."""
-        lines = await ask(commands, "AT+CSCA?", timeout_s=self._timing.smsc_s)
-        return _smsc(lines) != ""
+        return read_smsc(lines)
 
     async def _number_differs(self, commands: Commands) -> bool:
         told = value_of(await ask(commands, "AT+CNUM", timeout_s=self._timing.answer_s), "+CNUM")
@@ -138,9 +114,10 @@ class StartUp:
         return bool(digits) and not self._config.number.endswith(digits)
 
 
-def _smsc(lines: Sequence[str]) -> str | None:
-    """The number in `+CSCA: "<number>",<type>`; None if there is no such line."""
+def read_smsc(lines: Sequence[str]) -> str | None:
+    """The message centre in `+CSCA: "<number>",<type>`; None if there is no such line."""
     told = value_of(lines, "+CSCA")
     if told is None:
         return None
-    return parameters(told)[0] if told else ""
+    fields = parameters(told)
+    return fields[0] if fields else ""
