@@ -52,14 +52,26 @@ class Connection(Commands, Protocol):
 class Connect(Protocol):
     """How a port is opened; `connect` is the real way."""
 
-    async def __call__(self, url: str, *, baud_rate: int, on_unsolicited: OnUnsolicited) -> Connection:
+    async def __call__(
+        self, url: str, config: ModemConfig, timing: Timing, *, on_unsolicited: OnUnsolicited
+    ) -> Connection:
         """Raises PortBusy, PortMissing or PortFailed."""
         ...
 
 
-async def connect(url: str, *, baud_rate: int, on_unsolicited: OnUnsolicited) -> Connection:
+async def connect(
+    url: str, config: ModemConfig, timing: Timing, *, on_unsolicited: OnUnsolicited
+) -> Connection:
     """Open a port and a channel on it. Raises PortBusy, PortMissing or PortFailed."""
-    return Channel(await open_port(url, baud_rate=baud_rate), on_unsolicited=on_unsolicited)
+    return Channel(
+        await open_port(url, baud_rate=config.baud),
+        on_unsolicited=on_unsolicited,
+        name=config.name,
+        prompt_timeout_s=timing.prompt_s,
+        barrier_timeout_s=timing.barrier_s,
+        silence_s=timing.silence_s,
+        is_in_step=False,
+    )
 
 
 class PortClaims:
@@ -118,7 +130,7 @@ class Finder:
         urls = await asyncio.to_thread(self._candidates)
         for url in urls:
             try:
-                return await self._try(url)
+                return await self._try(url, is_only=len(urls) == 1)
             except NotReady as not_ready:
                 problems.setdefault(not_ready.condition.reason, not_ready.condition.detail)
         for reason in WORST_FIRST:
@@ -138,36 +150,44 @@ class Finder:
             return [self._config.port]
         return sorted(glob.glob(self._config.port))[:CANDIDATES_MAX]
 
-    async def _try(self, url: str) -> Found:
+    async def _try(self, url: str, *, is_only: bool) -> Found:
         place = self._claims.claim(url)
         if place is None:
             raise NotReady(Reason.PORT_MISSING, "The ports there are belong to other modems of modems.toml.")
         try:
-            return await self._open(url, place)
+            return await self._open(url, place, is_only=is_only)
         except BaseException:
             self._claims.release(place)
             raise
 
-    async def _open(self, url: str, place: str) -> Found:
+    async def _open(self, url: str, place: str, *, is_only: bool) -> Found:
+        """Open the port and wait for the modem, with a new channel whenever the old one has given up."""
+        within_s = self._timing.boot_s if is_only else self._timing.identify_s
+        give_up_at = self._clock.monotonic() + within_s
+        while True:
+            connection = await self._connected(url)
+            try:
+                answers = await self._is_ours(connection, give_up_at)
+            except BaseException:
+                await connection.close()
+                raise
+            is_late = self._clock.monotonic() >= give_up_at
+            if answers or (is_only and is_late):
+                return Found(connection, url, place, answers)
+            await connection.close()
+            if is_late:
+                raise NotReady(Reason.NOT_ANSWERING)
+
+    async def _connected(self, url: str) -> Connection:
         try:
-            connection = await self._connect(
-                url, baud_rate=self._config.baud, on_unsolicited=self._on_unsolicited
-            )
+            return await self._connect(url, self._config, self._timing, on_unsolicited=self._on_unsolicited)
         except PortError as error:
             raise NotReady(_reason_of(error), f"{error.sentence} {error.remedy}".strip()) from error
-        try:
-            answers = await self._is_ours(connection)
-            if not answers and self._config.is_pattern:
-                raise NotReady(Reason.NOT_ANSWERING)
-        except BaseException:
-            await connection.close()
-            raise
-        return Found(connection, url, place, answers)
 
-    async def _is_ours(self, connection: Connection) -> bool:
+    async def _is_ours(self, connection: Connection, give_up_at: float) -> bool:
         """False if nobody answers. Raises NotReady if it is certainly another modem."""
-        within_s = self._timing.identify_s if self._config.is_pattern else self._timing.boot_s
         try:
+            within_s = give_up_at - self._clock.monotonic()
             await wake(connection, self._timing, self._clock, within_s=within_s)
             if not self._config.imei:
                 return True

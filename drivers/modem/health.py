@@ -17,16 +17,20 @@ from drivers.modem.start_up import SetUp, read_smsc
 from drivers.modem.timing import Timing
 from drivers.runtime.clock import Clock
 
-RESTARTED = frozenset({"RDY", "^SYSSTART"})
+RESTARTED = frozenset({"RDY", "SYSSTART", "^SYSSTART", "^SYSSTART AIRPLANE MODE", "MODEM:STARTUP"})
 """Only a modem that has just started says this."""
 MAY_HAVE_RESTARTED = frozenset({
-    "+CFUN",
-    "+CPIN",
+    "READY",
+    "APP RDY",
     "SMS READY",
     "SMS DONE",
     "CALL READY",
+    "SIM READY",
     "PB DONE",
-    "NORMAL POWER DOWN",
+    "+PBREADY",
+    "+CFUN",
+    "+CPIN",
+    "^SIMST",
 })
 """Said at a start too, and at other times: the modem is asked whether it still has its settings."""
 NETWORK = frozenset({"+CREG", "+CEREG"})

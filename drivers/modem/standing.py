@@ -54,6 +54,10 @@ class Standing:
         self._rests_until: float | None = None
         self._told: tuple[Condition, int] = (self._way, -1)
         self._telling = asyncio.Lock()
+        self.up = asyncio.Event()
+        """Set while the core knows that commands can be started."""
+        self.down = asyncio.Event()
+        self.down.set()
 
     # What others find out. Each changes what is known; `tell` makes it known.
 
@@ -148,11 +152,6 @@ class Standing:
         return Reason.NO_NETWORK if is_patience_over else Reason.SEARCHING
 
     @property
-    def state(self) -> DeviceState:
-        """As the core knows it."""
-        return self.condition.state
-
-    @property
     def remedy(self) -> str:
         """What a person can do."""
         return self.condition.remedy(self._name)
@@ -189,6 +188,8 @@ class Standing:
             if condition == told and not is_other_signal:
                 return
             self._told = condition, signal
+            (self.up if condition.can_send else self.down).set()
+            (self.down if condition.can_send else self.up).clear()
             if condition != told:
                 self._context.log.info(
                     "modem.changed",

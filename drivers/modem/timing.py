@@ -18,6 +18,11 @@ class Timing:
     identify_s: float = 5.0
     """For a modem on a port that may be the wrong one to answer AT."""
 
+    barrier_s: float = 5.0
+    """For a modem to answer ESC and AT after a time-out."""
+    silence_s: float = 0.3
+    """After which nothing more of an earlier answer comes."""
+
     # Setting up.
     wake_s: float = 1.0
     """For one AT while the modem may be asleep, stuck at a prompt or booting."""
