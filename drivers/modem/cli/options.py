@@ -13,7 +13,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON document in
 ConfigOption = Annotated[
     Path | None,
     typer.Option(
-        "--config", "-c", help=f"The file with the modems. Not set: {CONFIG_VARIABLE}, else {CONFIG_DEFAULT}."
+        "--config", "-c", help=f"The file of modems. Not set: {CONFIG_VARIABLE}, else {CONFIG_DEFAULT}."
     ),
 ]
 

@@ -61,7 +61,8 @@ def test_whoever_holds_a_port_is_seen() -> None:
         [sys.executable, "-c", script, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     try:
-        assert holding.stdout and holding.stdout.readline() == "open\n"
+        assert holding.stdout
+        assert holding.stdout.readline() == "open\n"
         holder = holders_of([path])[path]
         assert holder.pid == holding.pid
         assert holder.command.startswith(sys.executable)
