@@ -96,7 +96,9 @@ async def test_the_socket_is_its_owners_and_bears_nonsense(tmp_path: Path) -> No
         await writer.wait_closed()
 
 
-async def test_the_socket_of_a_dead_process_is_replaced_and_that_of_a_living_one_is_not(tmp_path: Path) -> None:
+async def test_the_socket_of_a_dead_process_is_replaced_and_that_of_a_living_one_is_not(
+    tmp_path: Path,
+) -> None:
     options = Options(folder=tmp_path)
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(options.socket_path))
