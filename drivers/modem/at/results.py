@@ -36,6 +36,10 @@ class CommandRefused(AtFailure):
         """The final result code as it came."""
 
 
+class PduNotWritten(CommandRefused):
+    """AT+CMGS ended between the prompt and the PDU, by the modem or with the port. Nothing was handed over."""
+
+
 class CommandUnanswered(AtFailure):
     """No final result in time, or the port was lost meanwhile: nobody knows whether the modem did it."""
 

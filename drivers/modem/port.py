@@ -1,0 +1,238 @@
+"""The port of a modem: bytes to and from a device, a terminal or a socket, without ever blocking the event loop.
+
+Owns the pyserial port, its reader thread and its writer thread. Knows nothing of AT commands.
+"""
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from typing import Any
+
+import serial
+
+from drivers.modem.device_thread import DeviceThread
+from drivers.modem.port_errors import (
+    MODEM_MANAGER,
+    PortBusy,
+    PortError,
+    PortFailed,
+    PortLost,
+    PortMissing,
+    PortStalled,
+    busy,
+    holder_of,
+    opening_failed,
+)
+
+__all__ = [
+    "Port",
+    "PortBusy",
+    "PortError",
+    "PortFailed",
+    "PortLost",
+    "PortMissing",
+    "PortStalled",
+    "open_port",
+]
+
+Device = Any
+"""A port of pyserial. What its kinds have in common beyond SerialBase is declared nowhere."""
+
+BAUD_RATE = 115_200
+OPEN_TIMEOUT_S = 10.0
+WRITE_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 3.0
+READ_OCTETS_MAX = 4096
+CHUNKS_WAITING_MAX = 64
+"""Read and not yet fetched by the event loop; beyond it the reader waits, and then the device's own buffer fills."""
+WAKE_INTERVAL_S = 1.0
+"""How often the reader of a port wakes that can only be woken by closing it (sockets)."""
+
+
+class Port:
+    """An open port. Made by `open_port`."""
+
+    def __init__(self, url: str, device: Device, thread: DeviceThread) -> None:
+        self.url = url
+        self._device = device
+        self._thread = thread
+        self._loop = asyncio.get_running_loop()
+        self._chunks: deque[bytes] = deque()
+        self._has_news = asyncio.Event()
+        self._lost: PortLost | None = None
+        self._is_closing = False
+        self._room = threading.Semaphore(CHUNKS_WAITING_MAX)
+        self._device_lock = threading.Lock()
+        """Held while writing and while closing: no write meets a descriptor that is another port's by now."""
+        self._reader_ended = threading.Event()
+        threading.Thread(target=self._read_device, name=f"modem port reader {url}", daemon=True).start()
+
+    async def read(self) -> bytes:
+        """The next bytes, at least one. Raises PortLost once all were fetched that came before the loss.
+
+        For one reader at a time.
+        """
+        while not self._chunks:
+            if self._lost is not None:
+                raise PortLost(self._lost.sentence)
+            self._has_news.clear()
+            await self._has_news.wait()
+        self._room.release()
+        return self._chunks.popleft()
+
+    async def write(self, data: bytes) -> None:
+        """Hand all bytes to the device. Raises PortLost or PortStalled; how much of it was written is unknown then.
+
+        Cancelling the caller does not undo the write.
+        """
+        if self._lost is not None:
+            raise PortLost(self._lost.sentence)
+        try:
+            await self._thread.run(self._write_device, data)
+        except serial.SerialTimeoutException as error:
+            raise PortStalled(f"The modem at {self.url} did not take a command in time.") from error
+        except (OSError, TypeError, AttributeError) as error:  # the last two: pyserial, closed meanwhile
+            lost = PortLost(f"The port {self.url} was lost while writing.")
+            self._lose(lost)
+            self._is_closing = True
+            self._thread.post(self._stop_reader)
+            raise lost from error
+
+    async def close(self) -> None:
+        """Close it. Returns within CLOSE_TIMEOUT_S, even if the device does not let go; may be called again."""
+        self._lose(PortLost(f"The port {self.url} was closed."))
+        self._is_closing = True
+        self._room.release()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await asyncio.shield(self._closed())
+
+    async def _closed(self) -> None:
+        with contextlib.suppress(OSError, TypeError, AttributeError):
+            self._device.cancel_write()
+        await self._thread.run(self._stop_reader)
+        self._thread.end()
+
+    def _lose(self, lost: PortLost) -> None:
+        """In the event loop: nothing comes any more."""
+        self._lost = self._lost or lost
+        self._has_news.set()
+
+    def _take(self, chunk: bytes) -> None:
+        """In the event loop: bytes of the reader."""
+        if self._lost is None:
+            self._chunks.append(chunk)
+            self._has_news.set()
+
+    # The rest runs in threads.
+
+    def _write_device(self, data: bytes) -> None:
+        with self._device_lock:
+            try:
+                self._device.write(data)
+            except serial.SerialTimeoutException:
+                # What the device has not taken must not reach it later, in front of another command.
+                if isinstance(self._device, serial.Serial):
+                    self._device.reset_output_buffer()
+                raise
+
+    def _read_device(self) -> None:
+        """The reader thread: ends when the port does, and then closes the device at once.
+
+        A device that is still open after it was unplugged comes back under another name.
+        """
+        problem = "it was closed"
+        try:
+            while not self._is_closing and (chunk := self._read_chunk()) is not None:
+                if chunk:
+                    self._room.acquire()
+                    self._loop.call_soon_threadsafe(self._take, chunk)
+        except Exception as error:  # noqa: BLE001 - pyserial's words for an unplugged device vary with the moment
+            problem = type(error).__name__ if not isinstance(error, OSError) else str(error)
+        self._close_device()
+        self._reader_ended.set()
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._lose, PortLost(f"The port {self.url} was lost: {problem}."))
+
+    def _read_chunk(self) -> bytes | None:
+        """What has come, at least one octet, waiting for it; empty: look again; None: the port has ended."""
+        first = self._device.read(1)
+        if not first:
+            return b"" if self._device.timeout is not None else None
+        waiting = min(self._device.in_waiting, READ_OCTETS_MAX)
+        chunk = bytearray(first)
+        while waiting and len(chunk) < READ_OCTETS_MAX:
+            chunk += self._device.read(waiting)
+            waiting = min(self._device.in_waiting, READ_OCTETS_MAX - len(chunk))
+        return bytes(chunk)
+
+    def _stop_reader(self) -> None:
+        if hasattr(self._device, "cancel_read"):
+            with contextlib.suppress(OSError, TypeError, AttributeError):
+                self._device.cancel_read()
+        else:
+            self._close_device()
+        self._reader_ended.wait(CLOSE_TIMEOUT_S)
+
+    def _close_device(self) -> None:
+        with self._device_lock, contextlib.suppress(Exception):
+            if isinstance(self._device, serial.Serial):
+                # Else the kernel waits up to 30 s for a device that takes nothing.
+                with contextlib.suppress(Exception):
+                    self._device.reset_output_buffer()
+            self._device.close()
+
+
+async def open_port(
+    url: str,
+    *,
+    baud_rate: int = BAUD_RATE,
+    has_flow_control: bool = False,
+    open_timeout_s: float = OPEN_TIMEOUT_S,
+    write_timeout_s: float = WRITE_TIMEOUT_S,
+) -> Port:
+    """Open a port for this process alone, with DTR and RTS raised.
+
+    `url` is a device such as `/dev/serial/by-id/…-if02`, or any URL of pyserial: `socket://`, `rfc2217://`, `spy://`,
+    `loop://`. Raises PortBusy, PortMissing or PortFailed.
+    """
+    thread = DeviceThread(f"modem port {url}")
+    opening = asyncio.ensure_future(
+        thread.run(_open_device, url, baud_rate, has_flow_control, write_timeout_s)
+    )
+    try:
+        async with asyncio.timeout(open_timeout_s):
+            device = await asyncio.shield(opening)
+    except BaseException as error:
+        opening.add_done_callback(lambda done: _close_unwanted(done, thread))
+        if isinstance(error, TimeoutError) and not opening.done():
+            raise PortFailed(f"The port {url} did not open within {open_timeout_s:g} s.") from error
+        raise
+    return Port(url, device, thread)
+
+
+def _open_device(url: str, baud_rate: int, has_flow_control: bool, write_timeout_s: float) -> Device:
+    try:
+        device = serial.serial_for_url(url, do_not_open=True)
+        device.baudrate = baud_rate
+        device.rtscts = has_flow_control
+        device.exclusive = True
+        device.timeout = None if hasattr(device, "cancel_read") else WAKE_INTERVAL_S
+        if not url.lower().startswith("rfc2217:"):  # has none; its socket has one of 5 s
+            device.write_timeout = write_timeout_s
+        device.open()
+    except Exception as error:
+        raise opening_failed(url, error) from error
+    # Its lock (TIOCEXCL) does not keep the superuser out, and two who read one port each get half of the answers.
+    if holder_of(url, only=MODEM_MANAGER):
+        device.close()
+        raise busy(url, MODEM_MANAGER)
+    return device
+
+
+def _close_unwanted(opening: "asyncio.Future[Device]", thread: DeviceThread) -> None:
+    """Nobody waits for the opened device any more, or it did not open."""
+    if not opening.cancelled() and opening.exception() is None:
+        threading.Thread(target=opening.result().close, name="modem port closer", daemon=True).start()
+    thread.end()
