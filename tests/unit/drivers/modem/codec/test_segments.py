@@ -39,10 +39,10 @@ def test_the_core_counts_the_segments_that_are_sent(text: str) -> None:
     assert count.units == sum(units(segment, encoding) for segment in segments)
 
 
-def test_the_core_and_the_codec_agree_on_every_character() -> None:
+def test_the_core_and_the_codec_agree_on_every_character_of_the_first_plane() -> None:
     differing = [
         point
-        for point in range(0x110000)
+        for point in range(0x10000)
         if count_segments(chr(point)).encoding != encoding_of(chr(point)).value
     ]
     assert differing == []
