@@ -67,6 +67,8 @@ _DEVICE = {
     "lastSeenAt": TIME,
     "createdAt": "2024-10-01T08:00:00.000Z",
     "queuedMessages": 0,
+    "signalPercent": 64,
+    "batteryPercent": None,
     "numbers": [{"channel": "sms", "number": "+15559876543", "slot": 1, "ready": True}],
     "simSlots": [{"slot": 1, "phoneNumber": "+15559876543", "smsReady": True}],
 }

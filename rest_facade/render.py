@@ -140,6 +140,8 @@ def device(record: device_pb2.Device) -> dict[str, Any]:
         "lastSeenAt": time(record, "last_seen_time"),
         "createdAt": time(record, "create_time"),
         "queuedMessages": record.queued_messages,
+        "signalPercent": record.signal_percent if record.HasField("signal_percent") else None,
+        "batteryPercent": record.battery_percent if record.HasField("battery_percent") else None,
         "numbers": numbers,
         "simSlots": [
             {"slot": address.slot or None, "phoneNumber": address.number, "smsReady": address.ready}

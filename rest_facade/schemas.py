@@ -17,6 +17,7 @@ Schema = dict[str, Any]
 TEXT: Schema = {"type": "string"}
 OPTIONAL_TEXT: Schema = {"type": ["string", "null"]}
 COUNT: Schema = {"type": "integer", "minimum": 0}
+OPTIONAL_PERCENT: Schema = {"type": ["integer", "null"], "minimum": 0, "maximum": 100}
 FLAG: Schema = {"type": "boolean"}
 RECORD_ID: Schema = {"type": "string", "pattern": "^[0-9a-f]{24}$"}
 TIME: Schema = {"type": "string", "format": "date-time"}
@@ -148,6 +149,8 @@ DEVICE: dict[str, Schema] = {
     "lastSeenAt": OPTIONAL_TIME,
     "createdAt": OPTIONAL_TIME,
     "queuedMessages": COUNT,
+    "signalPercent": OPTIONAL_PERCENT,
+    "batteryPercent": OPTIONAL_PERCENT,
     "numbers": list_of(
         record({
             "channel": word_of(words.CHANNELS),

@@ -36,7 +36,14 @@ def device(view: DeviceView) -> device_pb2.Device:
         last_seen_time=timestamp(max(row.seen_ms, view.driver.seen_ms)),
         create_time=timestamp(row.created_ms),
         queued_messages=view.queued,
+        signal_percent=_percent(row.signal_percent),
+        battery_percent=_percent(row.battery_percent),
     )
+
+
+def _percent(value: int) -> int | None:
+    """None for what a driver does not know, and for what is no percentage."""
+    return value if 0 <= value <= 100 else None
 
 
 def driver_token(row: DriverTokenRow) -> device_pb2.DriverToken:

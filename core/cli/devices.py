@@ -17,7 +17,7 @@ def list_(*, url: UrlOption = "", api_key: KeyOption = "", as_json: AsJson = Fal
         say_json(answer)
         return
     table(
-        ["ID", "NAME", "STATUS", "CHANNELS", "NUMBERS", "DRIVER", "LAST SEEN", "REMEDY"],
+        ["ID", "NAME", "STATUS", "CHANNELS", "NUMBERS", "SIGNAL", "DRIVER", "LAST SEEN", "REMEDY"],
         [
             [
                 device["id"],
@@ -25,6 +25,7 @@ def list_(*, url: UrlOption = "", api_key: KeyOption = "", as_json: AsJson = Fal
                 device["status"],
                 ",".join(device["channels"]),
                 ",".join(dict.fromkeys(number["number"] for number in device["numbers"])),
+                "" if device["signalPercent"] is None else f"{device['signalPercent']} %",
                 device["driver"],
                 device["lastSeenAt"],
                 device["remedy"],

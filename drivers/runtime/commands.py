@@ -93,6 +93,10 @@ class CommandBook:
             if entry.deadline_ns < now_ns
         ]
 
+    def waiting(self, device_key: str) -> list[str]:
+        """The commands of the device that are not started, oldest first."""
+        return [entry.command.command_id for entry in self._waiting.get(device_key, ())]
+
     def restore(self, command: SendCommand, *, started: bool) -> None:
         """Take over a command from the journal at start-up. A started one waits for its result, not for a device."""
         entry = OpenCommand(command, Phase.STARTED if started else Phase.HELD, _deadline_ns(command))

@@ -63,7 +63,8 @@ class Driver(ABC):
         """Find out what became of a command that an earlier process of this driver started and never settled.
 
         Called once for each, after `start`, beside the normal work; it may take its time. None: nobody can know,
-        which is reported as outcome unknown. `SendAgain` is only for networks that take the caller's id.
+        which is reported as outcome unknown. `SendAgain` is for networks that take the caller's id, and for commands
+        of which certainly nothing was handed over.
         """
         return SendAgain() if CAPABILITY_IDEMPOTENT_SUBMIT in self.capabilities else None
 

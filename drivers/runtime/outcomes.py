@@ -60,7 +60,10 @@ class Cancelled:
 
 @dataclass(slots=True, frozen=True)
 class SendAgain:
-    """Answer of `Driver.recover` where the network takes a caller's id: sending once more cannot double it."""
+    """Answer of `Driver.recover`: sending once more cannot double it.
+
+    True where the network takes a caller's id, and where certainly nothing was handed over.
+    """
 
 
 Outcome = Submitted | Failed | Unknown

@@ -7,6 +7,7 @@ Deterministic: given the same calls and the same clock it says the same. Whoever
 Frames are built when the stream can take one, so there is no queue of them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drivers.runtime.clock import Clock
@@ -71,16 +72,14 @@ class DriverProtocol:
 
     # What the driver says.
 
-    def add_fact(
-        self, fact: Fact, *, waiter: Waiter | None = None, identity: str = "", refusable: bool = False
-    ) -> None:
+    def add_fact(self, pending: PendingFact) -> None:
         """Journal a fact and report it. It gets its time here. Raises ValueError past FACT_BYTES_MAX."""
-        self._stamp(fact)
-        self._pending.facts.append(PendingFact(fact, identity=identity, waiter=waiter, refusable=refusable))
+        self._stamp(pending.fact)
+        self._pending.facts.append(pending)
 
     def report(self, command_id: str, report: Report, *, waiter: Waiter | None = None) -> None:
         """Say something about a command that is not its result."""
-        self.add_fact(Fact(command_report=to_report(command_id, report)), waiter=waiter)
+        self.add_fact(PendingFact(Fact(command_report=to_report(command_id, report)), waiter=waiter))
 
     def settle(self, command_id: str, result: Report, *, waiter: Waiter | None = None) -> None:
         """Say the result of a command. If it has one already, this is one more report."""
@@ -89,16 +88,22 @@ class DriverProtocol:
         settles = command_id if self._book.settling(command_id) else ""
         self._pending.facts.append(PendingFact(fact, settles=settles, waiter=waiter))
 
+    def give_back(self, device_key: str, failed: Failed) -> int:
+        """Settle every command of the device that is not started; how many there were."""
+        waiting = self._book.waiting(device_key)
+        for command_id in waiting:
+            self.settle(command_id, failed)
+        return len(waiting)
+
     def finish_group(self, device_key: str) -> None:
         """A group from `take_groups` has ended; its results were given to `settle`."""
         self._book.finish_group(device_key)
 
-    def mark_segment(self, mark: SegmentMark, waiter: Waiter) -> None:
-        """Journal how far a segment is."""
+    def mark_segment(self, mark: SegmentMark) -> None:
+        """Journal how far a segment is, in one transaction with the `store` that follows."""
         self._pending.segments.append(mark)
-        self._pending.waiters.append(waiter)
 
-    def store(self, changes: dict[str, bytes | None], waiter: Waiter) -> None:
+    def store(self, changes: Mapping[str, bytes | None], waiter: Waiter) -> None:
         """Write to the driver's own store; None deletes the key."""
         self._pending.store.extend(changes.items())
         self._pending.waiters.append(waiter)
@@ -169,7 +174,7 @@ class DriverProtocol:
         for known in result.known.values():
             if known.result_sequence <= self.facts.acknowledged:
                 # The core has had this result and lost it, or it would not offer the command again.
-                self.add_fact(Fact(command_report=known.report))
+                self.add_fact(PendingFact(Fact(command_report=known.report)))
         self._hand_over(writing.groups, result)
         for waiter in batch.waiters:
             waiter.journalled(0)
@@ -315,8 +320,7 @@ class DriverProtocol:
 
     def next_frame(self) -> ConnectRequest | None:
         """What to write to the stream now; None if there is nothing to say."""
-        session = self._session
-        if session is None or session.goodbye_is_sent:
+        if (session := self._session) is None or session.goodbye_is_sent:
             return None
         frame = self._build_frame(session)
         if frame is not None:
@@ -374,8 +378,7 @@ class DriverProtocol:
 
     def is_silent(self) -> bool:
         """True if the core has said nothing for so long that the stream is to be given up."""
-        session = self._session
-        if session is None:
+        if (session := self._session) is None:
             return False
         return self._clock.monotonic() - session.last_received_at > session.silence_max_s()
 

@@ -37,7 +37,7 @@ class DeviceAddress(_message.Message):
     def __init__(self, channel: _Optional[_Union[_message_pb2.Channel, str]] = ..., number: _Optional[str] = ..., slot: _Optional[int] = ..., ready: _Optional[bool] = ...) -> None: ...
 
 class Device(_message.Message):
-    __slots__ = ("id", "name", "state", "driver", "driver_name", "addresses", "enabled", "state_reason", "remedy", "last_seen_time", "create_time", "queued_messages")
+    __slots__ = ("id", "name", "state", "driver", "driver_name", "addresses", "enabled", "state_reason", "remedy", "last_seen_time", "create_time", "queued_messages", "signal_percent", "battery_percent")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,8 @@ class Device(_message.Message):
     LAST_SEEN_TIME_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     QUEUED_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    SIGNAL_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    BATTERY_PERCENT_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     state: DeviceState
@@ -62,7 +64,9 @@ class Device(_message.Message):
     last_seen_time: _timestamp_pb2.Timestamp
     create_time: _timestamp_pb2.Timestamp
     queued_messages: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., driver: _Optional[str] = ..., driver_name: _Optional[str] = ..., addresses: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., enabled: _Optional[bool] = ..., state_reason: _Optional[str] = ..., remedy: _Optional[str] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., queued_messages: _Optional[int] = ...) -> None: ...
+    signal_percent: int
+    battery_percent: int
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., driver: _Optional[str] = ..., driver_name: _Optional[str] = ..., addresses: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., enabled: _Optional[bool] = ..., state_reason: _Optional[str] = ..., remedy: _Optional[str] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., queued_messages: _Optional[int] = ..., signal_percent: _Optional[int] = ..., battery_percent: _Optional[int] = ...) -> None: ...
 
 class DriverToken(_message.Message):
     __slots__ = ("id", "name", "create_time", "last_use_time")

@@ -52,6 +52,7 @@ class FailureReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAILURE_REASON_RECIPIENT_OPTED_OUT: _ClassVar[FailureReason]
     FAILURE_REASON_RATE_LIMITED: _ClassVar[FailureReason]
     FAILURE_REASON_DEVICE_REMOVED: _ClassVar[FailureReason]
+    FAILURE_REASON_PARTLY_SENT: _ClassVar[FailureReason]
 
 class Encoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -89,6 +90,7 @@ FAILURE_REASON_WINDOW_CLOSED: FailureReason
 FAILURE_REASON_RECIPIENT_OPTED_OUT: FailureReason
 FAILURE_REASON_RATE_LIMITED: FailureReason
 FAILURE_REASON_DEVICE_REMOVED: FailureReason
+FAILURE_REASON_PARTLY_SENT: FailureReason
 ENCODING_UNSPECIFIED: Encoding
 ENCODING_GSM7: Encoding
 ENCODING_UCS2: Encoding

@@ -111,6 +111,10 @@ def addresses_of(session: Session, device_id: str) -> list[str]:
     return [row.number for row in rows if row.device_id == device_id]
 
 
+def set_signal(session: Session, device_id: str, percent: int) -> None:
+    session.get_one(DeviceRow, device_id).signal_percent = percent
+
+
 async def get(apis: CoreApis, device_id: str) -> device_pb2.Device:
     answer = await apis.call(
         "devices.GetDevice", GetDeviceRequest(device_id=device_id), apis.service(TENANT_A)
@@ -156,6 +160,17 @@ async def test_a_device_is_shown_with_its_driver_numbers_and_state(apis: CoreApi
         last_seen_time={"seconds": START_MS // 1000},
         create_time={"seconds": START_MS // 1000},
     )
+
+
+@pytest.mark.parametrize(("told", "shown"), [(0, 0), (64, 64), (100, 100), (-1, None), (101, None)])
+async def test_a_device_shows_the_signal_that_its_driver_told_of(
+    apis: CoreApis, told: int, shown: int | None
+) -> None:
+    [device_id] = await enrolled(apis, "one")
+    await apis.store.run(set_signal, device_id, told)
+    device = await get(apis, device_id)
+    assert (device.signal_percent if device.HasField("signal_percent") else None) == shown
+    assert not device.HasField("battery_percent")
 
 
 async def test_devices_are_listed_oldest_first(apis: CoreApis) -> None:

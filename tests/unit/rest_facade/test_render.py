@@ -72,6 +72,12 @@ def test_device_shows_sim_slots_and_all_numbers() -> None:
     assert rendered["simSlots"] == [{"slot": 2, "phoneNumber": "+1555", "smsReady": True}]
     assert [number["number"] for number in rendered["numbers"]] == ["+1555", "+1666"]
     assert rendered["numbers"][1]["slot"] is None
+    assert rendered["signalPercent"] is None
+
+
+def test_device_without_any_signal_shows_nought_and_not_nothing() -> None:
+    rendered = render.device(device_pb2.Device(signal_percent=0, battery_percent=80))
+    assert (rendered["signalPercent"], rendered["batteryPercent"]) == (0, 80)
 
 
 def test_event_holds_the_very_bytes_of_its_webhook() -> None:

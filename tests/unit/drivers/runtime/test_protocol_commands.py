@@ -2,12 +2,12 @@
 
 import pytest
 
-from drivers.runtime.outcomes import Delivered, Submitted, Unknown
+from drivers.runtime.outcomes import Delivered, Failed, Submitted, Unknown
 from infinireach.driver.v1.command_pb2 import CancelCommand
 from infinireach.driver.v1.session_pb2 import (
     Acknowledge,
 )
-from infinireach.v1.message_pb2 import FAILURE_REASON_EXPIRED
+from infinireach.v1.message_pb2 import FAILURE_REASON_EXPIRED, FAILURE_REASON_NO_SERVICE
 from tests.unit.drivers.runtime.desk import Desk, command, ids
 
 
@@ -169,3 +169,23 @@ def test_paused_device_starts_nothing_until_it_goes_on(desk: Desk) -> None:
     assert [entry.started for entry in desk.journal.state().open_commands] == [False]
     desk.protocol.pause("phone", paused=False)
     assert ids(desk.commit()) == [["a"]]
+
+
+def test_device_that_goes_down_gives_back_what_is_not_started_and_nothing_else() -> None:
+    desk = Desk(group_commands_max=1)
+    desk.connect()
+    desk.offer("started", "held", command("other", device_key="tablet"))
+    assert ids(desk.commit()) == [["started"], ["other"]]
+    desk.protocol.pause("phone", paused=True)
+    desk.offer("arrived")
+    given_back = desk.protocol.give_back("phone", Failed(FAILURE_REASON_NO_SERVICE, detail="No network."))
+    assert given_back == 2
+    desk.commit()
+    reports = {report.command_id: report.failed for report in desk.reports()}
+    assert reports.keys() == {"held", "arrived"}
+    assert {failed.reason for failed in reports.values()} == {FAILURE_REASON_NO_SERVICE}
+    desk.protocol.settle("started", Submitted())
+    desk.protocol.finish_group("phone")
+    desk.protocol.pause("phone", paused=False)
+    assert desk.commit() == []
+    assert [report.command_id for report in desk.reports()] == ["started"]

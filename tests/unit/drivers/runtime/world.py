@@ -15,13 +15,13 @@ from drivers.runtime.contract_kit.core_model import OPEN, CoreModel, ModelSessio
 from drivers.runtime.journal import Journal, JournalUnwritable
 from drivers.runtime.outcomes import Delivered, Failed, Outcome, Submitted, Unknown
 from drivers.runtime.protocol import FENCE_S, DriverProtocol
-from drivers.runtime.records import Batch, Committed
+from drivers.runtime.records import Batch, Committed, PendingFact
 from drivers.runtime.session import Identity
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
 from infinireach.driver.v1.fact_pb2 import Fact, InboundMessage
 from infinireach.driver.v1.session_pb2 import CAPABILITY_CANCEL, DeviceDescription
-from infinireach.v1.message_pb2 import FAILURE_REASON_NETWORK_REJECTED
+from infinireach.v1.message_pb2 import FAILURE_REASON_NETWORK_REJECTED, FAILURE_REASON_NO_SERVICE
 
 DEVICES = ("a", "b")
 WINDOW = 6
@@ -162,13 +162,20 @@ class World:
         if self.unresolved:
             self.driver.settle(self.unresolved.pop().command_id, Unknown("cut off"))
 
+    def go_down(self) -> None:
+        """A device goes down and gives back what waits for it, or is up again."""
+        device_key = self.random.choice(DEVICES)
+        is_down = self.random.random() < 0.5
+        self.driver.pause(device_key, paused=is_down)
+        if is_down:
+            self.driver.give_back(device_key, Failed(FAILURE_REASON_NO_SERVICE))
+
     def come_in(self) -> None:
         """A message comes in from the network."""
         self._inbound += 1
         text = f"text {self._inbound}"
-        self.driver.add_fact(
-            Fact(inbound_message=InboundMessage(text=text)), waiter=Waiter(self, text), refusable=True
-        )
+        fact = Fact(inbound_message=InboundMessage(text=text))
+        self.driver.add_fact(PendingFact(fact, waiter=Waiter(self, text), refusable=True))
 
     # The link.
 
@@ -259,7 +266,7 @@ class World:
         usual = (self.write_journal, self.push, self.carry_up, self.carry_down, self.send, self.connect)
         rare = (
             self.offer, self.offer, self.come_in, self.resolve, self.pass_time, self.lose_link,
-            self.offer_again, self.cancel, self.acknowledge_or_not,
+            self.offer_again, self.cancel, self.acknowledge_or_not, self.go_down,
         )  # fmt: skip
         self.random.choice(usual if self.random.random() < 0.85 else rare)()
         if self.random.random() < 0.002:
@@ -270,6 +277,8 @@ class World:
         self.random.random = lambda: 0.99
         self.core.acknowledges = True
         self.core.acknowledge()
+        for device_key in DEVICES:
+            self.driver.pause(device_key, paused=False)
         for _ in range(5000):
             for action in (
                 self.resolve, self.connect, self.push, self.carry_up, self.carry_down, self.write_journal, self.send,
