@@ -1,13 +1,30 @@
-"""A data folder, and an emulated modem that another process serves in it."""
+"""What the tests of modems share: a core for the driver, folders, and an emulator that another process serves."""
 
 import signal
 import subprocess
-from collections.abc import Generator
+import tempfile
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from core.cli.roles import command_of
+from tests.fakes.core_stub import StubCore
+
+
+@pytest.fixture
+async def core() -> AsyncIterator[StubCore]:
+    core = StubCore()
+    await core.start()
+    yield core
+    await core.stop()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="ir") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
