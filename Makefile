@@ -35,9 +35,9 @@ venv: $(VENV)/.runtime ## Make .venv with what the gateway needs
 
 dev: $(VENV)/.dev ## Make .venv with what developing and testing need as well
 
-run: $(VENV)/.runtime ## Start the gateway; ARGS="..." are passed on
+run: $(VENV)/.runtime ## Start the gateway; MODEM=emulated or MODEM=modems.toml on modems; ARGS="..." are passed on
 	@echo "Starting Infini Reach; Ctrl-C stops it"
-	@exec $(BIN)/infinireach up $(ARGS)
+	@exec $(BIN)/infinireach up $(if $(MODEM),--modem '$(MODEM)') $(ARGS)
 
 engines: $(VENV)/.dev test-packages ## Start PostgreSQL, Redis, Kafka and Envoy in the background, data under var/
 	@$(BIN)/python -m tools.engines start
@@ -59,7 +59,11 @@ stop: $(VENV)/.dev ## Stop run-full and the engines; their data stays
 	@$(BIN)/python -m tools.full stop || true
 	@$(BIN)/python -m tools.engines stop
 
-test: $(VENV)/.dev test-packages ## Run all tests; ARGS="..." are passed to pytest
+# Unpacked, not installed: see there.
+$(VENV)/smstools/smsd: | $(VENV)/bin/python
+	@tools/smstools $(VENV)/smstools
+
+test: $(VENV)/.dev test-packages $(VENV)/smstools/smsd ## Run all tests; ARGS="..." are passed to pytest
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-packages:

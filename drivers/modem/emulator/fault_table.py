@@ -117,6 +117,11 @@ _REPORTS = (
 _INBOUND = (
     FaultKind("lost_cmti", Extent.COUNT, "A stored message is not announced by +CMTI or +CDSI."),
     FaultKind(
+        "reports_in_sm",
+        Extent.DURATION,
+        "Under ds=2 of +CNMI reports are stored among the messages: +CDSI names SM.",
+    ),
+    FaultKind(
         "index_reuse",
         Extent.COUNT,
         "Somebody else deletes a message once it was read; the next that comes in gets its index.",
@@ -135,7 +140,11 @@ _MODEM = (
         Extent.DURATION,
         "A command ends with an error.",
         (
-            Parameter("command", "+CNMI", "Its name, such as +CNMI; with = or ? only that form."),
+            Parameter(
+                "command",
+                "+CNMI",
+                "Its name, such as +CNMI; +CNMI= or +CNMI? is that form only, +CNMI=2 what begins so.",
+            ),
             Parameter("code", 0, "The number after +CME ERROR; 0: a bare ERROR."),
         ),
     ),
