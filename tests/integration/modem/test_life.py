@@ -153,17 +153,6 @@ async def test_modem_that_restarts_is_set_up_again(
         await scene.goes_out()
 
 
-async def test_notifications_that_the_modem_forgot_are_set_again(
-    core: StubCore, folder: Path, emulator: Emulator
-) -> None:
-    async with at_work(core, folder, config(await emulator.open_pty()), scale=500) as scene:
-        await scene.told("")
-        known = len(scene.changes())
-        emulator.faults.add("cnmi_reset")
-        await scene.told_since("starting", known)
-        await scene.told("")
-
-
 async def test_failure_of_one_modem_does_not_reach_the_others(core: StubCore, folder: Path) -> None:
     failures = iter([RuntimeError("alpha's own fault"), MemoryError()])
 
