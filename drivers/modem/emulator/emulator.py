@@ -106,6 +106,8 @@ class Emulator:
             await asyncio.wait(self._returns)
         self._close_ports()
         self.modem.switch_off()
+        # Connections that were broken off are gone after one turn of the loop.
+        await asyncio.sleep(0)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -71,6 +71,8 @@ class ModelSession:
 
     def __init__(self, hello: Hello, epoch: int) -> None:
         self.hello = hello
+        self.windows = {device.key: device.window for device in hello.devices}
+        """How many unsettled commands each device takes now."""
         self.epoch = epoch
         self.out: deque[ConnectResponse] = deque()
         """Frames for the driver, in order."""
@@ -210,6 +212,8 @@ class CoreModel:
                         command.apply(fact.command_report)
                 case "inbound_message":
                     self.inbound.append(fact.inbound_message)
+                case "device_changed" if fact.sequence > session.hello.last_sequence:
+                    session.windows[fact.device_changed.device_key] = fact.device_changed.window
                 case _:
                     pass
         self.unacknowledged_facts_seen = max(
@@ -237,7 +241,7 @@ class CoreModel:
         session = self.session
         if session is None or not session.is_reconciled:
             return
-        room = {device.key: device.window for device in session.hello.devices}
+        room = dict(session.windows)
         ready: list[SendCommand] = []
         for entry in self.commands.values():
             if entry.is_offered and entry.state == OPEN:
