@@ -11,7 +11,14 @@ from typing import Protocol
 import structlog
 
 from drivers.modem.at.engine import Ended, Engine, ProbeAnswered, Prompted, State, reference_of
-from drivers.modem.at.results import ChannelClosed, CommandUnanswered, NoPrompt, NoReference, Unsolicited
+from drivers.modem.at.results import (
+    ChannelClosed,
+    CommandRefused,
+    CommandUnanswered,
+    NoPrompt,
+    NoReference,
+    Unsolicited,
+)
 from drivers.modem.jobs import ExecuteJob, Stage, SubmitJob
 from drivers.modem.port_errors import PortError, PortLost
 from drivers.modem.redaction import redacted
@@ -191,8 +198,10 @@ class Dialogue:
 
     def _raise_failure(self, event: Prompted | Ended) -> None:
         if isinstance(event, Ended) and event.failure is not None:
-            if isinstance(event.failure, NoPrompt):  # an answer of something else was taken for its own
-                self.is_in_step = False
+            if not isinstance(event.failure, CommandRefused):
+                self.is_in_step = (
+                    False  # an answer of something else was taken for its own, or the modem restarted
+                )
             raise event.failure
 
     def _leave_step(self) -> None:
