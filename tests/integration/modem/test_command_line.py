@@ -14,6 +14,8 @@ import pytest
 from core.cli.roles import command_of
 from tests.fakes.command_line import infinireach_modem
 
+pytestmark = pytest.mark.usefixtures("var")
+
 MODEM: dict[str, Any] = {
     "name": "office",
     "state": "attention",
@@ -60,15 +62,6 @@ class RunningDriver:
         """Wait for the request and stop."""
         self._thread.join(10)
         self._listener.close()
-
-
-@pytest.fixture(autouse=True)
-def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder in which nothing runs, and the current folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("INFINIREACH_VAR", str(tmp_path))
-    monkeypatch.delenv("INFINIREACH_MODEM_CONFIG", raising=False)
-    return tmp_path
 
 
 @pytest.fixture
