@@ -11,7 +11,14 @@ from typing import Protocol
 import structlog
 
 from drivers.modem.at.engine import Ended, Engine, ProbeAnswered, Prompted, State, reference_of
-from drivers.modem.at.results import ChannelClosed, CommandUnanswered, NoPrompt, NoReference, Unsolicited
+from drivers.modem.at.results import (
+    ChannelClosed,
+    CommandRefused,
+    CommandUnanswered,
+    NoPrompt,
+    NoReference,
+    Unsolicited,
+)
 from drivers.modem.jobs import ExecuteJob, Stage, SubmitJob
 from drivers.modem.port_errors import PortError, PortLost
 from drivers.modem.redaction import redacted
@@ -85,6 +92,7 @@ class Dialogue:
 
     async def execute(self, job: ExecuteJob) -> tuple[str, ...]:
         """The lines that answer a command. Raises CommandRefused or CommandUnanswered."""
+        self._forget_events()
         octets = self._engine.start(job.line)
         job.stage = Stage.WRITTEN
         return (await self._answer(job, octets)).lines
@@ -143,12 +151,12 @@ class Dialogue:
 
     async def _prepare(self, job: SubmitJob) -> None:
         """Ask for the prompt, then let the owner of the PDU get ready."""
+        self._forget_events()
         octets = self._engine.start_submit(job.tpdu_octets, job.pdu)
         job.stage = Stage.ASKED
         try:
             await self._write(octets)
-            async with asyncio.timeout(self._prompt_timeout_s):
-                event = await self._events.get()
+            event = await self._next_event(self._prompt_timeout_s)
         except PortLost as error:
             raise ChannelClosed(f"{job.name}: {error.sentence}") from error
         except (PortError, TimeoutError) as error:
@@ -162,8 +170,7 @@ class Dialogue:
         """Write, and wait for the end. Raises CommandRefused or CommandUnanswered."""
         try:
             await self._write(octets)
-            async with asyncio.timeout(job.timeout_s):
-                event = await self._events.get()
+            event = await self._next_event(job.timeout_s)
         except TimeoutError as error:
             self._leave_step()
             raise CommandUnanswered(job.name, f"no answer within {job.timeout_s:g} s") from error
@@ -174,10 +181,27 @@ class Dialogue:
         assert isinstance(event, Ended)
         return event
 
+    async def _next_event(self, timeout_s: float) -> Prompted | Ended:
+        """The next event. Raises TimeoutError; not if the event came in the moment in which the time was over."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._events.get()
+        except TimeoutError:
+            if self._events.empty():
+                raise
+            return self._events.get_nowait()
+
+    def _forget_events(self) -> None:
+        """What nobody waited for any more must not pass for the answer to the next command."""
+        while not self._events.empty():
+            self._events.get_nowait()
+
     def _raise_failure(self, event: Prompted | Ended) -> None:
         if isinstance(event, Ended) and event.failure is not None:
-            if isinstance(event.failure, NoPrompt):  # an answer of something else was taken for its own
-                self.is_in_step = False
+            if not isinstance(event.failure, CommandRefused):
+                self.is_in_step = (
+                    False  # an answer of something else was taken for its own, or the modem restarted
+                )
             raise event.failure
 
     def _leave_step(self) -> None:
