@@ -104,7 +104,7 @@ class Rig:
     @property
     def window(self) -> int:
         """How many commands the device has room for, as the core was told last."""
-        return self.core.windows.get(self.subject.device_key, 0)
+        return self.core.window(self.subject.device_key)
 
     def kill(self) -> None:
         """Kill the driver as a power cut would."""

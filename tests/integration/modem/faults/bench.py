@@ -19,7 +19,7 @@ from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.fact_pb2 import CommandReport, DeviceChanged
 from infinireach.v1.device_pb2 import DEVICE_STATE_ONLINE
 from infinireach.v1.message_pb2 import CHANNEL_SMS
-from tests.integration.modem.wire import Wire
+from tests.integration.modem.faults.wire import Wire
 
 DEVICE = "stick"
 TIME_SCALE = 20.0
