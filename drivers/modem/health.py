@@ -59,6 +59,11 @@ class Health:
             return
         self._news.set()
 
+    def suspect(self) -> None:
+        """Something is as if the modem had lost its settings: ask it."""
+        self._is_suspicious = True
+        self._news.set()
+
     def look_again(self) -> None:
         """Something else has changed that the modem's condition depends on."""
         self._news.set()

@@ -230,8 +230,11 @@ class Modem:
     async def _sweep(self, line: Line) -> NoReturn:
         """Look for what nobody announced: at once, for what came while the modem was away, and now and then."""
         while True:
+            unannounced = self._inbox.counts["unannounced"]
             with contextlib.suppress(CommandUnanswered):
                 await self._inbox.sweep(line)
+            if self._inbox.counts["unannounced"] > unannounced and self._health is not None:
+                self._health.suspect()
             await asyncio.sleep(self._timing.sweep_s)
 
     async def _on_the_way(self, condition: Condition) -> None:
