@@ -194,6 +194,7 @@ async def bench(
     settings: Mapping[str, object] | None = None,
     quirks: Mapping[str, object] | None = None,
     is_tcp: bool = False,
+    is_pattern: bool = False,
     time_scale: float = TIME_SCALE,
     starts: bool = True,
 ) -> AsyncGenerator[Bench]:
@@ -204,6 +205,8 @@ async def bench(
         wire = Wire(emulator)
         wire.tap()
         port = f"socket://127.0.0.1:{await emulator.open_tcp()}" if is_tcp else str(await emulator.open_pty())
+        if is_pattern:
+            port += "*"
         config = folder / "modems.toml"
         config.write_text(
             modems_toml({"name": DEVICE, "port": port, "number": NUMBER} | dict(settings or {}), quirks or {})
