@@ -93,3 +93,13 @@ async def test_report_that_the_network_still_tries_says_nothing_yet(shared: Benc
     await shared.delivered(message)
     await shared.check()
     assert outcomes(shared, message) == ["submitted", "delivered"]
+
+
+@about("reports_in_sm")
+async def test_report_among_the_messages_of_the_sim_is_a_report(shared: Bench) -> None:
+    shared.emulator.faults.add("reports_in_sm", seconds=0.5)
+    message = shared.offer(LONG)
+    shared.emulator.deliver("a message")
+    await shared.delivered(message)
+    await shared.until(lambda: shared.texts() == ["a message"])
+    await shared.check()
