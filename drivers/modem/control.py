@@ -54,6 +54,7 @@ class ControlSocket:
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
         self._connections: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
 
     async def open(self, path: Path) -> None:
         """Listen at `path`. A socket that a dead process left there is replaced. Raises PathTooLong, OSError."""
@@ -65,6 +66,7 @@ class ControlSocket:
         """Stop listening and remove the socket. Who waits for an answer gets none."""
         if self._server is None or self._path is None:
             return
+        self._is_closed = True
         self._server.close()
         for connection in self._connections:
             connection.cancel()
@@ -77,7 +79,8 @@ class ControlSocket:
         task = asyncio.current_task()
         assert task is not None
         try:
-            if len(self._connections) >= CONNECTIONS_MAX:
+            # One that was accepted just before the end begins after it.
+            if self._is_closed or len(self._connections) >= CONNECTIONS_MAX:
                 return
             self._connections.add(task)
             while line := await reader.readline():

@@ -168,8 +168,7 @@ class Dialogue:
         job.stage = Stage.ASKED
         try:
             await self._write(octets)
-            async with asyncio.timeout(self._prompt_timeout_s):
-                event = await self._events.get()
+            event = await self._next_event(self._prompt_timeout_s)
         except PortLost as error:
             raise ChannelClosed(f"{job.name}: {error.sentence}") from error
         except (PortError, TimeoutError) as error:
@@ -185,8 +184,7 @@ class Dialogue:
         """Write, and wait for the end. Raises CommandRefused or CommandUnanswered."""
         try:
             await self._write(octets)
-            async with asyncio.timeout(job.timeout_s):
-                event = await self._events.get()
+            event = await self._next_event(job.timeout_s)
         except TimeoutError as error:
             self._leave_step()
             raise CommandUnanswered(job.name, f"no answer within {job.timeout_s:g} s") from error
@@ -199,6 +197,21 @@ class Dialogue:
         self._raise_failure(event)
         assert isinstance(event, Ended)
         return event
+
+    async def _next_event(self, timeout_s: float) -> Prompted | Ended:
+        """The next event. Raises TimeoutError; not if the event came in the moment in which the time was over."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._events.get()
+        except TimeoutError:
+            if self._events.empty():
+                raise
+            return self._events.get_nowait()
+
+    def _forget_events(self) -> None:
+        """What nobody waited for any more must not pass for the answer to the next command."""
+        while not self._events.empty():
+            self._events.get_nowait()
 
     def _raise_failure(self, event: Prompted | Ended) -> None:
         if isinstance(event, Ended) and event.failure is not None:

@@ -10,6 +10,9 @@ from dataclasses import dataclass, fields, replace
 class Timing:
     """All waits in seconds. Where a manual or a standard gives a figure, it is named."""
 
+    speed: float = 1.0
+    """How many times as fast as real modems these figures are."""
+
     # Finding and opening the port.
     port_missing_s: float = 2.0
     """Between two looks for a port that is not there."""
@@ -112,4 +115,7 @@ class Timing:
 
     def scaled(self, by: float) -> "Timing":
         """The same, everything `by` times as fast."""
-        return replace(self, **{field.name: getattr(self, field.name) / by for field in fields(self)})
+        waits = {
+            field.name: getattr(self, field.name) / by for field in fields(self) if field.name != "speed"
+        }
+        return replace(self, speed=self.speed * by, **waits)

@@ -6,7 +6,7 @@ The journal, the modem's memory, the network and the core outlive the process, w
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +45,8 @@ NUMBER = "+15559876543"
 ICCID = "8949000000000000001"
 PATIENCE_S = 20.0
 """How long a test waits for what must happen."""
+LOOK_AGAIN_S = 0.01
+"""How often it looks, where nothing says that it has."""
 
 SHORT = replace(
     Timing(), retry_step_s=0.0, journal_s=5.0, journal_retry_s=0.01, report_parking_s=60.0, resume_s=5.0
@@ -133,10 +135,15 @@ class PlayedModem:
     prompts: int = 0
     when_prompting: Callable[[], None] = lambda: None
     """Called as it asks for a PDU."""
+    when_taking: Callable[[Taken], None] = lambda taken: None
+    """Called as the network takes a part, before the modem says so."""
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set: it says what became of a PDU as soon as the network has it."""
     killer: Killer | None = None
     changed: Callable[[], None] = lambda: None
+    reference: int = 250
+    """The last one that it gave."""
     _selected: str = "ME"
-    _reference: int = 250
 
     async def _step(self, name: str) -> None:
         self.changed()
@@ -196,14 +203,24 @@ class PlayedModem:
         if isinstance(failure, CommandRefused):
             await self._step("refused")
             raise failure
-        self._reference = (self._reference + 1) % 256
+        self.reference = (self.reference + 1) % 256
         submit = decode_submit(pdu)
         assert isinstance(submit, Submit)
-        self.taken.append(Taken(submit, self._reference))
+        taken = Taken(submit, self.reference)
+        self.taken.append(taken)
+        self.when_taking(taken)
         await self._step("taken")
+        await self.may_answer.wait()
         if failure is not None:
             raise failure
-        return self._reference
+        return self.reference
+
+    def stores(self, pdu: str, *, store: str = "ME") -> int:
+        """A message came in and lies in the memory; its index."""
+        slots = self.memory[store]
+        index = next(number for number in range(1, self.slots + 1) if number not in slots)
+        slots[index] = pdu
+        return index
 
     def report_of(self, taken: Taken, *, status: int = 0, recipient: str | None = None) -> str:
         """The PDU of the status report of a part, as the network makes it now."""
@@ -324,13 +341,16 @@ class World:
         )
         self.changed = asyncio.Event()
         self.modem.changed = self.changed.set
+        self.modem.may_answer.set()
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until it holds."""
         async with asyncio.timeout(PATIENCE_S):
             while not holds():
                 self.changed.clear()
-                await self.changed.wait()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN_S):
+                        await self.changed.wait()
 
     async def settled(self) -> dict[str, str]:
         """Wait until every command has a result; their states."""
@@ -404,6 +424,12 @@ class Process:
     def offer(self, *commands: SendCommand) -> None:
         self._world.core.offer(commands)
         self.pump()
+
+    def comes_in(self, pdu: str) -> int:
+        """A message comes in, is stored, and the modem says so; its index."""
+        index = self._world.modem.stores(pdu)
+        self.says("+CMTI", parameters=f'"ME",{index}')
+        return index
 
     def says(self, name: str, *, parameters: str = "", pdu: str = "") -> None:
         """The modem says something unasked."""
