@@ -209,7 +209,10 @@ async def bench(
             port += "*"
         config = folder / "modems.toml"
         config.write_text(
-            modems_toml({"name": DEVICE, "port": port, "number": NUMBER} | dict(settings or {}), quirks or {})
+            modems_toml(
+                {"name": DEVICE, "port": port, "number": NUMBER} | dict(settings or {}),
+                {"submit_timeout_s": SUBMIT_TIMEOUT_S * time_scale} | dict(quirks or {}),
+            )
         )
         config.chmod(0o600)
         subject = Subject(
@@ -232,7 +235,6 @@ async def bench(
 
 def modems_toml(settings: Mapping[str, object], quirks: Mapping[str, object]) -> str:
     """The file for one modem."""
-    quirks = {"submit_timeout_s": SUBMIT_TIMEOUT_S} | dict(quirks)
     lines = ["[[modem]]", *_lines(settings), "[modem.quirks]", *_lines(quirks)]
     return "\n".join(lines) + "\n"
 
