@@ -42,7 +42,7 @@ def drawn(alphabet: str, length: int, seed: int) -> str:
 
 
 def long_texts(alphabets: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    lengths = st.one_of(st.sampled_from(BOUNDARIES), st.integers(0, 1600))
+    lengths = st.one_of(st.sampled_from(BOUNDARIES), st.integers(0, 700))
     return st.builds(drawn, alphabets, lengths, st.integers(0))
 
 
