@@ -1,4 +1,4 @@
-"""A core for the modem driver, folders for it, and an emulated modem that another process serves."""
+"""What the tests of modems share: a core for the driver, folders, and an emulator that another process serves."""
 
 import signal
 import subprocess

@@ -126,9 +126,10 @@ async def test_modem_that_restarts_is_set_up_again(shared: Bench) -> None:
 @pytest.mark.parametrize("powered", [True, False])
 async def test_port_that_vanishes_is_found_again(shared: Bench, *, powered: bool) -> None:
     shared.emulator.faults.add("vanish", away_s=0.5, powered=powered)
-    shared.emulator.deliver("while it is away")
+    text = f"while it is away and {'has' if powered else 'has no'} power"
+    shared.emulator.deliver(text)
     await recovers(shared, "port_missing")
-    await shared.until(lambda: shared.texts() == ["while it is away"])
+    await shared.until(lambda: shared.texts() == [text])
     await shared.check()
 
 

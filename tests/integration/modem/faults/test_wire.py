@@ -12,6 +12,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 LONG = "A message that needs three segments. " * 10
 
 
+@pytest.fixture(scope="module")
+def time_scale() -> float:
+    """A slow wire needs time."""
+    return 4.0
+
+
 async def works(shared: Bench) -> None:
     """Everything goes out and comes in while the wire is bad, also a set-up."""
     messages = [shared.offer(), shared.offer(LONG), shared.offer()]
