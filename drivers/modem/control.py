@@ -6,7 +6,7 @@ object per line, one answer per line:
     {"status": {}}
         {"ok": true, "modems": [{"name", "state", "reason", "remedy", "window", "signal_percent", "operator",
         "is_roaming", "port", "maker", "model", "imei", "iccid", "parts_today", "parts_per_day", "resets",
-        "balance_ussd"}]}
+        "balance_ussd", "number_differs"}]}; the last: the SIM tells another number than modems.toml does
     {"ussd": {"device": "alpha", "code": "*100#"}}
         {"ok": true, "text": "…", "is_open": false}; is_open: the network waits for an answer, sent the same way
     {"unlock": {"device": "alpha"}}

@@ -16,6 +16,8 @@ class Timing:
     # Finding and opening the port.
     port_missing_s: float = 2.0
     """Between two looks for a port that is not there."""
+    port_lost_s: float = 0.5
+    """Before a port that was lost is looked for; the kernel needs a moment too."""
     port_refused_s: float = 15.0
     """Before a port that could not be opened, or is the wrong one, is tried again."""
     identify_s: float = 5.0

@@ -36,7 +36,7 @@ class Emulator:
         network: Network | None = None,
         clock: Clock | None = None,
     ) -> None:
-        """Switched on and registered at once, unless its SIM has a PIN. Without a `clock` it lives in the loop's time."""
+        """Switched on, and registered at once unless its SIM has a PIN. Without a `clock` it has the loop's time."""
         self.name = name
         self.clock = clock or LoopClock()
         self.network = network or Network(self.clock)

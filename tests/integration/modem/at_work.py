@@ -34,11 +34,9 @@ DESTINATION = "+491701234567"
 class Scene:
     """A driver with its modems, as a test sees it."""
 
-    def __init__(self, core: StubCore, driver: ModemDriver, engine: Engine) -> None:
+    def __init__(self, core: StubCore, driver: ModemDriver) -> None:
         self.core = core
         self.driver = driver
-        self.engine = engine
-        self._count = 0
 
     def changes(self, name: str = "alpha") -> list[DeviceChanged]:
         """What the core was told of a modem, oldest first."""
@@ -63,7 +61,6 @@ class Scene:
 
     def offer(self, *, name: str = "alpha", segments: int = 1, text: str = "Hello") -> str:
         """Give the driver a message; its command's id."""
-        self._count += 1
         command_id = f"{name}-{len(self.core.commands)}"
         content = TextContent(body=text, segments=segments)
         self.core.offer([
@@ -107,8 +104,12 @@ async def at_work(
     *configs: ModemConfig,
     scale: float = SCALE,
     driver_class: Callable[[], ModemDriver] = ModemDriver,
+    may_fail: bool = False,
 ) -> AsyncGenerator[Scene]:
-    """Run the driver on these modems until the end of the block. The same folder again is a restart."""
+    """Run the driver on these modems until the end of the block. The same folder again is a restart.
+
+    Whatever the block does to the modems, the driver itself does not fail at them, unless it `may_fail`.
+    """
     journal = Journal(folder / "journal.db", horizon_s=1e6, settled_commands_max=10**6)
     driver = driver_class()
     protocol = DriverProtocol(
@@ -126,7 +127,10 @@ async def at_work(
     await engine.start(lambda host: Context(host, settings=settings, var_folder=folder, clock=SystemClock()))
     stream = asyncio.create_task(client.run())
     try:
-        yield Scene(core, driver, engine)
+        scene = Scene(core, driver)
+        yield scene
+        told = [change for config in configs for change in scene.changes(config.name)]
+        assert may_fail or "fault" not in [change.reason for change in told]
     finally:
         await engine.drain(0.0, stop_s=3.0)
         await client.leave("test", flush_s=0.5)

@@ -78,6 +78,20 @@ async def test_modem_that_needs_a_reset_gets_one_only_after_gentler_measures(
         await scene.goes_out()
 
 
+async def test_modem_that_answers_and_cannot_be_set_up_is_reset(
+    core: StubCore, folder: Path, emulator: Emulator
+) -> None:
+    async with at_work(core, folder, config(await emulator.open_pty()), scale=2 * SCALE) as scene:
+        await scene.told("")
+        known = len(scene.changes())
+        emulator.faults.add("refuse", command="+CMGF=")
+        emulator.faults.add("reboot")
+        await scene.told_since("set_up_refused", known)
+        await scene.told_since("resetting", known)
+        emulator.faults.clear("refuse")
+        await scene.goes_out()
+
+
 async def test_command_of_the_owner_is_run_when_the_reset_did_not_help(
     core: StubCore, folder: Path, emulator: Emulator
 ) -> None:
@@ -139,17 +153,6 @@ async def test_modem_that_restarts_is_set_up_again(
         await scene.goes_out()
 
 
-async def test_notifications_that_the_modem_forgot_are_set_again(
-    core: StubCore, folder: Path, emulator: Emulator
-) -> None:
-    async with at_work(core, folder, config(await emulator.open_pty()), scale=500) as scene:
-        await scene.told("")
-        known = len(scene.changes())
-        emulator.faults.add("cnmi_reset")
-        await scene.told_since("starting", known)
-        await scene.told("")
-
-
 async def test_failure_of_one_modem_does_not_reach_the_others(core: StubCore, folder: Path) -> None:
     failures = iter([RuntimeError("alpha's own fault"), MemoryError()])
 
@@ -165,7 +168,7 @@ async def test_failure_of_one_modem_does_not_reach_the_others(core: StubCore, fo
 
     async with quick_emulator() as first, quick_emulator(sim=Sim(OTHER, iccid=OTHER_ICCID)) as second:
         configs = config(await first.open_pty()), config(await second.open_pty(), "beta", OTHER)
-        async with at_work(core, folder, *configs, driver_class=Failing) as scene:
+        async with at_work(core, folder, *configs, driver_class=Failing, may_fail=True) as scene:
             await scene.told_since("fault", 0)
             await scene.goes_out(name="beta")
             await scene.goes_out(name="alpha")

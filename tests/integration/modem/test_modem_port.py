@@ -194,7 +194,10 @@ async def test_who_has_the_port_is_named(process_name: str) -> None:
 def held(name: str, process_name: str) -> Generator[None]:
     """Another process of this name has the terminal open."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, name, process_name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [process_name, "-c", HOLD, name, process_name],
+        executable=sys.executable,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"

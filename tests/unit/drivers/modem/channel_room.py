@@ -33,7 +33,7 @@ class Room:
             on_unsolicited=self.take,
             name="one",
             prompt_timeout_s=prompt_timeout_s,
-            barrier_timeout_s=1.0,
+            barrier_timeout_s=LONG_S,
             silence_s=SILENCE_S,
             is_in_step=is_in_step,
         )

@@ -181,6 +181,15 @@ async def test_a_port_that_takes_nothing_leaves_a_command_unanswered(room: Room)
     assert await room.ask() == ["+CSQ: 20,99"]
 
 
+async def test_a_modem_that_restarts_is_not_waited_for(room: Room) -> None:
+    room.peer.answers["AT+COPS=?"] = b"\r\nRDY\r\n"
+    with pytest.raises(CommandUnanswered, match="restarted"):
+        await room.ask("AT+COPS=?")
+    await room.ask()
+    assert room.peer.heard == ["AT+COPS=?", "<ESC>", "AT", "AT+CSQ"]
+    assert room.said == [Unsolicited("RDY")]
+
+
 # Who no longer waits.
 
 
@@ -256,6 +265,17 @@ async def test_the_refusal_of_a_pdu_that_nobody_waits_for_is_logged(room: Room) 
         await room.ask()
     [line] = [line for line in logs if line["event"] == "command.failed_unheard"]
     assert line["problem"] == "AT+CMGS: +CMS ERROR: 38"
+
+
+async def test_who_cancels_everything_is_not_kept_waiting(room: Room) -> None:
+    submit = running(room.submit(before_pdu=never))
+    await room.was_prepared.wait()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    _, pending = await asyncio.wait(others, timeout=LONG_S)
+    assert not pending
+    assert submit.cancelled()
 
 
 # The end.

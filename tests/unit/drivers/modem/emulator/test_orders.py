@@ -49,7 +49,10 @@ async def bank() -> AsyncGenerator[Bank]:
 
 async def test_a_message_comes_in_to_the_modem_that_is_named(bank: Bank) -> None:
     assert bank.told("inbound", modem="second", body="Hello") == {"ok": True, "pdus": 1}
-    assert bank.told("inbound", to=SECOND, body="x" * 400, parts=[3, 1], reference=7) == {"ok": True, "pdus": 2}
+    assert bank.told("inbound", to=SECOND, body="x" * 400, parts=[3, 1], reference=7) == {
+        "ok": True,
+        "pdus": 2,
+    }
     bank.clock.advance(0)
     assert bank.second.modem.stored()["SM"] == [1, 2, 3]
     assert bank.first.modem.stored()["SM"] == []
@@ -160,7 +163,13 @@ async def test_a_script_tells_which_line_failed(bank: Bank) -> None:
 
 
 async def test_a_script_with_faults_names_all_of_them(bank: Bank) -> None:
-    lines = ["nonsense", "[]", '{"after_s": -1, "state": {}}', '{"after_messages": 0.5, "state": {}}', '{"a": {}}']
+    lines = [
+        "nonsense",
+        "[]",
+        '{"after_s": -1, "state": {}}',
+        '{"after_messages": 0.5, "state": {}}',
+        '{"a": {}}',
+    ]
     with pytest.raises(ScriptInvalid) as refused:
         read_script("\n".join(lines), bank.orders)
     assert [line.split(":")[0] for line in str(refused.value).splitlines()] == [
