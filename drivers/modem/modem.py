@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from drivers.modem.at.results import ChannelClosed, CommandUnanswered, Unsolicited
+from drivers.modem.at.unsolicited import RESTARTED
 from drivers.modem.channel import Ending
 from drivers.modem.conditions import Condition, NotReady, Reason
 from drivers.modem.config import ModemConfig
 from drivers.modem.finder import Connect, Finder, Found, PortClaims
 from drivers.modem.fragments import Fragments
-from drivers.modem.health import MAY_HAVE_RESTARTED, RESTARTED, Health
+from drivers.modem.health import MAY_HAVE_RESTARTED, Health
 from drivers.modem.inbox import Inbox
 from drivers.modem.line import Line
 from drivers.modem.mending import Mender
@@ -241,8 +242,11 @@ class Modem:
     async def _sweep(self, line: Line) -> NoReturn:
         """Look for what nobody announced: at once, for what came while the modem was away, and now and then."""
         while True:
+            unannounced = self._inbox.counts["unannounced"]
             with contextlib.suppress(CommandUnanswered):
                 await self._inbox.sweep(line)
+            if self._inbox.counts["unannounced"] > unannounced and self._health is not None:
+                self._health.suspect()
             await asyncio.sleep(self._timing.sweep_s)
 
     async def _on_the_way(self, condition: Condition) -> None:

@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from infinireach.driver.v1.command_pb2 import CancelCommand, SendCommand, SendCommands
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
-from infinireach.driver.v1.fact_pb2 import CommandReport, Fact, InboundMessage
+from infinireach.driver.v1.fact_pb2 import CommandReport, DeviceChanged, Fact, InboundMessage
 from infinireach.driver.v1.session_pb2 import (
     Acknowledge,
     Drain,
@@ -91,6 +91,8 @@ class CoreModel:
         self.inbound: list[InboundMessage] = []
         self.facts: list[Fact] = []
         """Every fact that was applied, once each."""
+        self.device_changes: list[DeviceChanged] = []
+        """What the driver said of its devices since their first hello, in order."""
         self.repeated_facts = 0
         """Facts that came again and changed nothing."""
         self.heartbeats = 0
@@ -134,6 +136,10 @@ class CoreModel:
         """Acknowledge everything that was applied."""
         self._acknowledged = self._applied
         self._say(ConnectResponse(acknowledge=Acknowledge()))
+
+    def window(self, device_key: str) -> int:
+        """How many unsettled commands a device takes now; 0 without a stream."""
+        return 0 if self.session is None else self.session.windows.get(device_key, 0)
 
     def states(self) -> dict[str, str]:
         """The state of each command by its id."""
@@ -212,8 +218,8 @@ class CoreModel:
                         command.apply(fact.command_report)
                 case "inbound_message":
                     self.inbound.append(fact.inbound_message)
-                case "device_changed" if fact.sequence > session.hello.last_sequence:
-                    session.windows[fact.device_changed.device_key] = fact.device_changed.window
+                case "device_changed":
+                    self._change_device(session, fact)
                 case _:
                     pass
         self.unacknowledged_facts_seen = max(
@@ -224,6 +230,13 @@ class CoreModel:
         self._reconcile(session)
         self._dispatch()
         self._say(ConnectResponse(acknowledge=Acknowledge()))
+
+    def _change_device(self, session: ModelSession, fact: Fact) -> None:
+        change = fact.device_changed
+        self.device_changes.append(change)
+        # What was replayed is older than the hello, which says how the devices are now.
+        if fact.sequence > session.hello.last_sequence:
+            session.windows[change.device_key] = change.window
 
     def _reconcile(self, session: ModelSession) -> None:
         """Once the replay is through: what is open here and not there never reached the network."""
