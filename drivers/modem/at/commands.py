@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 COMMAND_CHARACTERS_MAX = 1024
-NAME = re.compile(r"AT([+^*%$#!&][A-Z][A-Z0-9_]*|[A-Z]?)", re.IGNORECASE)
+NAME = re.compile(r"AT([+^*%$#!&][A-Z][A-Z0-9_]*|[A-Z]|$)", re.IGNORECASE)
 PDU = re.compile(r"(?:[0-9A-F]{2})+")
 
 SAME_ANSWERS = (

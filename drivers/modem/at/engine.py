@@ -169,7 +169,7 @@ class Engine:
         if code is None:
             self._keep(line, is_named=False)
             return []
-        if self._command is not None and answers(self._command, code, len(self._lines)):
+        if self._command is not None and answers(self._command, code, self._count(code.name)):
             self._keep(line, is_named=True)
             return []
         return self._unasked(code)
@@ -226,6 +226,10 @@ class Engine:
         self._awaits_body = command.has_bodies and is_named
         if len(self._lines) < ANSWER_LINES_MAX:
             self._lines.append(line)
+
+    def _count(self, name: str) -> int:
+        """How many lines of this name have come in answer."""
+        return sum(line.upper().startswith(name + ":") for line in self._lines)
 
     def _end(self, final: Final) -> list[Event]:
         state = self.state

@@ -61,7 +61,7 @@ def unsolicited_of(line: str) -> Unsolicited | None:
 
 
 def answers(command: Command, code: Unsolicited, lines_before: int) -> bool:
-    """Whether a line of this form answers the running command, of whose answer so many lines have come."""
+    """Whether a line answers the running command, of whose answer so many lines of this name have come."""
     if code.name not in command.prefixes:
         return False
     if code.name in SAID_UNASKED:
