@@ -70,3 +70,18 @@ class Line:
     pause_between_parts_s: float = 0.0
     reference_bits: int = 8
     """Width of the concatenation reference of what is sent, 8 or 16."""
+    acknowledge_command: str = "AT+CNMA"
+    """What answers +CMT and +CDS where `acknowledges`; some modems want another form."""
+
+
+class Lines(Protocol):
+    """Where the line of one modem is while it works; it goes and comes back with port, SIM and network."""
+
+    @property
+    def current(self) -> Line | None:
+        """The line; None while the modem is away or being set up."""
+        ...
+
+    async def next_line(self) -> Line:
+        """Wait until the modem is set up; at once if it is. May take for ever."""
+        ...

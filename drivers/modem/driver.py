@@ -1,0 +1,108 @@
+"""The modem driver: the modems of modems.toml, each living its own life in one process.
+
+Owns the settings and which modem a command is for. Everything about one modem is in `modem`.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from drivers.modem.config import ConfigInvalid, ModemConfig, read_config
+from drivers.modem.control import ControlSocket, PathTooLong
+from drivers.modem.finder import Connect, PortClaims, connect
+from drivers.modem.modem import Modem
+from drivers.modem.timing import Timing
+from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting
+from drivers.runtime import settings as read
+from infinireach.driver.v1.command_pb2 import SendCommand
+from infinireach.driver.v1.session_pb2 import (
+    CAPABILITY_CANCEL,
+    CAPABILITY_DELIVERY_REPORTS,
+    CAPABILITY_INBOUND,
+    Capability,
+    DeviceDescription,
+)
+from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT
+
+SOCKET_NAME = "modem.sock"
+
+
+def read_modems(text: str) -> tuple[ModemConfig, ...]:
+    """The modems of a file. Raises ValueError with all its problems, one in a line."""
+    try:
+        return read_config(Path(text).expanduser())
+    except ConfigInvalid as invalid:
+        problems = "".join(f"\n  {problem}" for problem in invalid.problems)
+        raise ValueError(f"must be mended:{problems}") from None
+
+
+CONFIG = Setting(
+    "INFINIREACH_MODEM_CONFIG",
+    read_modems,
+    "The file that says which modems there are; docs/modems.md.",
+    "modems.toml",
+)
+TIME_SCALE = Setting(
+    "INFINIREACH_MODEM_TIME_SCALE",
+    read.number(0.001, 100_000),
+    "How many times as fast every wait of the driver is; for tests against an emulator.",
+    "1",
+)
+
+
+class ModemDriver(Driver):
+    """Modems on serial ports, USB or the network."""
+
+    kind = "modem"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({
+        CAPABILITY_DELIVERY_REPORTS,
+        CAPABILITY_INBOUND,
+        CAPABILITY_CANCEL,
+    })
+    settings = (CONFIG, TIME_SCALE)
+    connect: ClassVar[Connect] = staticmethod(connect)
+    """How a port is opened."""
+
+    async def start(self, context: Context) -> Sequence[DeviceDescription]:
+        """Announce all modems at once and begin to look for each."""
+        self._context = context
+        configs: tuple[ModemConfig, ...] = context.settings[CONFIG.name]
+        timing = Timing().scaled(context.settings[TIME_SCALE.name])
+        claims = PortClaims()
+        self._modems = {
+            config.name: Modem(context, config, timing, connect=self.connect, claims=claims)
+            for config in configs
+        }
+        self._control = ControlSocket(self._modems)
+        await self._open_control(context)
+        self._lives = [
+            asyncio.create_task(modem.run(), name=f"modem {name}") for name, modem in self._modems.items()
+        ]
+        return [modem.describe() for modem in self._modems.values()]
+
+    async def _open_control(self, context: Context) -> None:
+        try:
+            await self._control.open(context.var_folder / SOCKET_NAME)
+        except (PathTooLong, OSError) as error:
+            # The modems work all the same.
+            context.log.error("control.not_open", error=str(error), remedy="set INFINIREACH_VAR")
+
+    async def stop(self, grace_s: float) -> None:
+        """Close every port."""
+        await self._control.close()
+        for life in self._lives:
+            life.cancel()
+        await asyncio.wait(self._lives, timeout=grace_s)
+
+    async def send(self, command: SendCommand) -> Outcome:
+        """Send through the modem that the command names."""
+        modem = self._modems.get(command.device_key)
+        if modem is None:
+            return Failed(FAILURE_REASON_DEVICE_FAULT, detail="The modem is no longer in modems.toml.")
+        return await modem.send(command)
+
+    async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
+        """Find out what became of a command, with the modem that it was for."""
+        modem = self._modems.get(command.device_key)
+        return None if modem is None else await modem.recover(command)

@@ -1,0 +1,82 @@
+"""Who a modem and its SIM are.
+
+Owns the commands that ask for identities (3GPP TS 27.007 §5, and the makers' own for the SIM's serial number). Knows
+nothing of what is decided by them.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drivers.modem.answers import parameters, plain_value, value_of
+from drivers.modem.at.results import CommandRefused
+from drivers.modem.line import Commands
+from drivers.modem.timing import Timing
+
+ICCID_COMMANDS = ("AT+CCID", "AT+ICCID", "AT+QCCID", "AT^ICCID?", "AT#CCID")
+"""Tried in this order where the model is not known to have its own."""
+READ_EF_ICCID = "AT+CRSM=176,12258,0,0,10"
+"""Reads the file itself: READ BINARY of EF_ICCID, 10 octets (27.007 §8.18, TS 102 221 §13.2)."""
+
+
+@dataclass(slots=True, frozen=True)
+class Identity:
+    """What a modem says it is."""
+
+    maker: str
+    model: str
+    revision: str
+    imei: str
+    """Empty if it does not say."""
+
+
+async def read_imei(commands: Commands, *, timeout_s: float) -> str:
+    """The IMEI, 14 to 16 digits; empty if the modem does not say it. Raises CommandUnanswered, ChannelClosed."""
+    lines = await ask(commands, "AT+CGSN", timeout_s=timeout_s)
+    found = re.search(r"(?<![0-9])[0-9]{14,16}(?![0-9])", " ".join(lines))
+    return found.group() if found else ""
+
+
+async def read_identity(commands: Commands, timing: Timing) -> Identity:
+    """Ask who it is; what it refuses to say is empty. Raises CommandUnanswered, ChannelClosed."""
+    said = [
+        plain_value(await ask(commands, command, timeout_s=timing.answer_s), command[2:])
+        for command in ("AT+CGMI", "AT+CGMM", "AT+CGMR")
+    ]
+    return Identity(*said, imei=await read_imei(commands, timeout_s=timing.answer_s))
+
+
+async def read_iccid(commands: Commands, own_command: str, timing: Timing) -> str:
+    """The SIM's serial number, 18 to 20 digits without filler; empty if no command tells it."""
+    own = (own_command,) if own_command else ()
+    for command in dict.fromkeys((*own, *ICCID_COMMANDS)):
+        lines = await ask(commands, command, timeout_s=timing.answer_s)
+        found = re.search(r"(?<![0-9A-Fa-f])([0-9]{18,20})[Ff]{0,2}(?![0-9A-Fa-f])", " ".join(lines))
+        if found:
+            return found.group(1)
+    return _iccid_from_file(await ask(commands, READ_EF_ICCID, timeout_s=timing.answer_s))
+
+
+def _iccid_from_file(lines: Sequence[str]) -> str:
+    """The number in `+CRSM: 144,0,"<10 octets>"`: two digits in each octet, the low half first, F fills up."""
+    fields = parameters(value_of(lines, "+CRSM") or "")
+    if len(fields) < 3 or not re.fullmatch(r"[0-9A-Fa-f]{20}", fields[2]):
+        return ""
+    octets = fields[2]
+    swapped = "".join(octets[place + 1] + octets[place] for place in range(0, 20, 2)).upper().rstrip("F")
+    return swapped if re.fullmatch(r"[0-9]{18,20}", swapped) else ""
+
+
+async def read_imsi(commands: Commands, timing: Timing) -> str:
+    """The subscriber's number on the SIM, 6 to 15 digits; empty if the modem does not say it."""
+    lines = await ask(commands, "AT+CIMI", timeout_s=timing.answer_s)
+    found = re.search(r"(?<![0-9])[0-9]{6,15}(?![0-9])", " ".join(lines))
+    return found.group() if found else ""
+
+
+async def ask(commands: Commands, command: str, *, timeout_s: float) -> Sequence[str]:
+    """The answer to a question that a modem may refuse; empty if it does."""
+    try:
+        return await commands.execute(command, timeout_s=timeout_s)
+    except CommandRefused:
+        return ()
