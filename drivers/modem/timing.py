@@ -97,6 +97,12 @@ class Timing:
     """For the missing parts of a long message."""
     late_fragment_s: float = 86400.0
     """For which late parts of a message that was handed in with gaps are still awaited."""
+    journal_s: float = 10.0
+    """For the journal to note that a part is about to go out, while the modem waits at its prompt."""
+    journal_retry_s: float = 1.0
+    """Before a message that the journal could not take is offered to it again."""
+    resume_s: float = 3600.0
+    """For the modem to come back with the same SIM while a message is partly sent."""
 
     # Asking the network.
     ussd_s: float = 60.0

@@ -18,6 +18,10 @@ from infinireach.driver.v1.fact_pb2 import DeviceChanged, InboundMessage
 from infinireach.driver.v1.session_pb2 import DeviceDescription
 from infinireach.v1.message_pb2 import FailureReason
 
+Changes = Mapping[str, bytes | None]
+"""Keys of the driver's own store with their new value; None deletes a key."""
+_NO_CHANGES: Changes = {}
+
 
 class Receipt:
     """What became of an inbound message that was handed in."""
@@ -39,12 +43,12 @@ class Receipt:
 class DriverHost(Protocol):
     """What the context needs of the runtime."""
 
-    async def report(self, reports: Sequence[tuple[str, Report]]) -> None: ...
-    async def receive(self, inbound: InboundMessage, identity: str) -> Receipt: ...
+    async def report(self, reports: Sequence[tuple[str, Report]], changes: Changes) -> None: ...
+    async def receive(self, inbound: InboundMessage, identity: str, changes: Changes) -> Receipt: ...
     async def change_device(self, change: DeviceChanged) -> None: ...
-    async def mark_segment(self, mark: SegmentMark) -> None: ...
+    async def mark_segment(self, mark: SegmentMark, changes: Changes) -> None: ...
     async def segments(self, command_id: str) -> list[SegmentMark]: ...
-    async def write(self, changes: dict[str, bytes | None]) -> None: ...
+    async def write(self, changes: Changes) -> None: ...
     async def read(self, prefix: str) -> dict[str, bytes]: ...
     def give_back(self, device_key: str, failed: Failed) -> int: ...
     def replace_devices(self, devices: Sequence[DeviceDescription]) -> None: ...
@@ -57,12 +61,12 @@ class Store:
     def __init__(self, host: DriverHost) -> None:
         self._host = host
 
-    async def write(self, changes: Mapping[str, bytes | None]) -> None:
+    async def write(self, changes: Changes) -> None:
         """Write all of it in one transaction; None deletes a key.
 
         Raises TypeError or ValueError, and writes nothing, if a key is no text in UTF-8 or a value is not bytes.
         """
-        await self._host.write(dict(changes))
+        await self._host.write(changes)
 
     async def read(self, prefix: str) -> dict[str, bytes]:
         """All keys that begin with `prefix`, in their order, with their values."""
@@ -70,7 +74,11 @@ class Store:
 
 
 class Context:
-    """The runtime as a driver sees it."""
+    """The runtime as a driver sees it.
+
+    Where a call takes `changes` of the driver's own store, they are written in the same transaction: either both are on
+    disk or neither is. They are refused as `Store.write` refuses them.
+    """
 
     def __init__(
         self, host: DriverHost, *, settings: Mapping[str, Any], var_folder: Path, clock: Clock
@@ -92,19 +100,21 @@ class Context:
 
         Right at any time after the command was started, also for one whose outcome was unknown.
         """
-        await self._host.report([(command_id, Delivered(segments, network_time))])
+        await self._host.report([(command_id, Delivered(segments, network_time))], _NO_CHANGES)
 
     async def failed(
         self, command_id: str, reason: FailureReason, *, network_code: str = "", detail: str = ""
     ) -> None:
         """The network reports that a message it had taken will not arrive."""
-        await self._host.report([(command_id, Failed(reason, network_code, detail))])
+        await self._host.report([(command_id, Failed(reason, network_code, detail))], _NO_CHANGES)
 
-    async def report(self, reports: Iterable[tuple[str, Report]]) -> None:
+    async def report(self, reports: Iterable[tuple[str, Report]], *, changes: Changes = _NO_CHANGES) -> None:
         """Many reports in one transaction, in this order; each with its command id."""
-        await self._host.report(list(reports))
+        await self._host.report(list(reports), changes)
 
-    async def received(self, inbound: InboundMessage, *, identity: str = "") -> Receipt:
+    async def received(
+        self, inbound: InboundMessage, *, identity: str = "", changes: Changes = _NO_CHANGES
+    ) -> Receipt:
         """Hand in a message that came in; on disk when this returns, so it may be acknowledged to the network.
 
         `identity` is the network's own: the same one again, even after a restart, is not reported twice.
@@ -112,7 +122,7 @@ class Context:
         Raises ValueError if it is larger than the stream allows (fact.proto has the limits), TypeError or
         ValueError if the identity is no text in UTF-8: a name from the network or a disk may hold any bytes.
         """
-        return await self._host.receive(inbound, identity)
+        return await self._host.receive(inbound, identity, changes)
 
     async def device_changed(self, change: DeviceChanged) -> None:
         """A device is not as it was. Only on a change. Window 0 pauses it."""
@@ -126,13 +136,21 @@ class Context:
         """
         return self._host.give_back(device_key, Failed(reason, detail=detail))
 
-    async def segment_started(self, command_id: str, segment: int) -> None:
-        """Call before the first byte of each segment, if `recover` wants to know how far a message got."""
-        await self._host.mark_segment(SegmentMark(command_id, segment))
+    async def segment_started(
+        self, command_id: str, segment: int, *, reference: str = "", changes: Changes = _NO_CHANGES
+    ) -> None:
+        """Call before the first byte of each segment, if `recover` wants to know how far a message got.
 
-    async def segment_taken(self, command_id: str, segment: int, *, reference: str = "") -> None:
+        `reference` is whatever `recover` needs to go on. A later mark of the segment takes the place of this one.
+        """
+        await self._host.mark_segment(SegmentMark(command_id, segment, reference=reference), changes)
+
+    async def segment_taken(
+        self, command_id: str, segment: int, *, reference: str = "", changes: Changes = _NO_CHANGES
+    ) -> None:
         """The network took the segment. Raises TypeError or ValueError if the reference is no text in UTF-8."""
-        await self._host.mark_segment(SegmentMark(command_id, segment, taken=True, reference=reference))
+        mark = SegmentMark(command_id, segment, taken=True, reference=reference)
+        await self._host.mark_segment(mark, changes)
 
     async def segments(self, command_id: str) -> list[SegmentMark]:
         """The marks of an unsettled command, in the order of the segments."""

@@ -6,14 +6,14 @@ client feeds frames to the same protocol and is told through `on_frames`.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import structlog
 
 from drivers.runtime.commands import Group
-from drivers.runtime.context import ContextFactory, Receipt
+from drivers.runtime.context import Changes, ContextFactory, Receipt
 from drivers.runtime.crash_points import CrashPoint, reached
 from drivers.runtime.driver import Driver
 from drivers.runtime.failures import describe
@@ -21,7 +21,7 @@ from drivers.runtime.journal import Journal, JournalUnwritable
 from drivers.runtime.outcomes import Failed, Outcome, Report, SendAgain, Unknown
 from drivers.runtime.pace import Pace
 from drivers.runtime.protocol import DriverProtocol
-from drivers.runtime.records import Batch, Committed, SegmentMark
+from drivers.runtime.records import Batch, Committed, PendingFact, SegmentMark
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.fact_pb2 import DeviceChanged, Fact, InboundMessage
 from infinireach.driver.v1.session_pb2 import DeviceDescription
@@ -253,22 +253,30 @@ class Engine:
 
     # What the context asks for.
 
-    async def report(self, reports: Sequence[tuple[str, Report]]) -> None:
+    async def report(self, reports: Sequence[tuple[str, Report]], changes: Changes) -> None:
         """Journal reports that come after the result."""
-        if not reports:
+        _check_changes(changes)
+        if not reports and not changes:
             return
         wait = _Wait()
-        for command_id, report in reports[:-1]:
+        for command_id, report in reports:
             self.protocol.report(command_id, report)
-        self.protocol.report(*reports[-1], waiter=wait)
+        self.protocol.store(changes, wait)
         await self._written(wait)
 
-    async def receive(self, inbound: InboundMessage, identity: str) -> Receipt:
+    async def receive(self, inbound: InboundMessage, identity: str, changes: Changes) -> Receipt:
         """Journal an inbound message."""
         _check_text(identity)
+        _check_changes(changes)
         wait = _Wait()
-        fact = Fact(inbound_message=inbound)
-        self.protocol.add_fact(fact, waiter=wait, identity=identity, refusable=True)
+        fact = PendingFact(
+            Fact(inbound_message=inbound),
+            identity=identity,
+            waiter=wait,
+            refusable=True,
+            store=list(changes.items()),
+        )
+        self.protocol.add_fact(fact)
         sequence = await self._written(wait)
         acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._unacknowledged, (sequence, id(acknowledged), acknowledged))
@@ -289,27 +297,27 @@ class Engine:
                 device.window = change.window
         self.protocol.pause(change.device_key, paused=change.window == 0)
         wait = _Wait()
-        self.protocol.add_fact(Fact(device_changed=change), waiter=wait)
+        self.protocol.add_fact(PendingFact(Fact(device_changed=change), waiter=wait))
         await self._written(wait)
 
-    async def mark_segment(self, mark: SegmentMark) -> None:
+    async def mark_segment(self, mark: SegmentMark, changes: Changes) -> None:
         """Journal how far a segment is."""
         _check_text(mark.command_id)
         _check_text(mark.reference)
         _check_number(mark.segment)
+        _check_changes(changes)
         wait = _Wait()
-        self.protocol.mark_segment(mark, wait)
+        self.protocol.mark_segment(mark)
+        self.protocol.store(changes, wait)
         await self._written(wait)
 
     async def segments(self, command_id: str) -> list[SegmentMark]:
         """Read the marks of a command's segments."""
         return await self._in_thread(lambda: self._journal.segments(command_id))
 
-    async def write(self, changes: dict[str, bytes | None]) -> None:
+    async def write(self, changes: Changes) -> None:
         """Write to the driver's own store."""
-        for key, value in changes.items():
-            _check_text(key)
-            _check_value(value)
+        _check_changes(changes)
         wait = _Wait()
         self.protocol.store(changes, wait)
         await self._written(wait)
@@ -359,7 +367,11 @@ def _check_number(number: object) -> None:
         raise ValueError(f"a segment has a number up to {SEGMENT_NUMBER_MAX}, not {number}")
 
 
-def _check_value(value: object) -> None:
-    """Raise TypeError if the driver's own store cannot keep it."""
-    if value is not None and not isinstance(value, bytes):
-        raise TypeError(f"bytes or None are wanted, not {type(value).__name__}")
+def _check_changes(changes: Changes) -> None:
+    """Raise TypeError or ValueError if the driver's own store cannot keep one of them."""
+    values: Iterable[object] = changes.values()
+    for key in changes:
+        _check_text(key)
+    for value in values:
+        if value is not None and not isinstance(value, bytes):
+            raise TypeError(f"bytes or None are wanted, not {type(value).__name__}")

@@ -4,6 +4,7 @@ Owns the order of the writes inside it and the numbers it gives. Either everythi
 memory has moved, or neither.
 """
 
+import itertools
 import sqlite3
 from dataclasses import dataclass
 
@@ -207,7 +208,8 @@ class Transaction:
                 "INSERT OR REPLACE INTO segments (command_id, segment, taken, reference) VALUES (?, ?, ?, ?)",
                 [(m.command_id, m.segment, m.taken, m.reference) for m in self._batch.segments],
             )
-        for key, value in self._batch.store:
+        with_facts = (change for pending in self._batch.facts for change in pending.store)
+        for key, value in itertools.chain(with_facts, self._batch.store):
             if value is None:
                 self._connection.execute("DELETE FROM store WHERE key = ?", (key,))
             else:

@@ -7,6 +7,7 @@ Deterministic: given the same calls and the same clock it says the same. Whoever
 Frames are built when the stream can take one, so there is no queue of them.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drivers.runtime.clock import Clock
@@ -71,16 +72,14 @@ class DriverProtocol:
 
     # What the driver says.
 
-    def add_fact(
-        self, fact: Fact, *, waiter: Waiter | None = None, identity: str = "", refusable: bool = False
-    ) -> None:
+    def add_fact(self, pending: PendingFact) -> None:
         """Journal a fact and report it. It gets its time here. Raises ValueError past FACT_BYTES_MAX."""
-        self._stamp(fact)
-        self._pending.facts.append(PendingFact(fact, identity=identity, waiter=waiter, refusable=refusable))
+        self._stamp(pending.fact)
+        self._pending.facts.append(pending)
 
     def report(self, command_id: str, report: Report, *, waiter: Waiter | None = None) -> None:
         """Say something about a command that is not its result."""
-        self.add_fact(Fact(command_report=to_report(command_id, report)), waiter=waiter)
+        self.add_fact(PendingFact(Fact(command_report=to_report(command_id, report)), waiter=waiter))
 
     def settle(self, command_id: str, result: Report, *, waiter: Waiter | None = None) -> None:
         """Say the result of a command. If it has one already, this is one more report."""
@@ -100,12 +99,11 @@ class DriverProtocol:
         """A group from `take_groups` has ended; its results were given to `settle`."""
         self._book.finish_group(device_key)
 
-    def mark_segment(self, mark: SegmentMark, waiter: Waiter) -> None:
-        """Journal how far a segment is."""
+    def mark_segment(self, mark: SegmentMark) -> None:
+        """Journal how far a segment is, in one transaction with the `store` that follows."""
         self._pending.segments.append(mark)
-        self._pending.waiters.append(waiter)
 
-    def store(self, changes: dict[str, bytes | None], waiter: Waiter) -> None:
+    def store(self, changes: Mapping[str, bytes | None], waiter: Waiter) -> None:
         """Write to the driver's own store; None deletes the key."""
         self._pending.store.extend(changes.items())
         self._pending.waiters.append(waiter)
@@ -176,7 +174,7 @@ class DriverProtocol:
         for known in result.known.values():
             if known.result_sequence <= self.facts.acknowledged:
                 # The core has had this result and lost it, or it would not offer the command again.
-                self.add_fact(Fact(command_report=known.report))
+                self.add_fact(PendingFact(Fact(command_report=known.report)))
         self._hand_over(writing.groups, result)
         for waiter in batch.waiters:
             waiter.journalled(0)

@@ -32,6 +32,8 @@ class PendingFact:
     waiter: Waiter | None = None
     refusable: bool = False
     """The network still has it: if the journal cannot be written, refuse it instead of keeping it in memory."""
+    store: list[tuple[str, bytes | None]] = field(default_factory=list[tuple[str, bytes | None]])
+    """Changes of the driver's own store that are written with it, and refused with it."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -44,7 +46,7 @@ class SegmentMark:
     taken: bool = False
     """False: handing over begins now. True: the network took it."""
     reference: str = ""
-    """The network's reference, once taken."""
+    """The network's reference, once taken; before that, what the driver needs to go on."""
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -27,7 +26,7 @@ from drivers.runtime import Failed
 from drivers.runtime.commands import CommandBook, Group
 from drivers.runtime.journal import Journal
 from drivers.runtime.protocol import DriverProtocol
-from drivers.runtime.records import Batch, JournalState
+from drivers.runtime.records import Batch, JournalState, PendingFact
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest
 from infinireach.v1.message_pb2 import FAILURE_REASON_NO_SERVICE
 from tests.simulation.checker import Rule
@@ -302,8 +301,8 @@ def the_driver_forgets_facts_that_nobody_acknowledged(patch: pytest.MonkeyPatch)
 def the_same_inbound_message_is_reported_again(patch: pytest.MonkeyPatch) -> None:
     add_fact = DriverProtocol.add_fact
 
-    def again(self: DriverProtocol, fact: Any, **given: Any) -> None:
-        given["identity"] = ""
-        add_fact(self, fact, **given)
+    def again(self: DriverProtocol, pending: PendingFact) -> None:
+        pending.identity = ""
+        add_fact(self, pending)
 
     patch.setattr(DriverProtocol, "add_fact", again)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from drivers.runtime.commands import Group, SendingLimits
 from drivers.runtime.journal import Journal
 from drivers.runtime.protocol import DriverProtocol
+from drivers.runtime.records import PendingFact, Waiter
 from drivers.runtime.session import Identity
 from infinireach.driver.v1.command_pb2 import SendCommand, SendCommands, TextContent
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
@@ -83,5 +84,5 @@ def ids(groups: Sequence[Group]) -> list[list[str]]:
     return [[entry.command_id for entry in group.commands] for group in groups]
 
 
-def inbound(text: str) -> Fact:
-    return Fact(inbound_message=InboundMessage(text=text))
+def inbound(text: str, *, refusable: bool = False, waiter: Waiter | None = None) -> PendingFact:
+    return PendingFact(Fact(inbound_message=InboundMessage(text=text)), refusable=refusable, waiter=waiter)

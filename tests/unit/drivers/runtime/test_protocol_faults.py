@@ -117,7 +117,7 @@ def test_batch_that_is_not_written_waits_and_hands_nothing_over(desk: Desk) -> N
     kept, refused = Witness(), Witness()
     desk.connect()
     desk.offer("a", command("late", not_after_s=1))
-    desk.protocol.add_fact(inbound("from the SIM"), waiter=refused, refusable=True)
+    desk.protocol.add_fact(inbound("from the SIM", refusable=True, waiter=refused))
     desk.protocol.store({"key": b"value"}, kept)
     assert desk.protocol.take_batch() is not None
     desk.protocol.not_committed(JournalUnwritable("full"))
@@ -128,6 +128,25 @@ def test_batch_that_is_not_written_waits_and_hands_nothing_over(desk: Desk) -> N
     assert desk.journal.value("key") == b"value"
     (report,) = desk.reports()
     assert report.command_id == "late"
+
+
+def test_refused_inbound_message_takes_its_changes_of_the_store_with_it(desk: Desk) -> None:
+    kept, refused, written = Witness(), Witness(), Witness()
+    first = inbound("first", refusable=True, waiter=refused)
+    first.store = [("parts", None), ("first", b"journalled")]
+    desk.protocol.store({"parts": b"two of three"}, kept)
+    desk.commit()
+    desk.protocol.add_fact(first)
+    assert desk.protocol.take_batch() is not None
+    desk.protocol.not_committed(JournalUnwritable("full"))
+    desk.commit()
+    assert desk.journal.values("") == {"parts": b"two of three"}
+    again = inbound("first", refusable=True, waiter=written)
+    again.store = list(first.store)
+    desk.protocol.add_fact(again)
+    desk.commit()
+    assert written.sequence == 1
+    assert desk.journal.values("") == {"first": b"journalled"}
 
 
 def test_commands_of_a_stream_that_ended_before_they_were_written_are_left_to_the_core(desk: Desk) -> None:

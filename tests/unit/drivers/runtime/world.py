@@ -15,7 +15,7 @@ from drivers.runtime.contract_kit.core_model import OPEN, CoreModel, ModelSessio
 from drivers.runtime.journal import Journal, JournalUnwritable
 from drivers.runtime.outcomes import Delivered, Failed, Outcome, Submitted, Unknown
 from drivers.runtime.protocol import FENCE_S, DriverProtocol
-from drivers.runtime.records import Batch, Committed
+from drivers.runtime.records import Batch, Committed, PendingFact
 from drivers.runtime.session import Identity
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
@@ -174,9 +174,8 @@ class World:
         """A message comes in from the network."""
         self._inbound += 1
         text = f"text {self._inbound}"
-        self.driver.add_fact(
-            Fact(inbound_message=InboundMessage(text=text)), waiter=Waiter(self, text), refusable=True
-        )
+        fact = Fact(inbound_message=InboundMessage(text=text))
+        self.driver.add_fact(PendingFact(fact, waiter=Waiter(self, text), refusable=True))
 
     # The link.
 

@@ -8,12 +8,14 @@ import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from drivers.runtime import Context, JournalUnwritable, Receipt
 from drivers.runtime.clock import SystemClock
+from drivers.runtime.context import Changes
 from drivers.simulated.control import ControlSocket, PathTooLong
 from drivers.simulated.devices import DEFAULT_DEVICES, read_devices
 from infinireach.driver.v1.fact_pb2 import InboundMessage
@@ -30,7 +32,9 @@ class FakeRuntime(Context):
         self.messages: list[InboundMessage] = []
         self.disk_is_full = False
 
-    async def received(self, inbound: InboundMessage, *, identity: str = "") -> Receipt:
+    async def received(
+        self, inbound: InboundMessage, *, identity: str = "", changes: Changes = MappingProxyType({})
+    ) -> Receipt:
         if self.disk_is_full:
             raise JournalUnwritable("the disk is full")
         self.messages.append(inbound)
