@@ -35,9 +35,9 @@ venv: $(VENV)/.runtime ## Make .venv with what the gateway needs
 
 dev: $(VENV)/.dev ## Make .venv with what developing and testing need as well
 
-run: $(VENV)/.runtime ## Start the gateway; ARGS="..." are passed on
+run: $(VENV)/.runtime ## Start the gateway; MODEM=emulated or MODEM=modems.toml on modems; ARGS="..." are passed on
 	@echo "Starting Infini Reach; Ctrl-C stops it"
-	@exec $(BIN)/infinireach up $(ARGS)
+	@exec $(BIN)/infinireach up $(if $(MODEM),--modem '$(MODEM)') $(ARGS)
 
 engines: $(VENV)/.dev test-packages ## Start PostgreSQL, Redis, Kafka and Envoy in the background, data under var/
 	@$(BIN)/python -m tools.engines start

@@ -318,7 +318,27 @@ def mark_away(session: Session, now_ms: int, patience_ms: int, *, judges_leases:
         .limit(AWAY_MAX)
         .with_for_update(of=(DriverRow, DeviceRow), key_share=True, skip_locked=True)
     )
-    away = list(session.execute(query).scalars())
+    return _mark_offline(session, session.execute(query).scalars(), now_ms)
+
+
+def mark_replaced(session: Session, tenant_id: str, driver_names: Collection[str], now_ms: int) -> int:
+    """Mark the devices of these drivers of a tenant offline; answers how many.
+
+    For whoever knows that none of them runs and another driver is about to come with the same numbers: it must not
+    wait until they count as gone.
+    """
+    query = (
+        select(DeviceRow)
+        .join(DriverRow, _driver.c.id == _device.c.driver_id)
+        .where(_driver.c.tenant_id == tenant_id, _driver.c.name.in_(driver_names))
+        .where(_device.c.state != "offline", _device.c.deleted_ms.is_(None))
+        .with_for_update(of=(DriverRow, DeviceRow), key_share=True)
+    )
+    return _mark_offline(session, session.execute(query).scalars(), now_ms)
+
+
+def _mark_offline(session: Session, devices: Iterable[DeviceRow], now_ms: int) -> int:
+    away = list(devices)
     for device in away:
         device.state = "offline"
         session.add(device)

@@ -19,6 +19,7 @@ from core.cli import configuration
 from core.cli.main import app
 from core.cli.roles import drivers
 from core.config import shown
+from drivers.modem.cli.main import app as modem_app
 from drivers.runtime import Driver, Setting
 from drivers.runtime.main import runtime_settings
 from rest_facade import config as rest_config
@@ -99,7 +100,7 @@ def _driver_rows(settings: Iterable[Setting]) -> list[Row]:
 
 def _driver(name: str) -> type[Driver]:
     """The class that `python -m drivers.<name>` runs."""
-    module: Any = importlib.import_module(f"drivers.{name.replace('-', '_')}.__main__")
+    module: Any = importlib.import_module(f"drivers.{name.replace('-', '_')}.driver")
     [found] = [
         value
         for value in vars(module).values()
@@ -120,21 +121,37 @@ def _code(text: str) -> str:
 
 
 def _cli() -> str:
-    root = typer.main.get_command(app)
+    return CLI + "".join(_command(command, names) for command, names in commands())
+
+
+def commands() -> Iterator[tuple[TyperCommand | TyperGroup, list[str]]]:
+    """Every command with its name in words; those that are handed on to a package of ours stand for themselves."""
+    handed_on = {"modem": modem_app}
+    for command, names in _commands(_group(app), ["infinireach"]):
+        if names[1] in handed_on:
+            yield from _commands(_group(handed_on[names[1]]), names)
+        else:
+            yield command, names
+
+
+def _group(application: typer.Typer) -> TyperGroup:
+    root = typer.main.get_command(application)
     assert isinstance(root, TyperGroup)
-    return CLI + "".join(_command(command, names) for command, names in _commands(root, ["infinireach"]))
+    return root
 
 
-def _commands(group: TyperGroup, names: list[str]) -> Iterator[tuple[TyperCommand, list[str]]]:
+def _commands(group: TyperGroup, names: list[str]) -> Iterator[tuple[TyperCommand | TyperGroup, list[str]]]:
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
+            if command.invoke_without_command:
+                yield command, [*names, name]
             yield from _commands(command, [*names, name])
         else:
             assert isinstance(command, TyperCommand)
             yield command, [*names, name]
 
 
-def _command(command: TyperCommand, names: list[str]) -> str:
+def _command(command: TyperCommand | TyperGroup, names: list[str]) -> str:
     context = typer.Context(command, info_name=" ".join(names))
     usage = " ".join([*names, *command.collect_usage_pieces(context)])
     lines = ["", f"## {' '.join(names)}", "", f"`{usage}`", "", (command.help or "").strip(), ""]

@@ -70,7 +70,7 @@ for name, command in {
     "deliver": roles.deliver,
     "driver": roles.driver,
 }.items():
-    app.command(name, rich_help_panel=START)(command)
+    app.command(name, rich_help_panel=START, context_settings=roles.PASSED_ON.get(name))(command)
 app.command("migrate", rich_help_panel=ADMINISTRATION)(migration.migrate)
 app.command("prune", rich_help_panel=ADMINISTRATION)(pruning.prune)
 app.add_typer(tenants.app, name="tenant", rich_help_panel=ADMINISTRATION)
@@ -80,6 +80,9 @@ app.add_typer(messages.app, name="message", rich_help_panel=CLIENT)
 app.add_typer(devices.app, name="device", rich_help_panel=CLIENT)
 app.add_typer(webhooks.app, name="webhook", rich_help_panel=CLIENT)
 app.add_typer(simulate.app, name="simulate", rich_help_panel=CLIENT)
+app.command(
+    "modem", rich_help_panel=OPERATION, add_help_option=False, context_settings=roles.PASSED_ON["modem"]
+)(roles.modem)
 app.command("secrets", rich_help_panel=OPERATION)(installation.secrets)
 app.add_typer(certs.app, name="certs", rich_help_panel=OPERATION)
 app.command("config", rich_help_panel=OPERATION)(configuration.config)

@@ -10,7 +10,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import structlog
 import typer
@@ -23,6 +23,10 @@ from core.errors import InfiniReachError
 from core.vault import VaultError
 
 Role = Literal["core", "relay", "deliver"]
+
+_ALL = {"allow_extra_args": True, "ignore_unknown_options": True}
+PASSED_ON: dict[str, dict[str, Any]] = {"driver": {**_ALL, "allow_interspersed_args": False}, "modem": _ALL}
+"""Commands that hand their arguments on to a package of ours, which knows what they mean."""
 
 DRIVER_TOKEN_FILE_NAME = "driver.token"  # noqa: S105 - a file's name
 
@@ -81,11 +85,15 @@ async def _run(role: Role, settings: Settings) -> int:
 
 
 def driver(
+    context: typer.Context,
     name: Annotated[
         str, typer.Argument(help="Such as simulated. Without a name: lists the drivers of this installation.")
     ] = "",
 ) -> None:
-    """Run a driver in the foreground. Takes INFINIREACH_DRIVER_TOKEN or a certificate, else the demo token of `up`."""
+    """Run a driver in the foreground. Takes INFINIREACH_DRIVER_TOKEN or a certificate, else the demo token of `up`.
+
+    What follows the name is the driver's own: infinireach driver NAME --help
+    """
     if not name:
         say("\n".join(drivers()))
         return
@@ -96,7 +104,15 @@ def driver(
     named = ("INFINIREACH_DRIVER_TOKEN", "INFINIREACH_DRIVER_TOKEN_FILE", "INFINIREACH_DRIVER_CERT_FILE")
     if not any(os.environ.get(variable) for variable in named) and token_file.exists():
         os.environ["INFINIREACH_DRIVER_TOKEN_FILE"] = str(token_file)
-    become(module)
+    become(module, *context.args)
+
+
+def modem(context: typer.Context) -> None:
+    """Find out what is wrong with a GSM modem, see how modems fare, play one without hardware.
+
+    Its commands: infinireach modem --help
+    """
+    become("drivers.modem", *(context.args or ["--help"]))
 
 
 def drivers() -> list[str]:
@@ -107,12 +123,12 @@ def drivers() -> list[str]:
     return sorted(name.replace("_", "-") for name in found)
 
 
-def become(module: str) -> NoReturn:
+def become(module: str, *arguments: str) -> NoReturn:
     """Go on as `python -m module`: same process, so that its supervisor sees no difference."""
     sys.stdout.flush()
-    os.execv(sys.executable, command_of(module))  # noqa: S606 - our own interpreter and module
+    os.execv(sys.executable, command_of(module, *arguments))  # noqa: S606 - our own interpreter and module
 
 
-def command_of(module: str) -> list[str]:
+def command_of(module: str, *arguments: str) -> list[str]:
     """The command line that runs a module of this installation, whatever lies in the current folder."""
-    return [sys.executable, "-P", "-m", module]
+    return [sys.executable, "-P", "-m", module, *arguments]

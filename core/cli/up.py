@@ -19,9 +19,9 @@ from core.cli.options import AsJson
 from core.cli.output import CommandFailed, note, say, say_json
 from core.cli.rest_client import RestClient
 from core.cli.run_file import Running
-from core.cli.supervisor import plan, ports, readiness
+from core.cli.supervisor import phones, plan, ports, readiness
 from core.cli.supervisor.child import Role
-from core.cli.supervisor.demo import prepare
+from core.cli.supervisor.demo import make_room, prepare
 from core.cli.supervisor.gateway import Gateway
 from core.cli.supervisor.screen import screen
 from core.clock import SystemClock
@@ -38,12 +38,20 @@ EXAMPLES = f"Example: {PREFIX}REST_PORT=9080 {PREFIX}VAR=/srv/infinireach infini
 def up(
     *,
     driver: Annotated[
-        bool, typer.Option("--driver/--no-driver", help="Whether to run the simulated phone.")
+        bool, typer.Option("--driver/--no-driver", help="Whether to run the simulated phone, or modems.")
     ] = True,
+    modem: Annotated[
+        str,
+        typer.Option(
+            help="Run modems in place of the simulated phone: `emulated` for one that needs no hardware, "
+            "or a modems.toml (docs/modems.md).",
+            metavar="emulated|FILE",
+        ),
+    ] = "",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show faults only.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Start the core, the REST API and a simulated phone, keep them running, and show how to use them.
+    """Start the core, the REST API and a simulated phone or modems, keep them running, and show how to use them.
 
     Needs no other service. Data, keys and logs lie in the folder INFINIREACH_VAR, ./var by default.
     """
@@ -53,6 +61,7 @@ def up(
             f"`infinireach up` speaks without TLS, on this machine only: unset {PREFIX}INTERNAL_PORT and "
             f"{PREFIX}TLS_CERT_FILE, or run the roles apart (docs/tls.md)."
         )
+    choice = phones.choose(modem, with_driver=driver, var=settings.var)
     where = valid_or_exit(lambda: plan.addresses(settings, os.environ))
     plan.prepare_folder(settings.var)
     with only_one(settings):
@@ -61,17 +70,19 @@ def up(
         tell = _nothing if quiet or as_json else note
         tell(f"Starting Infini Reach in {settings.var.absolute()}.")
         run_file.remove(settings.var)
+        phones.prepare(choice, settings.var)
         migrate(settings.database_url)
         demo = prepare(settings, SystemClock().now_ms())
+        make_room(settings, demo, choice.driver_name, SystemClock().now_ms())
         running = Running(where.rest_url, where.grpc, where.metrics_url, demo.api_key, demo.tenant_id)
-        roles = plan.roles(settings, where, demo, with_driver=driver)
+        roles = plan.roles(settings, where, demo, choice)
         asyncio.run(
             _run(
                 settings,
                 roles,
                 running,
                 tell=tell,
-                announce=_announcer(settings, quiet=quiet, as_json=as_json),
+                announce=_announcer(settings, choice, quiet=quiet, as_json=as_json),
             )
         )
         tell("Stopped.")
@@ -92,12 +103,12 @@ async def _run(
     await gateway.run()
 
 
-def _announcer(settings: Settings, *, quiet: bool, as_json: bool) -> Announce:
+def _announcer(settings: Settings, choice: phones.Choice, *, quiet: bool, as_json: bool) -> Announce:
     def announce(running: Running) -> None:
         if as_json:
             say_json(running.document())
         elif not quiet:
-            say(screen(settings, running))
+            say(screen(settings, running, choice.phones))
         sys.stdout.flush()
 
     return announce

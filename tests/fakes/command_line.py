@@ -2,9 +2,13 @@
 
 import contextlib
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from typer import Typer
+
 from core.cli.main import app
+from drivers.modem.cli.main import app as modem_app
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +22,20 @@ class Finished:
 
 def infinireach(*arguments: str) -> Finished:
     """Run a command to its end."""
+    return _run(app, arguments)
+
+
+def infinireach_modem(*arguments: str) -> Finished:
+    """Run a command of `infinireach modem` to its end."""
+    return _run(modem_app, arguments)
+
+
+def _run(application: Typer, arguments: Sequence[str]) -> Finished:
     out, err = io.StringIO(), io.StringIO()
     status = 0
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            app(list(arguments))
+            application(list(arguments))
         except SystemExit as ended:
             status = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     return Finished(status, out.getvalue(), err.getvalue())

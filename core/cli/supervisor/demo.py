@@ -13,7 +13,9 @@ from core.accounts import ADMIN_SCOPE, NewApiKey
 from core.cli.context import transact
 from core.cli.roles import DRIVER_TOKEN_FILE_NAME
 from core.cli.run_file import write_private
+from core.cli.supervisor.phones import OUR_DRIVERS
 from core.config import Settings
+from core.devices import mark_replaced
 from core.errors import InfiniReachError, NotFound, Unauthenticated
 
 TENANT_NAME = "demo"
@@ -41,6 +43,16 @@ def prepare(settings: Settings, now_ms: int) -> Demo:
         if _read(path) != text:
             write_private(path, f"{text}\n")
     return demo
+
+
+def make_room(settings: Settings, demo: Demo, driver_name: str, now_ms: int) -> None:
+    """Have the driver of this name find its numbers free, whichever driver `up` ran before.
+
+    Does nothing on a database that is shared: somebody else may run the other driver.
+    """
+    if driver_name and settings.embedded:
+        others = [name for name in OUR_DRIVERS if name != driver_name]
+        transact(settings, mark_replaced, demo.tenant_id, others, now_ms)
 
 
 def _accounts(session: Session, key: str, token: str, now_ms: int) -> Demo:

@@ -12,7 +12,7 @@ from pathlib import Path
 from core.cli.output import CommandFailed
 from core.cli.rest_client import RestClient
 from core.cli.roles import DRIVER_TOKEN_FILE_NAME, command_of
-from core.cli.supervisor import readiness
+from core.cli.supervisor import phones, readiness
 from core.cli.supervisor.child import Role
 from core.cli.supervisor.demo import Demo
 from core.cli.supervisor.ports import Endpoint, free_port
@@ -22,14 +22,11 @@ REST_HOST = f"{PREFIX}REST_HOST"
 REST_PORT = f"{PREFIX}REST_PORT"
 REST_PORT_DEFAULT = 8080
 INTERNAL_HOST = "127.0.0.1"
-STOP_S = {"rest": 1.2, "driver": 1.4, "core": 1.9}
-"""Together less than the 5 s after which Ctrl-C must have ended everything."""
+STOP_S = {"rest": 1.2, "core": 1.9}
+"""Together with that of the phones less than the 5 s after which Ctrl-C must have ended everything; but where real
+modems send."""
 
-QUICK_STOP = {
-    f"{PREFIX}REST_DRAIN_S": "1",
-    f"{PREFIX}DRIVER_GRACE_S": "1",
-    f"{PREFIX}DRAIN_GRACE_S": "0.5",
-}
+QUICK_STOP = {f"{PREFIX}REST_DRAIN_S": "1", f"{PREFIX}DRAIN_GRACE_S": "0.5"}
 """Ends within STOP_S, unless the environment says otherwise: at a desk nobody waits for Ctrl-C."""
 
 
@@ -99,12 +96,13 @@ def _free_port(host: str, variable: str) -> int:
         raise InvalidSettings([f"{variable}: {host!r} cannot be listened on: {error}"]) from None
 
 
-def roles(settings: Settings, where: Addresses, demo: Demo, *, with_driver: bool) -> list[Role]:
+def roles(settings: Settings, where: Addresses, demo: Demo, choice: phones.Choice) -> list[Role]:
     """The processes, in the order in which they are stopped."""
     var = settings.var.absolute()
     token_file = var / DRIVER_TOKEN_FILE_NAME
+    quick_stop = {**QUICK_STOP, f"{PREFIX}DRIVER_GRACE_S": phones.GRACE_S.get(choice.phones, "")}
     environment = {
-        **{name: value for name, value in QUICK_STOP.items() if not os.environ.get(name)},
+        **{name: value for name, value in quick_stop.items() if not os.environ.get(name)},
         f"{PREFIX}VAR": str(var),
         f"{PREFIX}PROFILE": settings.profile,
         f"{PREFIX}GRPC_PORT": str(where.grpc_port),
@@ -117,16 +115,14 @@ def roles(settings: Settings, where: Addresses, demo: Demo, *, with_driver: bool
         f"{PREFIX}DRIVER_TOKEN_FILE": str(token_file),
     }
     api = RestClient(where.rest_url, demo.api_key, timeout_s=readiness.ANSWER_S)
-    ready = {
-        "rest": functools.partial(readiness.facade_is_ready, reachable(where.rest_host), where.rest_port),
-        "driver": functools.partial(readiness.device_is_online, api),
-        "core": functools.partial(readiness.core_serves, where.grpc),
-    }
-    modules = {"rest": "rest_facade", "driver": "drivers.simulated", "core": "core"}
+    facade_is_ready = functools.partial(
+        readiness.facade_is_ready, reachable(where.rest_host), where.rest_port
+    )
+    core_serves = functools.partial(readiness.core_serves, where.grpc)
     return [
-        Role(name, command_of(module), ready[name], STOP_S[name], environment)
-        for name, module in modules.items()
-        if with_driver or name != "driver"
+        Role("rest", command_of("rest_facade"), facade_is_ready, STOP_S["rest"], environment),
+        *phones.roles(choice, var, api, environment),
+        Role("core", command_of("core"), core_serves, STOP_S["core"], environment),
     ]
 
 

@@ -68,6 +68,12 @@ async def device_is_online(api: RestClient) -> bool:
     return any(device["status"] == "online" for device in await asyncio.to_thread(devices, api))
 
 
+async def driver_is_there(api: RestClient, name: str) -> bool:
+    """Whether the driver of this name is connected, whatever its devices need."""
+    found = await asyncio.to_thread(devices, api)
+    return any(device["driverName"] == name and device["status"] != "offline" for device in found)
+
+
 async def number_is_online(api: RestClient, number: str) -> bool:
     """Whether a device with this number is online."""
     found = await asyncio.to_thread(devices, api)
@@ -86,13 +92,15 @@ def devices(api: RestClient) -> list[dict[str, Any]]:
 
 
 def numbers(api: RestClient) -> list[dict[str, Any]]:
-    """The devices in short: id, name, channels, and the first number."""
+    """The devices in short: id, name, status, channels, and the first number; with a remedy where one is needed."""
     return [
         {
             "id": device["id"],
             "name": device["name"],
+            "status": device["status"],
             "channels": device["channels"],
             "number": next((number["number"] for number in device["numbers"]), None),
+            **({"remedy": device["remedy"]} if device["remedy"] else {}),
         }
         for device in devices(api)
     ]

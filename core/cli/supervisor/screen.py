@@ -5,20 +5,24 @@ Owns the words. Knows no process.
 
 import json
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import typer
 
 from core.cli.run_file import Running
+from core.cli.supervisor.phones import Phones
 from core.config import PREFIX, Settings
 
 FIRST_MESSAGE = {"to": "+1234567890", "message": "Hello from Infini Reach!"}
 SENDER_DEFAULT = "+15559876543"
 
 
-def screen(settings: Settings, running: Running) -> str:
-    """The screen's text."""
-    sender = next((str(d["number"]) for d in running.devices if "sms" in d["channels"]), "")
+def screen(settings: Settings, running: Running, sending: Phones = Phones.SIMULATED) -> str:
+    """The screen's text; `sending`: what sends and receives where any device runs."""
+    there = [device for device in running.devices if device["status"] != "offline"]
+    sender = next((str(device["number"]) for device in there if "sms" in device["channels"]), "")
     var = settings.var.absolute()
     command = (
         "infinireach" if var == Path("var").absolute() else f"{PREFIX}VAR={shlex.quote(str(var))} infinireach"
@@ -35,13 +39,14 @@ def screen(settings: Settings, running: Running) -> str:
             "API key": running.api_key,
             "Data and logs": str(var),
         }),
+        *([_heading("Modems") + "\n" + _modems(there)] if sending is Phones.MODEMS else []),
         _heading("Send a first message") + "\n" + curl(running, sender or SENDER_DEFAULT),
     ]
     if sender:
         parts.append(
             _heading("Watch it, and let one come in")
             + f"\n  {command} message watch"
-            + f"\n  {command} simulate inbound --from {FIRST_MESSAGE['to']} --to {sender} --body 'Hello back'"
+            + f"\n  {_inbound(command, sender, sending)}"
         )
     else:
         parts.append(
@@ -55,6 +60,26 @@ def screen(settings: Settings, running: Running) -> str:
         "Ctrl-C stops everything. What was accepted is kept and goes on at the next start.",
     ]
     return "\n" + "\n\n".join(parts) + "\n"
+
+
+def _modems(devices: Sequence[dict[str, Any]]) -> str:
+    """How each modem is, and what a person can do about it."""
+    return _rows({
+        device["name"]: " ".join(filter(None, [device["status"], device["number"], device.get("remedy")]))
+        for device in devices
+    })
+
+
+def _inbound(command: str, sender: str, sending: Phones) -> str:
+    """How a message is made to come in."""
+    who = f"--from {FIRST_MESSAGE['to']}"
+    match sending:
+        case Phones.EMULATED:
+            return f"{command} modem emulate inbound {who} --body 'Hello back'"
+        case Phones.MODEMS:
+            return f"Write to {sender} from any phone. How the modems fare: {command} modem status"
+        case _:
+            return f"{command} simulate inbound {who} --to {sender} --body 'Hello back'"
 
 
 def curl(running: Running, sender: str) -> str:

@@ -6,9 +6,11 @@ import pytest
 
 from core.cli.supervisor import plan
 from core.cli.supervisor.demo import Demo
+from core.cli.supervisor.phones import Choice, Phones
 from core.config import InvalidSettings, load
 
 DEMO = Demo("tenant", "irk_x", "ird_x")
+SIMULATED = Choice(Phones.SIMULATED)
 
 
 def test_a_port_of_zero_becomes_a_free_one() -> None:
@@ -42,11 +44,11 @@ def test_an_address_that_nothing_can_listen_on_is_refused_by_its_setting(
 
 def test_the_facade_stops_first_and_the_core_last_within_five_seconds(tmp_path: Path) -> None:
     settings = load({"INFINIREACH_VAR": str(tmp_path)})
-    roles = plan.roles(settings, plan.addresses(settings, {}), DEMO, with_driver=True)
+    roles = plan.roles(settings, plan.addresses(settings, {}), DEMO, SIMULATED)
     assert [role.name for role in roles] == ["rest", "driver", "core"]
     assert sum(role.stop_s for role in roles) < 5
     assert [
-        role.name for role in plan.roles(settings, plan.addresses(settings, {}), DEMO, with_driver=False)
+        role.name for role in plan.roles(settings, plan.addresses(settings, {}), DEMO, Choice(Phones.NONE))
     ] == [
         "rest",
         "core",
@@ -58,7 +60,7 @@ def test_children_get_one_data_folder_and_the_same_addresses(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     settings = load({"INFINIREACH_GRPC_PORT": "1234"})
-    [rest, driver, core] = plan.roles(settings, plan.addresses(settings, {}), DEMO, with_driver=True)
+    [rest, driver, core] = plan.roles(settings, plan.addresses(settings, {}), DEMO, SIMULATED)
     assert rest.environment == driver.environment == core.environment
     assert core.environment["INFINIREACH_VAR"] == str(tmp_path / "var")
     assert core.environment["INFINIREACH_GRPC_PORT"] == "1234"
@@ -70,7 +72,7 @@ def test_children_get_one_data_folder_and_the_same_addresses(
 def test_an_operators_own_grace_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INFINIREACH_DRAIN_GRACE_S", "1.5")
     settings = load({"INFINIREACH_VAR": str(tmp_path)})
-    [*_, core] = plan.roles(settings, plan.addresses(settings, {}), DEMO, with_driver=True)
+    [*_, core] = plan.roles(settings, plan.addresses(settings, {}), DEMO, SIMULATED)
     assert "INFINIREACH_DRAIN_GRACE_S" not in core.environment
     assert core.environment["INFINIREACH_REST_DRAIN_S"] == "1"
 
@@ -81,7 +83,7 @@ def test_a_core_that_others_reach_has_a_listener_on_loopback_for_the_facade(
 ) -> None:
     settings = load({"INFINIREACH_VAR": str(tmp_path), "INFINIREACH_GRPC_HOST": host})
     where = plan.addresses(settings, {})
-    [_, driver, core] = plan.roles(settings, where, DEMO, with_driver=True)
+    [_, driver, core] = plan.roles(settings, where, DEMO, SIMULATED)
     assert where.internal_port
     assert core.environment["INFINIREACH_INTERNAL_HOST"] == "127.0.0.1"
     assert core.environment["INFINIREACH_INTERNAL_PORT"] == str(where.internal_port)

@@ -2,8 +2,10 @@
 
 import json
 import shlex
+from typing import Any
 
 from core.cli.run_file import Running
+from core.cli.supervisor.phones import Phones
 from core.cli.supervisor.screen import curl, screen
 from core.config import Settings, load
 
@@ -12,7 +14,15 @@ RUNNING = Running(
     "127.0.0.1:50051",
     "http://127.0.0.1:9464/metrics",
     "irk_x",
-    devices=[{"id": "d", "name": "Simulated phone", "channels": ["sms"], "number": "+15559876543"}],
+    devices=[
+        {
+            "id": "d",
+            "name": "Simulated phone",
+            "status": "online",
+            "channels": ["sms"],
+            "number": "+15559876543",
+        }
+    ],
 )
 
 
@@ -58,3 +68,22 @@ def test_commands_on_the_screen_name_the_data_folder_unless_it_is_the_default() 
     assert "\n  infinireach message watch" in screen(load({}), RUNNING)
     elsewhere = load({"INFINIREACH_VAR": "/srv/reach"})
     assert "\n  INFINIREACH_VAR=/srv/reach infinireach message watch" in screen(elsewhere, RUNNING)
+
+
+def test_where_a_modem_is_emulated_the_screen_says_how_a_message_comes_in_through_it() -> None:
+    assert "modem emulate inbound --from +1234567890" in screen(load({}), RUNNING, Phones.EMULATED)
+
+
+def test_modems_are_shown_with_their_state_and_remedy_and_devices_of_earlier_runs_are_not() -> None:
+    stick: dict[str, Any] = {"id": "s", "name": "stick", "channels": ["sms"], "number": "+491701234567"}
+    running = Running(
+        RUNNING.rest, RUNNING.grpc, RUNNING.metrics, RUNNING.api_key,
+        devices=[
+            {**RUNNING.devices[0], "status": "offline"},
+            {**stick, "status": "attention", "remedy": "There is no SIM."},
+        ],
+    )  # fmt: skip
+    shown = screen(load({}), running, Phones.MODEMS)
+    assert "  stick  attention +491701234567 There is no SIM.\n" in shown
+    assert '"from": "+491701234567"' in shown
+    assert "Simulated phone" not in shown

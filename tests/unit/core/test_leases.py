@@ -5,7 +5,7 @@ from collections.abc import Generator
 import pytest
 from sqlalchemy.orm import Session
 
-from core.devices import AWAY_MAX, mark_away
+from core.devices import AWAY_MAX, mark_away, mark_replaced
 from core.driver_sessions import OpenedSession, close_sessions, renew_leases, revoked_tokens
 from core.errors import Unauthenticated
 from core.store.rows import DeviceRow, DriverRow, DriverTokenRow
@@ -91,6 +91,17 @@ def test_a_driver_that_came_back_in_time_leaves_no_trace(session: Session) -> No
     connect(session, now_ms=NOW_MS + PATIENCE_MS - 1)
     assert mark_away(session, NOW_MS + PATIENCE_MS, PATIENCE_MS) == 0
     assert event_types(session) == ["device.online"]
+
+
+def test_a_driver_that_is_replaced_gives_its_number_to_the_one_that_comes(session: Session) -> None:
+    replaced = connect(session, driver_name="simulated")
+    bystander = connect(session, offered_device("modem-2", OTHER_NUMBER), driver_name="driver-2")
+    assert mark_replaced(session, TENANT_A, ["simulated", "unheard-of"], NOW_MS) == 1
+    assert mark_replaced(session, TENANT_A, ["simulated"], NOW_MS) == 0
+    assert device(session, device_of(replaced)).state == "offline"
+    assert device(session, device_of(bystander, "modem-2")).state == "online"
+    assert event_types(session)[-1] == "device.offline"
+    assert connect(session, offered_device("emulated", NUMBER), driver_name="modem").refusals == []
 
 
 def test_a_sweep_of_devices_that_are_away_is_bounded(session: Session) -> None:

@@ -1,0 +1,16 @@
+"""`infinireach modem check-config`: whether a modems.toml can be used, before a driver is started with it."""
+
+from drivers.modem.cli.options import ConfigOption, config_file
+from drivers.modem.cli.output import CommandFailed, say
+from drivers.modem.config import ConfigInvalid, read_config
+
+
+def check_config(*, config: ConfigOption = None) -> None:
+    """Tell everything that is wrong in a modems.toml."""
+    file = config_file(config)
+    try:
+        modems = read_config(file)
+    except ConfigInvalid as invalid:
+        lines = "\n".join(f"  {problem}" for problem in invalid.problems)
+        raise CommandFailed(f"{file} cannot be used:\n{lines}") from None
+    say(f"{file} is right: {', '.join(modem.name for modem in modems)}.")

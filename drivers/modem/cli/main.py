@@ -1,0 +1,72 @@
+"""`infinireach modem`: the commands by name, and the driver itself where no command is named.
+
+Owns the list of commands and that a fault ends in one sentence and a status, not in a traceback.
+"""
+
+import os
+import sys
+from typing import Any
+
+import typer
+
+from drivers.modem.cli import checking, listing, probing, running, system_files, ussd
+from drivers.modem.cli.options import CONFIG_VARIABLE, ConfigOption
+from drivers.modem.cli.output import EXIT_FAILED, CommandFailed, note
+
+HELP = """GSM, LTE and 5G modems: find out what is wrong with one, see how they fare, play one.
+
+The driver itself: infinireach driver modem --config modems.toml"""
+
+
+class Application(typer.Typer):
+    """The whole command line."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the command of `args`, or of the process; ends with SystemExit."""
+        try:
+            return super().__call__(*args, prog_name="infinireach modem", **kwargs)
+        except CommandFailed as failed:
+            note(str(failed))
+            sys.exit(EXIT_FAILED)
+        except BrokenPipeError:  # the reader, such as head, has seen enough
+            sys.stderr.close()
+            sys.exit(EXIT_FAILED)
+
+
+app = Application(
+    name="modem",
+    help=HELP,
+    pretty_exceptions_enable=False,  # a traceback with local variables would show numbers
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True, help=HELP)
+def driver(context: typer.Context, *, config: ConfigOption = None) -> None:
+    """Run the driver where no command is named."""
+    if context.invoked_subcommand is None:
+        run(config=config)
+
+
+def run(*, config: ConfigOption = None) -> None:
+    """Run the modem driver in the foreground; the same as infinireach driver modem.
+
+    Its settings come from the environment: docs/configuration.md.
+    """
+    from drivers.modem.driver import ModemDriver  # noqa: PLC0415 - brings gRPC, which no other command needs
+    from drivers.runtime import run as run_driver  # noqa: PLC0415
+
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config)
+    run_driver(ModemDriver)
+
+
+app.command("probe", epilog=probing.EXAMPLES)(probing.probe)
+app.command("list")(listing.list_)
+app.command("status")(running.status)
+app.command("ussd", epilog=ussd.EXAMPLES)(ussd.ussd)
+app.command("unlock")(running.unlock)
+app.command("check-config")(checking.check_config)
+app.command("run")(run)
+app.command("system-files", epilog=system_files.EXAMPLES)(system_files.system_files)

@@ -1,0 +1,28 @@
+"""Options that several commands share, and where things lie unless an option says otherwise."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+CONFIG_VARIABLE = "INFINIREACH_MODEM_CONFIG"
+CONFIG_DEFAULT = "modems.toml"
+
+AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON document instead of text.")]
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", "-c", help=f"The file of modems. Not set: {CONFIG_VARIABLE}, else {CONFIG_DEFAULT}."
+    ),
+]
+
+
+def var_folder() -> Path:
+    """The data folder."""
+    return Path(os.environ.get("INFINIREACH_VAR") or "var").expanduser()
+
+
+def config_file(given: Path | None) -> Path:
+    """The modems.toml: the one given, or else the one that the driver would take."""
+    return given or Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_DEFAULT).expanduser()

@@ -1,0 +1,208 @@
+"""Commands of `infinireach modem` that ask the running driver, and those that look at files and ports."""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.cli.roles import command_of
+from tests.fakes.command_line import infinireach_modem
+
+MODEM: dict[str, Any] = {
+    "name": "office",
+    "state": "attention",
+    "reason": "sim_missing",
+    "remedy": "There is no SIM. Put one in, the right way round.",
+    "window": 0,
+    "signal_percent": 61,
+    "operator": "26201",
+    "is_roaming": True,
+    "port": "/dev/ttyUSB2",
+    "maker": "Quectel",
+    "model": "EC25",
+    "parts_today": 7,
+    "parts_per_day": 100,
+}
+CONFIG = """
+[[modem]]
+name = "office"
+port = "/dev/none"
+number = "+491701234567"
+balance_ussd = "*100#"
+"""
+
+
+class RunningDriver:
+    """Answers one request on the control socket of a modem driver."""
+
+    def __init__(self, folder: Path) -> None:
+        self.answer: object = {"ok": True}
+        self.request: object = None
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(folder / "modem.sock"))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection, connection.makefile("rwb") as stream:
+            self.request = json.loads(stream.readline())
+            stream.write(json.dumps(self.answer).encode() + b"\n")
+
+    def close(self) -> None:
+        """Wait for the request and stop."""
+        self._thread.join(10)
+        self._listener.close()
+
+
+@pytest.fixture(autouse=True)
+def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder in which nothing runs, and the current folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INFINIREACH_VAR", str(tmp_path))
+    monkeypatch.delenv("INFINIREACH_MODEM_CONFIG", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def driver(var: Path) -> Generator[RunningDriver]:
+    """A modem driver that runs in the data folder."""
+    running = RunningDriver(var)
+    yield running
+    running.close()
+
+
+def test_status_shows_each_modem_and_what_to_do(driver: RunningDriver) -> None:
+    driver.answer = {"ok": True, "modems": [MODEM]}
+    shown = infinireach_modem("status")
+    assert shown.status == 0
+    assert driver.request == {"status": {}}
+    for part in ("office", "attention (sim_missing)", "61 %", "26201 roaming", "7 of 100", "/dev/ttyUSB2"):
+        assert part in shown.out
+    assert "office: There is no SIM. Put one in, the right way round." in shown.out
+
+
+def test_status_as_json_is_what_the_driver_says(driver: RunningDriver) -> None:
+    driver.answer = {"ok": True, "modems": [MODEM]}
+    assert json.loads(infinireach_modem("status", "--json").out) == {"modems": [MODEM]}
+
+
+def test_a_modem_cannot_steer_the_terminal(driver: RunningDriver) -> None:
+    driver.answer = {"ok": True, "modems": [{**MODEM, "model": "EC25\x1b[2J"}]}
+    assert "EC25\\x1b[2J" in infinireach_modem("status").out
+
+
+def test_unlock_tells_the_driver_that_the_pin_is_right(driver: RunningDriver) -> None:
+    assert infinireach_modem("unlock", "office").status == 0
+    assert driver.request == {"unlock": {"device": "office"}}
+
+
+def test_ussd_goes_through_the_driver_if_it_runs(driver: RunningDriver) -> None:
+    driver.answer = {"ok": True, "text": "Balance: 9.50", "is_open": False}
+    shown = infinireach_modem("ussd", "office", "*100#")
+    assert (shown.status, shown.out) == (0, "Balance: 9.50\n")
+    assert driver.request == {"ussd": {"device": "office", "code": "*100#"}}
+
+
+def test_ussd_without_a_code_asks_for_the_balance(driver: RunningDriver, var: Path) -> None:
+    (var / "modems.toml").write_text(CONFIG)
+    driver.answer = {"ok": True, "text": "Balance: 9.50", "is_open": False}
+    assert infinireach_modem("ussd", "office", "--json").out == (
+        '{\n  "text": "Balance: 9.50",\n  "is_open": false\n}\n'
+    )
+    assert driver.request == {"ussd": {"device": "office", "code": "*100#"}}
+
+
+def test_the_drivers_refusal_is_passed_on(driver: RunningDriver) -> None:
+    driver.answer = {"ok": False, "code": "not_ready", "error": "The modem is away."}
+    refused = infinireach_modem("unlock", "office")
+    assert (refused.status, refused.out, refused.err) == (1, "", "The modem is away.\n")
+
+
+@pytest.mark.parametrize("answer", [[], "nonsense", None])
+def test_a_driver_that_answers_nonsense_is_a_fault(driver: RunningDriver, answer: object) -> None:
+    driver.answer = answer
+    refused = infinireach_modem("status")
+    assert refused.status == 1
+    assert "did not answer with an object" in refused.err
+
+
+def test_without_a_driver_the_way_to_start_one_is_told(var: Path) -> None:
+    refused = infinireach_modem("status")
+    assert refused.status == 1
+    assert f"No modem driver listens at {var}/modem.sock" in refused.err
+    assert "infinireach driver modem --config modems.toml" in refused.err
+
+
+def test_ussd_without_driver_and_without_file_names_both_ways() -> None:
+    refused = infinireach_modem("ussd", "office", "*100#")
+    assert refused.status == 1
+    assert "No modem driver listens" in refused.err
+    assert "--config" in refused.err
+
+
+def test_ussd_on_a_port_that_is_not_there_tells_it(var: Path) -> None:
+    (var / "modems.toml").write_text(CONFIG)
+    refused = infinireach_modem("ussd", "office", "*100#")
+    assert refused.status == 1
+    assert "There is no modem at /dev/none" in refused.err
+
+
+def test_ussd_of_a_modem_that_the_file_does_not_have_names_those_it_has(var: Path) -> None:
+    (var / "modems.toml").write_text(CONFIG)
+    refused = infinireach_modem("ussd", "home", "*100#")
+    assert refused.err == "There is no modem home in modems.toml. There are: office\n"
+
+
+def test_a_right_file_is_said_to_be_right(var: Path) -> None:
+    (var / "modems.toml").write_text(CONFIG)
+    checked = infinireach_modem("check-config")
+    assert (checked.status, checked.out) == (0, "modems.toml is right: office.\n")
+
+
+def test_everything_wrong_in_a_file_is_told_at_once(var: Path) -> None:
+    (var / "mine.toml").write_text('[[modem]]\nname = "Office"\nports = "x"\n')
+    refused = infinireach_modem("check-config", "--config", "mine.toml")
+    assert refused.status == 1
+    assert refused.err.startswith("mine.toml cannot be used:\n")
+    for key in ("name must be", "ports is not known", "port is missing", "number is missing"):
+        assert key in refused.err
+
+
+def test_ports_are_listed_as_text_and_as_json() -> None:
+    assert infinireach_modem("list").status == 0
+    assert isinstance(json.loads(infinireach_modem("list", "--json").out)["ports"], list)
+
+
+@pytest.mark.parametrize("arguments", [["modem"], ["modem", "--help"], ["driver", "modem", "--help"]])
+def test_the_gateways_command_hands_everything_on(arguments: list[str]) -> None:
+    shown = subprocess.run(
+        [sys.executable, "-P", "-m", "core.cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "Usage: infinireach modem" in shown.stdout
+    assert "probe" in shown.stdout
+
+
+def test_a_fault_ends_in_a_sentence_and_no_log_line(var: Path) -> None:
+    shown = subprocess.run(
+        command_of("drivers.modem", "probe", str(var / "none")),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert shown.returncode == 1
+    assert shown.stdout.startswith("fault    port: There is no modem at")
+    assert "{" not in shown.stdout + shown.stderr
