@@ -177,6 +177,7 @@ class Finder:
             await connection.close()
             if is_late:
                 raise NotReady(Reason.NOT_ANSWERING)
+            await asyncio.sleep(self._timing.busy_step_s)
 
     async def _connected(self, url: str) -> Connection:
         try:

@@ -51,20 +51,25 @@ async def read_iccid(commands: Commands, own_command: str, timing: Timing) -> st
     own = (own_command,) if own_command else ()
     for command in dict.fromkeys((*own, *ICCID_COMMANDS)):
         lines = await ask(commands, command, timeout_s=timing.answer_s)
-        found = re.search(r"(?<![0-9A-Fa-f])([0-9]{18,20})[Ff]{0,2}(?![0-9A-Fa-f])", " ".join(lines))
-        if found:
-            return found.group(1)
-    return _iccid_from_file(await ask(commands, READ_EF_ICCID, timeout_s=timing.answer_s))
+        found = re.search(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{18,22}(?![0-9A-Fa-f])", " ".join(lines))
+        if found and (iccid := _iccid_of(found.group())):
+            return iccid
+    fields = parameters(
+        value_of(await ask(commands, READ_EF_ICCID, timeout_s=timing.answer_s), "+CRSM") or ""
+    )
+    return _iccid_of(fields[2]) if len(fields) > 2 else ""
 
 
-def _iccid_from_file(lines: Sequence[str]) -> str:
-    """The number in `+CRSM: 144,0,"<10 octets>"`: two digits in each octet, the low half first, F fills up."""
-    fields = parameters(value_of(lines, "+CRSM") or "")
-    if len(fields) < 3 or not re.fullmatch(r"[0-9A-Fa-f]{20}", fields[2]):
-        return ""
-    octets = fields[2]
-    swapped = "".join(octets[place + 1] + octets[place] for place in range(0, 20, 2)).upper().rstrip("F")
-    return swapped if re.fullmatch(r"[0-9]{18,20}", swapped) else ""
+def _iccid_of(digits: str) -> str:
+    """The number without filler; empty if it is none.
+
+    All begin with 89 (ITU-T E.118). What begins with 98 is as the file holds it: two digits in each octet, the low
+    half first.
+    """
+    if digits.startswith("98") and len(digits) % 2 == 0:
+        digits = "".join(digits[place + 1] + digits[place] for place in range(0, len(digits), 2))
+    found = re.fullmatch(r"([0-9]{18,20})(F|0F|F0|FF)?", digits.upper())
+    return found.group(1) if found else ""
 
 
 async def read_imsi(commands: Commands, timing: Timing) -> str:

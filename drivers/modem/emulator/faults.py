@@ -51,6 +51,7 @@ class Faults:
     def add(
         self,
         name: str,
+        /,
         *,
         count: int | None = None,
         seconds: float | None = None,

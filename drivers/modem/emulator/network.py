@@ -160,6 +160,7 @@ class Network:
     """Every message that is whole, in its order; of very many the last ones."""
     inbound_references: int = 0
     _listeners: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
+    _message_listeners: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
     _mailboxes: dict[str, Mailbox] = field(default_factory=dict[str, Mailbox])
     _unfinished: dict[tuple[str, str, int, int], dict[int, TakenPart]] = field(
         default_factory=dict[tuple[str, str, int, int], dict[int, TakenPart]]
@@ -168,6 +169,10 @@ class Network:
     def when_changed(self, listener: Callable[[], None]) -> None:
         """Call this whenever something was taken or brought."""
         self._listeners.append(listener)
+
+    def when_message_taken(self, listener: Callable[[], None]) -> None:
+        """Call this whenever the network has every part of a message."""
+        self._message_listeners.append(listener)
 
     def changed(self) -> None:
         """Something was taken or brought."""
@@ -232,6 +237,8 @@ class Network:
             self.log(part, None if message is None else message.text)
         if message is not None:
             self.messages.append(message)
+            for listener in self._message_listeners:
+                listener()
         self._go_on_with(part, fate)
         self.changed()
 
