@@ -85,3 +85,11 @@ class Lines(Protocol):
     async def next_line(self) -> Line:
         """Wait until the modem is set up; at once if it is. May take for ever."""
         ...
+
+
+class Turns(Protocol):
+    """How often a SIM may send; `pacing.Pacer` is the real one."""
+
+    async def turn(self) -> None:
+        """Wait until the next part may go out, and count it."""
+        ...

@@ -31,6 +31,11 @@ class Receipt:
         """Number of its fact in the journal."""
         self._acknowledged = acknowledged
 
+    @property
+    def is_acknowledged(self) -> bool:
+        """Whether the core has it."""
+        return self._acknowledged.done()
+
     async def acknowledged(self) -> None:
         """Wait until the core has it; only then may the last copy outside (a SIM slot) be deleted.
 

@@ -1,0 +1,126 @@
+"""What becomes of a PDU that came in: a message for the core, a segment of one, a report, or nothing.
+
+Owns that decision; it is in the journal when `keep` returns. Knows no modem: whoever has the PDU may then acknowledge
+it to the network, and clears its slot once `Kept.is_free`.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drivers.modem.codec import Deliver, DeliverKind, StatusReport, Undecodable, decode_incoming
+from drivers.modem.fragments import Fragments, HandIn
+from drivers.modem.incoming import identity_of, inbound_messages, is_for_nobody
+from drivers.modem.long_message import LongMessage
+from drivers.modem.reports import Reports
+from drivers.runtime import Context, Receipt
+from drivers.runtime.context import Changes
+
+UNDECODABLE_MAX = 200
+"""PDUs that nobody understands are kept for a person to look at, so many of each SIM; the oldest go first."""
+UNDECODABLE_CHARACTERS_MAX = 1_000
+
+
+@dataclass(slots=True, frozen=True)
+class Kept:
+    """A PDU that is in the journal, or of which nothing needs to be."""
+
+    receipt: Receipt | None = None
+    """Of the message that it is."""
+    message: LongMessage | None = None
+    """That it is a segment of."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no other copy of it is needed."""
+        if self.message is not None:
+            return self.message.is_with_core
+        return self.receipt is None or self.receipt.is_acknowledged
+
+
+class Arrivals:
+    """What comes in through one modem."""
+
+    def __init__(self, context: Context, *, device_key: str, reports: Reports, fragments: Fragments) -> None:
+        self.device_key = device_key
+        self.counts: Counter[str] = Counter()
+        """What came: message, segment, report, undecodable, dropped_<kind>."""
+        self._context = context
+        self._reports = reports
+        self._fragments = fragments
+        self._one_at_a_time = asyncio.Lock()
+
+    async def keep(self, pdu: str, *, iccid: str, number: str) -> Kept:
+        """Journal what the PDU is. The SIM is loaded in reports and fragments.
+
+        Raises JournalUnwritable: it is not in the journal, do not acknowledge it and do not clear it.
+        """
+        async with self._one_at_a_time:
+            decoded = decode_incoming(pdu)
+            match decoded:
+                case StatusReport():
+                    self.counts["report"] += 1
+                    await self._reports.take(decoded, iccid)
+                    return Kept()
+                case Undecodable():
+                    await self._set_aside(decoded, iccid)
+                    return Kept()
+                case Deliver():
+                    try:
+                        return await self._keep_message(decoded, iccid=iccid, number=number)
+                    except (TypeError, ValueError):
+                        # A stranger must not be able to stop the inbox, whatever the message holds.
+                        await self._set_aside(Undecodable(pdu, "it cannot be reported"), iccid)
+                        return Kept()
+
+    def hand_in(self, number: str) -> HandIn:
+        """How messages that came to this number get into the journal."""
+
+        async def hand_in(parts: Sequence[Deliver | None], identity: str, changes: Changes) -> Receipt:
+            *others, last = inbound_messages(parts, device_key=self.device_key, number=number)
+            for position, message in enumerate(others):
+                await self._context.received(message, identity=identity and f"{identity}/{position}")
+            return await self._context.received(last, identity=identity, changes=changes)
+
+        return hand_in
+
+    async def _keep_message(self, deliver: Deliver, *, iccid: str, number: str) -> Kept:
+        if is_for_nobody(deliver):
+            self.counts[f"dropped_{deliver.kind.value}"] += 1
+            return Kept()
+        hand_in = self.hand_in(number)
+        concatenation = deliver.concatenation
+        if concatenation is not None and concatenation.total > 1:
+            message = await self._fragments.add(iccid, deliver, concatenation, hand_in)
+            self.counts["segment"] += 1
+            return Kept(message=message)
+        receipt = await hand_in([deliver], identity_of(iccid, deliver), {})
+        self.counts["message"] += 1
+        if deliver.kind is not DeliverKind.TEXT:
+            self.counts[f"message_{deliver.kind.value}"] += 1
+        return Kept(receipt=receipt)
+
+    async def _set_aside(self, undecodable: Undecodable, iccid: str) -> None:
+        """Keep a PDU that nobody understands, and say that it came without saying what it is."""
+        self.counts["undecodable"] += 1
+        raw = undecodable.raw[:UNDECODABLE_CHARACTERS_MAX]
+        prefix = f"undecodable/{iccid}/"
+        key = prefix + hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        self._context.log.warning(
+            "inbox.undecodable", device_key=self.device_key, problem=undecodable.problem, key=key[-32:]
+        )
+        kept = await self._context.store.read(prefix)
+        if key in kept:
+            return
+        by_age = sorted(kept, key=lambda each: json.loads(kept[each])["seen_s"])
+        too_many = max(0, len(kept) + 1 - UNDECODABLE_MAX)
+        changes: dict[str, bytes | None] = dict.fromkeys(by_age[:too_many])
+        changes[key] = json.dumps({
+            "seen_s": self._context.clock.wall_ns() // 10**9,
+            "problem": undecodable.problem,
+            "pdu": raw,
+        }).encode()
+        await self._context.store.write(changes)
