@@ -12,7 +12,7 @@ from pathlib import Path
 from serial.tools import list_ports
 
 BY_ID = Path("/dev/serial/by-id")
-COMMAND_CHARACTERS_MAX = 80
+COMMAND_CHARACTERS_MAX = 300
 
 MODEM_VENDORS = {
     0x05C6: "Qualcomm",
