@@ -29,7 +29,7 @@ def redacted(line: str) -> str:
 
     Of a line of no known form, nothing is shown but its length.
     """
-    line = CONTROLS.get(line, line.strip())
+    line = CONTROLS.get(line, line.strip(" \r\n\x1a"))
     if line in CONTROLS.values() or line.upper() in PUBLIC_LINES or CODED_ERROR.fullmatch(line):
         return line
     if (form := FORM.fullmatch(line)) is None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import pty
 import tty
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from drivers.modem.port_errors import PortLost
@@ -74,7 +74,7 @@ class ModemPeer:
 
 
 @asynccontextmanager
-async def on_terminal(peer: ModemPeer) -> AsyncIterator[str]:
+async def on_terminal(peer: ModemPeer) -> AsyncGenerator[str]:
     """The name of a terminal device whose far end is the peer."""
     master, slave = pty.openpty()
     tty.setraw(slave)
@@ -110,7 +110,7 @@ async def on_terminal(peer: ModemPeer) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def on_socket(peer: ModemPeer) -> AsyncIterator[str]:
+async def on_socket(peer: ModemPeer) -> AsyncGenerator[str]:
     """The URL of a socket behind which the peer listens."""
     writers: list[asyncio.StreamWriter] = []
 
@@ -140,8 +140,8 @@ class MemoryPort:
         self._peer = peer
         self._chunks: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.is_closed = False
-        self.write_error: Exception | None = None
-        """What the next writes raise."""
+        self.write_errors: list[Exception] = []
+        """What the next writes raise, one each."""
         peer.write = self._chunks.put_nowait
         peer.hang_up = lambda: self._chunks.put_nowait(None)
 
@@ -155,8 +155,8 @@ class MemoryPort:
 
     async def write(self, data: bytes) -> None:
         """Let the peer hear it."""
-        if self.write_error is not None:
-            raise self.write_error
+        if self.write_errors:
+            raise self.write_errors.pop(0)
         self._peer.hear(data)
 
     async def close(self) -> None:
