@@ -11,7 +11,9 @@ from typing import ClassVar
 from drivers.modem.config import ConfigInvalid, ModemConfig, read_config
 from drivers.modem.control import ControlSocket, PathTooLong
 from drivers.modem.finder import Connect, PortClaims, connect
-from drivers.modem.modem import Modem
+from drivers.modem.fragments import Fragments
+from drivers.modem.modem import Modem, Shared
+from drivers.modem.reports import Reports
 from drivers.modem.timing import Timing
 from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting
 from drivers.runtime import settings as read
@@ -69,11 +71,13 @@ class ModemDriver(Driver):
         self._context = context
         configs: tuple[ModemConfig, ...] = context.settings[CONFIG.name]
         timing = Timing().scaled(context.settings[TIME_SCALE.name])
-        claims = PortClaims()
-        self._modems = {
-            config.name: Modem(context, config, timing, connect=self.connect, claims=claims)
-            for config in configs
-        }
+        shared = Shared(
+            connect=self.connect,
+            claims=PortClaims(),
+            reports=Reports(context, timing),
+            fragments=Fragments(context, timing),
+        )
+        self._modems = {config.name: Modem(context, config, timing, shared) for config in configs}
         self._control = ControlSocket(self._modems)
         await self._open_control(context)
         self._lives = [

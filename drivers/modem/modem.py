@@ -6,6 +6,7 @@ in lies elsewhere. Whatever happens to one modem stays with it.
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from drivers.modem.at.results import ChannelClosed, CommandUnanswered, Unsolicited
@@ -13,12 +14,14 @@ from drivers.modem.channel import Ending
 from drivers.modem.conditions import Condition, NotReady, Reason
 from drivers.modem.config import ModemConfig
 from drivers.modem.finder import Connect, Finder, Found, PortClaims
+from drivers.modem.fragments import Fragments
 from drivers.modem.health import MAY_HAVE_RESTARTED, RESTARTED, Health
 from drivers.modem.inbox import Inbox
 from drivers.modem.line import Line
 from drivers.modem.mending import Mender
 from drivers.modem.pacing import Pacer
 from drivers.modem.races import first_of
+from drivers.modem.reports import Reports
 from drivers.modem.sending import Sender
 from drivers.modem.sim import SimGate
 from drivers.modem.standing import Standing
@@ -71,12 +74,20 @@ class LineHolder:
             self._has_line.set()
 
 
+@dataclass(slots=True, frozen=True)
+class Shared:
+    """What all modems of the process have in common: ports are scarce, and SIMs move between modems."""
+
+    connect: Connect
+    claims: PortClaims
+    reports: Reports
+    fragments: Fragments
+
+
 class Modem:
     """One modem of modems.toml."""
 
-    def __init__(
-        self, context: Context, config: ModemConfig, timing: Timing, *, connect: Connect, claims: PortClaims
-    ) -> None:
+    def __init__(self, context: Context, config: ModemConfig, timing: Timing, shared: Shared) -> None:
         self.config = config
         self._context = context
         self._timing = timing
@@ -85,13 +96,25 @@ class Modem:
         self._gate = SimGate(context, config, timing)
         self._start_up = StartUp(context, config, timing, self._gate)
         self._finder = Finder(
-            config, timing, context.clock, connect=connect, claims=claims, on_unsolicited=self._take
+            config,
+            timing,
+            context.clock,
+            connect=shared.connect,
+            claims=shared.claims,
+            on_unsolicited=self._take,
         )
         self._mender = Mender(context, config, timing, self._finder)
-        self._inbox = Inbox(context, device_key=config.name, number=config.number, timing=timing)
+        self._inbox = Inbox(
+            context,
+            device_key=config.name,
+            timing=timing,
+            reports=shared.reports,
+            fragments=shared.fragments,
+        )
         self._sender = Sender(
             context,
             timing=timing,
+            reports=shared.reports,
             wants_reports=config.report,
             on_device_failure=self._device_failed,
             on_device_success=self.standing.succeeded,
@@ -274,13 +297,12 @@ class Modem:
         if self._pacer.per_day and parts > self._pacer.per_day:
             detail = "The message has more parts than the modem may send in a day (parts_per_day)."
             return Failed(FAILURE_REASON_CONTENT_UNSUPPORTED, detail=detail)
-        line = self._lines.current
-        if line is None or not self.standing.condition.can_send:
+        if self._lines.current is None or not self.standing.condition.can_send:
             return Failed(self.standing.failure_reason, detail=self.standing.sentence)
         if not self._pacer.admits(parts):
             self._look_at_once()
             return Failed(FAILURE_REASON_RATE_LIMITED, detail=self.standing.sentence)
-        outcome = await self._sender.send(command, line, self._pacer)
+        outcome = await self._sender.send(command, self._lines, self._pacer)
         if self._pacer.is_exhausted:
             self._look_at_once()
         return outcome

@@ -150,4 +150,3 @@ def _with_check_digit(digits: str) -> str:
         value = int(digit) * (2 if position % 2 == 0 else 1)
         total += value - 9 if value > 9 else value
     return digits + str(-total % 10)
-

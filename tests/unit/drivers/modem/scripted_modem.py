@@ -1,6 +1,6 @@
 """A modem that answers by a table: what it is asked is kept, what it says a test decides."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from drivers.modem.at.results import CommandRefused, CommandUnanswered, Domain
 from drivers.modem.line import Priority
@@ -68,7 +68,7 @@ def in_turn(*answers: Answer) -> Callable[[], Answer]:
 class ScriptedModem:
     """Implements `line.Commands`. What is not in the table is answered ERROR."""
 
-    def __init__(self, changes: dict[str, Answer] | None = None) -> None:
+    def __init__(self, changes: Mapping[str, Answer] | None = None) -> None:
         self.answers: dict[str, Answer] = {**GOOD, **(changes or {})}
         self.asked: list[str] = []
 
