@@ -306,10 +306,17 @@ class Engine:
         _check_text(mark.reference)
         _check_number(mark.segment)
         _check_changes(changes)
+        before, after = (
+            (CrashPoint.BEFORE_SEGMENT_TAKEN, CrashPoint.AFTER_SEGMENT_TAKEN)
+            if mark.taken
+            else (CrashPoint.BEFORE_SEGMENT_STARTED, CrashPoint.AFTER_SEGMENT_STARTED)
+        )
+        reached(before, segment=mark.segment)
         wait = _Wait()
         self.protocol.mark_segment(mark)
         self.protocol.store(changes, wait)
         await self._written(wait)
+        reached(after, segment=mark.segment)
 
     async def segments(self, command_id: str) -> list[SegmentMark]:
         """Read the marks of a command's segments."""

@@ -13,7 +13,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from infinireach.driver.v1.command_pb2 import CancelCommand, SendCommand, SendCommands
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
-from infinireach.driver.v1.fact_pb2 import CommandReport, Fact, InboundMessage
+from infinireach.driver.v1.fact_pb2 import CommandReport, DeviceChanged, Fact, InboundMessage
 from infinireach.driver.v1.session_pb2 import (
     Acknowledge,
     Drain,
@@ -89,6 +89,10 @@ class CoreModel:
         self.inbound: list[InboundMessage] = []
         self.facts: list[Fact] = []
         """Every fact that was applied, once each."""
+        self.device_changes: list[DeviceChanged] = []
+        """What the driver said of its devices since their first hello, in order."""
+        self.windows: dict[str, int] = {}
+        """How many open commands each device of the live stream has room for, by its key."""
         self.repeated_facts = 0
         """Facts that came again and changed nothing."""
         self.heartbeats = 0
@@ -146,6 +150,7 @@ class CoreModel:
         self._epoch += 1
         self.session = session = ModelSession(hello, self._epoch)
         self.hellos.append(hello)
+        self.windows = {device.key: device.window for device in hello.devices}
         if hello.journal_id != self._journal_id:
             self._forget_journal(hello.journal_id)
         held = {entry.command_id for entry in hello.open_commands if entry.phase == OpenCommand.PHASE_HELD}
@@ -210,6 +215,8 @@ class CoreModel:
                         command.apply(fact.command_report)
                 case "inbound_message":
                     self.inbound.append(fact.inbound_message)
+                case "device_changed":
+                    self._change_device(session, fact)
                 case _:
                     pass
         self.unacknowledged_facts_seen = max(
@@ -220,6 +227,13 @@ class CoreModel:
         self._reconcile(session)
         self._dispatch()
         self._say(ConnectResponse(acknowledge=Acknowledge()))
+
+    def _change_device(self, session: ModelSession, fact: Fact) -> None:
+        change = fact.device_changed
+        self.device_changes.append(change)
+        # What was replayed is older than the hello, which says how the devices are now.
+        if fact.sequence > session.hello.last_sequence:
+            self.windows[change.device_key] = change.window
 
     def _reconcile(self, session: ModelSession) -> None:
         """Once the replay is through: what is open here and not there never reached the network."""
@@ -237,7 +251,7 @@ class CoreModel:
         session = self.session
         if session is None or not session.is_reconciled:
             return
-        room = {device.key: device.window for device in session.hello.devices}
+        room = dict(self.windows)
         ready: list[SendCommand] = []
         for entry in self.commands.values():
             if entry.is_offered and entry.state == OPEN:

@@ -78,13 +78,13 @@ class Rig:
         """The driver's journal."""
         return self._folder / "journal.db"
 
-    async def start(self, *, crash_at: CrashPoint | None = None, token: str = TOKEN) -> None:
-        """Start the driver, if wanted so that it kills itself at a point, and wait until it has said hello."""
-        await self.start_without_waiting(crash_at=crash_at, token=token)
+    async def start(self, *, crash_at: str | None = None, token: str = TOKEN) -> None:
+        """Start the driver, if wanted so that it kills itself at a point, and wait until its device takes commands."""
         hellos = len(self.core.hellos)
-        await self.core.until(lambda: len(self.core.hellos) > hellos, timeout_s=WAIT_S)
+        await self.start_without_waiting(crash_at=crash_at, token=token)
+        await self.core.until(lambda: len(self.core.hellos) > hellos and self.window > 0, timeout_s=WAIT_S)
 
-    async def start_without_waiting(self, *, crash_at: CrashPoint | None = None, token: str = TOKEN) -> None:
+    async def start_without_waiting(self, *, crash_at: str | None = None, token: str = TOKEN) -> None:
         """Start the driver."""
         environment = {
             **os.environ,
@@ -101,6 +101,11 @@ class Rig:
                 *self.subject.argv, env=environment, stderr=log
             )
 
+    @property
+    def window(self) -> int:
+        """How many commands the device has room for, as the core was told last."""
+        return self.core.windows.get(self.subject.device_key, 0)
+
     def kill(self) -> None:
         """Kill the driver as a power cut would."""
         self._running().send_signal(signal.SIGKILL)
@@ -114,7 +119,7 @@ class Rig:
         return await asyncio.wait_for(self._running().wait(), WAIT_S)
 
     async def restart(self) -> None:
-        """Wait until the driver has ended, then start it anew and wait until it has said hello."""
+        """Wait until the driver has ended, then start it anew and wait until its device takes commands."""
         await self.exit_status()
         await self.start()
 

@@ -60,8 +60,7 @@ class DriverContract(_WithRig):
     async def test_more_commands_than_the_window_are_all_sent_once(self, rig: Rig) -> None:
         await rig.start()
         rig.core.ignores_windows = True
-        window = rig.core.hellos[0].devices[0].window
-        rig.offer(3 * window + 1)
+        rig.offer(3 * rig.window + 1)
         await rig.until_settled()
         assert set(rig.check_nothing_lost_nor_doubled()) <= SENT
 
