@@ -117,6 +117,11 @@ _REPORTS = (
 _INBOUND = (
     FaultKind("lost_cmti", Extent.COUNT, "A stored message is not announced by +CMTI or +CDSI."),
     FaultKind(
+        "reports_in_sm",
+        Extent.DURATION,
+        "Under ds=2 of +CNMI reports are stored among the messages: +CDSI names SM.",
+    ),
+    FaultKind(
         "index_reuse",
         Extent.COUNT,
         "Somebody else deletes a message once it was read; the next that comes in gets its index.",

@@ -93,7 +93,8 @@ class Receiver:
         if ds == 1:
             self._route(self._shown.report(pdu), taken)
         elif ds == 2:
-            self._store(pdu, self._memory("SR"), "+CDSI", taken, is_told=True)
+            store = "SM" if self._faults.active("reports_in_sm") else "SR"
+            self._store(pdu, self._memory(store), "+CDSI", taken, is_told=True)
         else:
             taken(True)
 
