@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +72,8 @@ class Gateway:
 
     var: Path
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    options: Sequence[str] = ()
+    """More options of `infinireach up`."""
     ports: dict[str, int] = field(default_factory=dict[str, int])
     process: subprocess.Popen[bytes] | None = None
     run: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -80,7 +82,7 @@ class Gateway:
         """Start everything and wait until run.json says that it is ready."""
         for name in ("REST", "GRPC", "METRICS"):
             self.ports.setdefault(name, free_port())
-        line = [sys.executable, "-P", "-m", "core.cli.main", "up", "--quiet"]
+        line = [sys.executable, "-P", "-m", "core.cli.main", "up", "--quiet", *self.options]
         with (self.var.parent / "up.out").open("ab") as output:
             self.process = subprocess.Popen(line, env=self._environment(), stdout=output, stderr=output)
         deadline = time.monotonic() + READY_S_MAX

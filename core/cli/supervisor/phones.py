@@ -26,9 +26,10 @@ EMULATED = "emulated"
 NUMBER = "+15559876543"
 MODULE = "drivers.modem"
 CONFIG_NAME = "emulated-modems.toml"
-PORT_NAME = "emulated-modem"
-SOCKET_NAME = "emulator.sock"
-RADIO_LOG_NAME = "emulator-radio.jsonl"
+FOLDER_NAME = "emulated"
+"""The emulator's own default, so that its commands need not be told of it."""
+PORT_NAME = "modem"
+RADIO_LOG_NAME = "radio.log"
 CONFIG = """\
 # The modem that `infinireach up --modem emulated` plays. Written once; change what you like.
 # What a modem may be told here: docs/modems.md.
@@ -93,7 +94,7 @@ def prepare(choice: Choice, var: Path) -> None:
     if choice.config is None:
         return
     if choice.phones is Phones.EMULATED and not choice.config.exists():
-        port = str(var.absolute() / PORT_NAME)
+        port = str(var.absolute() / FOLDER_NAME / PORT_NAME)
         if not port.isprintable() or set('"\\') & set(port):
             raise CommandFailed(
                 f"The data folder's path cannot stand in a file: choose another with {PREFIX}VAR."
@@ -127,14 +128,11 @@ def roles(choice: Choice, var: Path, api: RestClient, environment: Mapping[str, 
     driver = Role("driver", command_of(module), is_ready, STOP_S[choice.phones], {**environment, **own})
     if choice.phones is not Phones.EMULATED:
         return [driver]
-    folder = var.absolute()
-    arguments = (
-        *("emulate", "--pty", str(folder / PORT_NAME), "--socket", str(folder / SOCKET_NAME)),
-        *("--radio-log", str(folder / RADIO_LOG_NAME), "--number", NUMBER),
-    )
+    folder = var.absolute() / FOLDER_NAME
+    arguments = ("emulate", "--folder", str(folder), "--radio-log", str(folder / RADIO_LOG_NAME))
     emulator = Role(
         "emulator",
-        command_of(MODULE, *arguments),
+        command_of(MODULE, *arguments, "--number", NUMBER),
         functools.partial(_is_plugged_in, folder / PORT_NAME),
         EMULATOR_STOP_S,
         environment,

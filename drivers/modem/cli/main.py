@@ -9,7 +9,7 @@ from typing import Any
 
 import typer
 
-from drivers.modem.cli import checking, listing, probing, running, system_files, ussd
+from drivers.modem.cli import checking, emulating, listing, probing, running, system_files, ussd
 from drivers.modem.cli.options import CONFIG_VARIABLE, ConfigOption
 from drivers.modem.cli.output import EXIT_FAILED, CommandFailed, note
 
@@ -69,4 +69,5 @@ app.command("ussd", epilog=ussd.EXAMPLES)(ussd.ussd)
 app.command("unlock")(running.unlock)
 app.command("check-config")(checking.check_config)
 app.command("run")(run)
+app.add_typer(emulating.app, name="emulate")
 app.command("system-files", epilog=system_files.EXAMPLES)(system_files.system_files)

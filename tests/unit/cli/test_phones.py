@@ -46,7 +46,7 @@ def test_the_emulator_is_stopped_after_the_driver_that_talks_to_it(tmp_path: Pat
         "A": "b",
         "INFINIREACH_MODEM_CONFIG": str(tmp_path / "emulated-modems.toml"),
     }
-    assert str(tmp_path / "emulated-modem") in emulator.command
+    assert str(tmp_path / "emulated") in emulator.command
 
 
 def test_without_phones_nothing_is_run_beside_the_gateway(tmp_path: Path) -> None:
