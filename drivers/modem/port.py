@@ -10,6 +10,7 @@ from collections import deque
 from typing import Any
 
 import serial
+from serial.urlhandler import protocol_socket
 
 from drivers.modem.device_thread import DeviceThread
 from drivers.modem.port_errors import (
@@ -62,6 +63,7 @@ class Port:
         self._has_news = asyncio.Event()
         self._lost: PortLost | None = None
         self._is_closing = False
+        self._closing: asyncio.Task[None] | None = None
         self._room = threading.Semaphore(CHUNKS_WAITING_MAX)
         self._device_lock = threading.Lock()
         """Held while writing and while closing: no write meets a descriptor that is another port's by now."""
@@ -101,14 +103,14 @@ class Port:
 
     async def close(self) -> None:
         """Close it. Returns within CLOSE_TIMEOUT_S, even if the device does not let go; may be called again."""
-        self._lose(PortLost(f"The port {self.url} was closed."))
+        if self._closing is None:
+            self._lose(PortLost(f"The port {self.url} was closed."))
+            self._closing = asyncio.create_task(self._close(), name=f"modem port close {self.url}")
+        await asyncio.wait([self._closing], timeout=CLOSE_TIMEOUT_S)
+
+    async def _close(self) -> None:
         self._is_closing = True
         self._room.release()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_TIMEOUT_S):
-                await asyncio.shield(self._closed())
-
-    async def _closed(self) -> None:
         with contextlib.suppress(OSError, TypeError, AttributeError):
             self._device.cancel_write()
         await self._thread.run(self._stop_reader)
@@ -160,12 +162,14 @@ class Port:
         first = self._device.read(1)
         if not first:
             return b"" if self._device.timeout is not None else None
-        waiting = min(self._device.in_waiting, READ_OCTETS_MAX)
-        chunk = bytearray(first)
-        while waiting and len(chunk) < READ_OCTETS_MAX:
-            chunk += self._device.read(waiting)
-            waiting = min(self._device.in_waiting, READ_OCTETS_MAX - len(chunk))
-        return bytes(chunk)
+        if isinstance(self._device, protocol_socket.Serial):
+            # It says only whether anything waits, not how much; and its time-out may be changed as it goes.
+            self._device.timeout = 0
+            rest = self._device.read(READ_OCTETS_MAX - 1)
+            self._device.timeout = WAKE_INTERVAL_S
+        else:
+            rest = self._device.read(min(self._device.in_waiting, READ_OCTETS_MAX - 1))
+        return first + rest
 
     def _stop_reader(self) -> None:
         if hasattr(self._device, "cancel_read"):

@@ -73,40 +73,58 @@ class ModemPeer:
             self._news.notify_all()
 
 
+class Terminal:
+    """A pseudo-terminal whose far end is a peer."""
+
+    def __init__(self, peer: ModemPeer) -> None:
+        self._peer = peer
+        # The near end is kept open, so that the far end does not see a hang-up before somebody has opened it.
+        self._master, self._slave = pty.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.name = os.ttyname(self._slave)
+        self._unsaid = bytearray()
+        self._is_open = True
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._master, self._hear)
+        peer.write = self._write
+        peer.hang_up = self.hang_up
+
+    def hang_up(self) -> None:
+        """Close the far end; whoever has the near end open notices."""
+        if self._is_open:
+            self._is_open = False
+            self._loop.remove_reader(self._master)
+            self._loop.remove_writer(self._master)
+            os.close(self._slave)
+            os.close(self._master)
+
+    def _hear(self) -> None:
+        self._peer.hear(os.read(self._master, 4096))
+
+    def _write(self, data: bytes) -> None:
+        if self._is_open:
+            self._unsaid += data
+            self._say()
+
+    def _say(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while self._unsaid:
+                del self._unsaid[: os.write(self._master, self._unsaid)]
+        if self._unsaid:
+            self._loop.add_writer(self._master, self._say)
+        else:
+            self._loop.remove_writer(self._master)
+
+
 @asynccontextmanager
 async def on_terminal(peer: ModemPeer) -> AsyncGenerator[str]:
     """The name of a terminal device whose far end is the peer."""
-    master, slave = pty.openpty()
-    tty.setraw(slave)
-    name = os.ttyname(slave)
-    os.close(slave)
-    loop = asyncio.get_running_loop()
-    is_open = True
-
-    def hear() -> None:
-        # EIO while nobody has the near end open.
-        with contextlib.suppress(OSError):
-            peer.hear(os.read(master, 4096))
-
-    def hang_up() -> None:
-        nonlocal is_open
-        if is_open:
-            is_open = False
-            loop.remove_reader(master)
-            os.close(master)
-
-    loop.add_reader(master, hear)
-
-    def write(data: bytes) -> None:
-        os.write(master, data)
-
-    loop.add_reader(master, hear)
-    peer.write = write
-    peer.hang_up = hang_up
+    terminal = Terminal(peer)
     try:
-        yield name
+        yield terminal.name
     finally:
-        hang_up()
+        terminal.hang_up()
 
 
 @asynccontextmanager

@@ -21,6 +21,38 @@ SAME_ANSWERS = (
 """Names that modems use for one another in their answers."""
 WITH_BODIES = frozenset({"+CMGL", "+CMGR"})
 """Each line that begins with the name is followed by a line with a PDU."""
+ONLY_NAMED = frozenset({
+    *(
+        "+CSQ",
+        "+CESQ",
+        "+CREG",
+        "+CGREG",
+        "+CEREG",
+        "+C5GREG",
+        "+COPS",
+        "+CFUN",
+        "+CPIN",
+        "+CNUM",
+        "+CSCS",
+        "+CMEE",
+    ),
+    *(
+        "+CSMS",
+        "+CMGF",
+        "+CPMS",
+        "+CNMI",
+        "+CNMA",
+        "+CSCA",
+        "+CGSMS",
+        "+CMMS",
+        "+CMGS",
+        "+CMGL",
+        "+CMGR",
+        "+CMGD",
+    ),
+    *("+CUSD", "+CLCK", "+CPWD", "+CCLK"),
+})
+"""Answered by lines with their name and no others (but for the bodies). What other lines come is noise."""
 ONE_LINE = frozenset({"+CREG", "+CGREG", "+CEREG", "+C5GREG", "+CPIN", "+CSQ", "+CESQ", "+CFUN"})
 """Also said unasked: of one answer only the first such line is meant."""
 REGISTRATIONS = frozenset({"+CREG", "+CGREG", "+CEREG", "+C5GREG"})
@@ -52,6 +84,8 @@ class Command:
     form: Form
     prefixes: frozenset[str]
     """Names at the beginning of lines that answer it, such as `+CSQ`."""
+    has_plain_lines: bool = False
+    """Answered also by lines that begin with no name at all, such as `AT+CGMI`."""
     has_bodies: bool = False
     dials: bool = False
     may_end_in_numbers: bool = False
@@ -75,6 +109,7 @@ def parse(line: str) -> Command:
         name=";".join(["AT" + names[0], *names[1:]]),
         form=form_of("AT" + (commands or [""])[-1], matches[-1].end()),
         prefixes=frozenset().union(*(answers_of(name) for name in names)),
+        has_plain_lines=not ONLY_NAMED.issuperset(names),
         has_bodies=bool(WITH_BODIES.intersection(names)),
         dials=bool(DIALS.intersection(names)),
         may_end_in_numbers=all(name in NUMERIC_RESULTS for name in names),

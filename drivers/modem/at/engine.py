@@ -219,9 +219,9 @@ class Engine:
     def _keep(self, line: str, *, is_named: bool) -> None:
         """Put a line to the answer, if the running command has such lines."""
         command = self._command
-        if command is None or (self.state is not State.RUNNING and not is_named):
+        if command is None:
             return
-        if command.has_bodies and not is_named and not self._awaits_body:
+        if not is_named and not command.has_plain_lines and not self._awaits_body:
             return
         self._awaits_body = command.has_bodies and is_named
         if len(self._lines) < ANSWER_LINES_MAX:
