@@ -8,6 +8,7 @@ import contextlib
 
 from drivers.modem.answers import numbers, value_of
 from drivers.modem.at.results import CommandUnanswered, Unsolicited
+from drivers.modem.at.unsolicited import RESTARTED
 from drivers.modem.conditions import Reason
 from drivers.modem.identity import ask, read_iccid
 from drivers.modem.notification import read_back
@@ -17,8 +18,6 @@ from drivers.modem.start_up import SetUp, read_smsc
 from drivers.modem.timing import Timing
 from drivers.runtime.clock import Clock
 
-RESTARTED = frozenset({"RDY", "SYSSTART", "^SYSSTART", "^SYSSTART AIRPLANE MODE", "MODEM:STARTUP"})
-"""Only a modem that has just started says this."""
 MAY_HAVE_RESTARTED = frozenset({
     "READY",
     "APP RDY",

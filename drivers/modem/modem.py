@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from drivers.modem.at.results import ChannelClosed, CommandUnanswered, Unsolicited
+from drivers.modem.at.unsolicited import RESTARTED
 from drivers.modem.channel import Ending
 from drivers.modem.conditions import Condition, NotReady, Reason
 from drivers.modem.config import ModemConfig
 from drivers.modem.finder import Connect, Finder, Found, PortClaims
 from drivers.modem.fragments import Fragments
-from drivers.modem.health import MAY_HAVE_RESTARTED, RESTARTED, Health
+from drivers.modem.health import MAY_HAVE_RESTARTED, Health
 from drivers.modem.inbox import Inbox
 from drivers.modem.line import Line
 from drivers.modem.mending import Mender

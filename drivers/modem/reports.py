@@ -8,7 +8,7 @@ slot, as soon as `take` returns: what it says is on disk then.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -32,6 +32,8 @@ SLACK_S = 86_400.0
 """For which a report may be late."""
 NEAR_S = 600.0
 """How far the driver's clock and the network's may be apart where the time decides which part is meant."""
+TWIN_S = 2.0
+"""How far apart two parts can be begun that a network takes in the same second."""
 PARKED_MAX = 256
 """Reports of one SIM that wait for their part's reference."""
 
@@ -178,14 +180,26 @@ class Reports:
         if network_s is None:
             unreported = [part for part in same if part.status is None]
             return (unreported or same or [None])[-1]
-        for part in same:
-            if part.network_s == network_s:
-                return part
+        reported = next((part for part in same if part.network_s == network_s), None)
+        if reported is not None:
+            return self._its_twin(reported, same) or reported
         free = [part for part in same if part.network_s is None]
         near = [part for part in free if abs(part.started_s - network_s) <= NEAR_S]
         if near:
             return min(reversed(near), key=lambda part: abs(part.started_s - network_s))
         return free[-1] if free else None
+
+    def _its_twin(self, reported: Part, same: Sequence[Part]) -> Part | None:
+        """The next part that the network took in the same second as one that has its report already.
+
+        Some modems give every part the same reference, and the parts of one message are reported in one second.
+        """
+        twins = (
+            part
+            for part in same
+            if part.status is None and abs(part.started_s - reported.started_s) <= TWIN_S
+        )
+        return next(twins, None)
 
     def _find_without_reference(self, sim: _Sim, report: StatusReport) -> Part | None:
         """A part whose answer was lost: the one that went to this recipient at this time."""

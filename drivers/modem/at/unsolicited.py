@@ -44,6 +44,8 @@ WORDS = frozenset({
     "^EXIT",
 })
 """Whole lines without parameters."""
+RESTARTED = frozenset({"RDY", "SYSSTART", "^SYSSTART", "^SYSSTART AIRPLANE MODE", "MODEM:STARTUP"})
+"""Only a modem that has just started says this: whatever it was told before is forgotten."""
 WORDS_WITH_PARAMETERS = frozenset({"DST", "APP RDY", "VOICE CALL", "MISSED_CALL"})
 
 

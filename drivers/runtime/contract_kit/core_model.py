@@ -71,6 +71,8 @@ class ModelSession:
 
     def __init__(self, hello: Hello, epoch: int) -> None:
         self.hello = hello
+        self.windows = {device.key: device.window for device in hello.devices}
+        """How many unsettled commands each device takes now."""
         self.epoch = epoch
         self.out: deque[ConnectResponse] = deque()
         """Frames for the driver, in order."""
@@ -91,8 +93,6 @@ class CoreModel:
         """Every fact that was applied, once each."""
         self.device_changes: list[DeviceChanged] = []
         """What the driver said of its devices since their first hello, in order."""
-        self.windows: dict[str, int] = {}
-        """How many open commands each device of the live stream has room for, by its key."""
         self.repeated_facts = 0
         """Facts that came again and changed nothing."""
         self.heartbeats = 0
@@ -137,6 +137,10 @@ class CoreModel:
         self._acknowledged = self._applied
         self._say(ConnectResponse(acknowledge=Acknowledge()))
 
+    def window(self, device_key: str) -> int:
+        """How many unsettled commands a device takes now; 0 without a stream."""
+        return 0 if self.session is None else self.session.windows.get(device_key, 0)
+
     def states(self) -> dict[str, str]:
         """The state of each command by its id."""
         return {command_id: command.state for command_id, command in self.commands.items()}
@@ -150,7 +154,6 @@ class CoreModel:
         self._epoch += 1
         self.session = session = ModelSession(hello, self._epoch)
         self.hellos.append(hello)
-        self.windows = {device.key: device.window for device in hello.devices}
         if hello.journal_id != self._journal_id:
             self._forget_journal(hello.journal_id)
         held = {entry.command_id for entry in hello.open_commands if entry.phase == OpenCommand.PHASE_HELD}
@@ -233,7 +236,7 @@ class CoreModel:
         self.device_changes.append(change)
         # What was replayed is older than the hello, which says how the devices are now.
         if fact.sequence > session.hello.last_sequence:
-            self.windows[change.device_key] = change.window
+            session.windows[change.device_key] = change.window
 
     def _reconcile(self, session: ModelSession) -> None:
         """Once the replay is through: what is open here and not there never reached the network."""
@@ -251,7 +254,7 @@ class CoreModel:
         session = self.session
         if session is None or not session.is_reconciled:
             return
-        room = dict(self.windows)
+        room = dict(session.windows)
         ready: list[SendCommand] = []
         for entry in self.commands.values():
             if entry.is_offered and entry.state == OPEN:

@@ -104,7 +104,7 @@ class Rig:
     @property
     def window(self) -> int:
         """How many commands the device has room for, as the core was told last."""
-        return self.core.windows.get(self.subject.device_key, 0)
+        return self.core.window(self.subject.device_key)
 
     def kill(self) -> None:
         """Kill the driver as a power cut would."""
@@ -147,13 +147,13 @@ class Rig:
 
     # Messages.
 
-    def offer(self, count: int, *, not_after: Timestamp | None = None) -> list[str]:
-        """Give the core so many messages for the driver; their command ids, which are their texts too."""
-        commands = [self._command(not_after) for _ in range(count)]
+    def offer(self, count: int, *, not_after: Timestamp | None = None, text: str | None = None) -> list[str]:
+        """Give the core so many messages for the driver; their command ids, which are their texts too if none is given."""
+        commands = [self._command(not_after, text) for _ in range(count)]
         self.core.offer(commands)
         return [command.command_id for command in commands]
 
-    def _command(self, not_after: Timestamp | None) -> SendCommand:
+    def _command(self, not_after: Timestamp | None, text: str | None) -> SendCommand:
         command_id = f"cmd-{secrets.token_hex(8)}"
         return SendCommand(
             command_id=command_id,
@@ -162,7 +162,7 @@ class Rig:
             channel=self.subject.channel,
             source=self.subject.source,
             destination=self.subject.destination,
-            text=TextContent(body=command_id, segments=1),
+            text=TextContent(body=text or command_id, segments=1),
             delivery_report_wanted=True,
             not_after=not_after,
         )
