@@ -97,12 +97,20 @@ class Storage:
         if store == self._selected:
             return None
         self._selected = ""
-        lines = await self._commands.execute(f'AT+CPMS="{store}"', timeout_s=self._timing.storage_s)
+        lines = await self._choose(store)
         self._selected = store
         counts = answers.numbers(answers.value_of(lines, "+CPMS") or "")
         if len(counts) < 2 or counts[0] is None or counts[1] is None:
             return None
         return Room(counts[0], counts[1])
+
+    async def _choose(self, store: str) -> Sequence[str]:
+        """Say which memory is read; to a modem that wants to be told the other two as well, all three."""
+        try:
+            return await self._commands.execute(f'AT+CPMS="{store}"', timeout_s=self._timing.storage_s)
+        except CommandRefused:
+            command = f'AT+CPMS="{store}","{store}","{store}"'
+            return await self._commands.execute(command, timeout_s=self._timing.storage_s)
 
 
 def parse_notice(parameters: str) -> Slot | None:
