@@ -2,10 +2,10 @@
 
 import pytest
 
-from drivers.modem.at.results import CommandRefused
+from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.storage import Room, Slot, Storage
 from drivers.modem.timing import Timing
-from tests.unit.drivers.modem.scripted_modem import ScriptedModem
+from tests.unit.drivers.modem.scripted_modem import ScriptedModem, refusal
 
 WITH_ALL_THREE = 'AT+CPMS="SM","SM","SM"'
 
@@ -26,3 +26,8 @@ async def test_room_is_read_from_either_answer() -> None:
 async def test_memory_that_there_is_not_is_refused() -> None:
     with pytest.raises(CommandRefused):
         await Storage(ScriptedModem(), Timing()).room("XX")
+
+
+async def test_empty_memory_that_is_answered_with_an_error_is_empty() -> None:
+    modem = ScriptedModem({WITH_ALL_THREE: [], "AT+CMGL=4": refusal(321, Domain.CMS)})
+    assert await Storage(modem, Timing()).list_received("SM") == []
