@@ -59,7 +59,11 @@ stop: $(VENV)/.dev ## Stop run-full and the engines; their data stays
 	@$(BIN)/python -m tools.full stop || true
 	@$(BIN)/python -m tools.engines stop
 
-test: $(VENV)/.dev test-packages ## Run all tests; ARGS="..." are passed to pytest
+# Unpacked, not installed: see there.
+$(VENV)/smstools/smsd: | $(VENV)/bin/python
+	@tools/smstools $(VENV)/smstools
+
+test: $(VENV)/.dev test-packages $(VENV)/smstools/smsd ## Run all tests; ARGS="..." are passed to pytest
 	@$(BIN)/python -m pytest $(ARGS)
 
 test-packages:

@@ -180,7 +180,9 @@ class Channel:
                 else:
                     self._log.warning("submit.answered_unheard", reference=reference)
         except asyncio.CancelledError:
-            if self._ended.done() or not job.result.cancelled():
+            # The job's owner was cancelled, which ends the job; or this task was, which ends the task.
+            task = asyncio.current_task()
+            if task is None or task.cancelling() or not job.result.cancelled():
                 raise
         except Exception as error:  # noqa: BLE001 - it is the caller's
             if not job.result.done():

@@ -6,7 +6,7 @@ object per line, one answer per line:
     {"status": {}}
         {"ok": true, "modems": [{"name", "state", "reason", "remedy", "window", "signal_percent", "operator",
         "is_roaming", "port", "maker", "model", "imei", "iccid", "parts_today", "parts_per_day", "resets",
-        "balance_ussd"}]}
+        "balance_ussd", "number_differs"}]}; the last: the SIM tells another number than modems.toml does
     {"ussd": {"device": "alpha", "code": "*100#"}}
         {"ok": true, "text": "…", "is_open": false}; is_open: the network waits for an answer, sent the same way
     {"unlock": {"device": "alpha"}}
@@ -54,6 +54,7 @@ class ControlSocket:
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
         self._connections: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
 
     async def open(self, path: Path) -> None:
         """Listen at `path`. A socket that a dead process left there is replaced. Raises PathTooLong, OSError."""
@@ -65,6 +66,7 @@ class ControlSocket:
         """Stop listening and remove the socket. Who waits for an answer gets none."""
         if self._server is None or self._path is None:
             return
+        self._is_closed = True
         self._server.close()
         for connection in self._connections:
             connection.cancel()
@@ -77,7 +79,8 @@ class ControlSocket:
         task = asyncio.current_task()
         assert task is not None
         try:
-            if len(self._connections) >= CONNECTIONS_MAX:
+            # One that was accepted just before the end begins after it.
+            if self._is_closed or len(self._connections) >= CONNECTIONS_MAX:
                 return
             self._connections.add(task)
             while line := await reader.readline():

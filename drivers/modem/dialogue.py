@@ -7,7 +7,6 @@ What a line means is the engine's (drivers/modem/at).
 import asyncio
 import contextlib
 import logging
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -15,14 +14,12 @@ import structlog
 from drivers.modem.at.engine import Ended, Engine, ProbeAnswered, Prompted, State, reference_of
 from drivers.modem.at.results import (
     ChannelClosed,
+    CommandRefused,
     CommandUnanswered,
-    Domain,
     NoPrompt,
     NoReference,
-    PduNotWritten,
     Unsolicited,
 )
-from drivers.modem.at.unsolicited import RESTARTED
 from drivers.modem.jobs import ExecuteJob, Stage, SubmitJob
 from drivers.modem.port_errors import PortError, PortLost
 from drivers.modem.redaction import redacted
@@ -36,12 +33,6 @@ BARRIER_TIMEOUT_S = 5.0
 SILENCE_S = 0.3
 BEFORE_PDU_TIMEOUT_S = 30.0
 """A modem does not wait for its PDU for ever; some give up after a minute."""
-HAS_RESTARTED = "the modem has restarted"
-
-
-@dataclass(slots=True, frozen=True)
-class Restarted:
-    """The modem has started anew: nothing more comes of the running command."""
 
 
 class BytePort(Protocol):
@@ -81,8 +72,8 @@ class Dialogue:
         self._silence_s = silence_s
         self._log = structlog.get_logger("modem").bind(device=name)
         self._engine = Engine(on_line=lambda line: self._trace("wire.received", line))
-        self._events: asyncio.Queue[Prompted | Ended | Restarted] = asyncio.Queue()
-        """Of the running command: a prompt, its end, and how often the modem has started meanwhile."""
+        self._events: asyncio.Queue[Prompted | Ended] = asyncio.Queue()
+        """At most two wait: a prompt and the end of its command."""
         self._probe_answered = asyncio.Event()
         self._octets_came = asyncio.Event()
 
@@ -100,9 +91,6 @@ class Dialogue:
                     self._probe_answered.set()
                 case Prompted() | Ended():
                     self._events.put_nowait(event)
-        is_running = self._engine.state not in {State.FREE, State.CLEARING}
-        if is_running and any(code.name in RESTARTED for code in unsolicited):
-            self._events.put_nowait(Restarted())
         return unsolicited
 
     async def execute(self, job: ExecuteJob) -> tuple[str, ...]:
@@ -127,8 +115,8 @@ class Dialogue:
         except BaseException:
             self._leave_step()
             raise
-        if not self._events.empty():
-            self._raise_unwritten(job, self._events.get_nowait())
+        if self._engine.state is State.FREE:
+            self._raise_failure(self._events.get_nowait())
         octets = self._engine.hand_over()
         job.stage = Stage.WRITTEN
         reference = reference_of((await self._answer(job, octets)).lines)
@@ -178,14 +166,11 @@ class Dialogue:
         job.stage = Stage.ASKED
         try:
             await self._write(octets)
-            async with asyncio.timeout(self._prompt_timeout_s):
-                event = await self._events.get()
+            event = await self._next_event(self._prompt_timeout_s)
         except PortLost as error:
             raise ChannelClosed(f"{job.name}: {error.sentence}") from error
         except (PortError, TimeoutError) as error:
             raise NoPrompt(f"{job.name}: no prompt within {self._prompt_timeout_s:g} s") from error
-        if isinstance(event, Restarted):
-            raise NoPrompt(f"{job.name}: {HAS_RESTARTED}")
         self._raise_failure(event)
         job.stage = Stage.PREPARING
         async with asyncio.timeout(BEFORE_PDU_TIMEOUT_S):
@@ -195,38 +180,39 @@ class Dialogue:
         """Write, and wait for the end. Raises CommandRefused or CommandUnanswered."""
         try:
             await self._write(octets)
-            async with asyncio.timeout(job.timeout_s):
-                event = await self._events.get()
+            event = await self._next_event(job.timeout_s)
         except TimeoutError as error:
             self._leave_step()
             raise CommandUnanswered(job.name, f"no answer within {job.timeout_s:g} s") from error
         except PortError as error:
             self._leave_step()
             raise CommandUnanswered(job.name, error.sentence) from error
-        if isinstance(event, Restarted):
-            self._leave_step()
-            raise CommandUnanswered(job.name, HAS_RESTARTED)
         self._raise_failure(event)
         assert isinstance(event, Ended)
         return event
 
-    def _raise_failure(self, event: Prompted | Ended) -> None:
-        if isinstance(event, Ended) and event.failure is not None:
-            if isinstance(event.failure, NoPrompt):  # an answer of something else was taken for its own
-                self.is_in_step = False
-            raise event.failure
-
-    def _raise_unwritten(self, job: SubmitJob, event: Prompted | Ended | Restarted) -> None:
-        """The command ended between the prompt and its PDU."""
-        if isinstance(event, Restarted):
-            self._leave_step()
-            raise PduNotWritten(job.name, Domain.NONE, None, HAS_RESTARTED)
-        self._raise_failure(event)
+    async def _next_event(self, timeout_s: float) -> Prompted | Ended:
+        """The next event. Raises TimeoutError; not if the event came in the moment in which the time was over."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._events.get()
+        except TimeoutError:
+            if self._events.empty():
+                raise
+            return self._events.get_nowait()
 
     def _forget_events(self) -> None:
-        """What an earlier command left unheard says nothing of the next one."""
+        """What nobody waited for any more must not pass for the answer to the next command."""
         while not self._events.empty():
             self._events.get_nowait()
+
+    def _raise_failure(self, event: Prompted | Ended) -> None:
+        if isinstance(event, Ended) and event.failure is not None:
+            if not isinstance(event.failure, CommandRefused):
+                self.is_in_step = (
+                    False  # an answer of something else was taken for its own, or the modem restarted
+                )
+            raise event.failure
 
     def _leave_step(self) -> None:
         if self._engine.state is not State.FREE:

@@ -28,6 +28,8 @@ from infinireach.driver.v1.session_pb2 import (
 from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT
 
 SOCKET_NAME = "modem.sock"
+SHARE_FOR_PORTS = 0.9
+"""How much of the time that the driver has to stop the ports may take."""
 
 
 def read_modems(text: str) -> tuple[ModemConfig, ...]:
@@ -97,7 +99,8 @@ class ModemDriver(Driver):
         await self._control.close()
         for life in self._lives:
             life.cancel()
-        await asyncio.wait(self._lives, timeout=grace_s)
+        # A port that does not close is left to the end of the process, which is after this.
+        await asyncio.wait(self._lives, timeout=grace_s * SHARE_FOR_PORTS)
 
     async def send(self, command: SendCommand) -> Outcome:
         """Send through the modem that the command names."""

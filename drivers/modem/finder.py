@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from drivers.modem.at.results import AtFailure, Unsolicited
+from drivers.modem.at.results import AtFailure, ChannelClosed, Unsolicited
 from drivers.modem.channel import Channel, Ending
 from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
@@ -193,6 +193,10 @@ class Finder:
             if not self._config.imei:
                 return True
             imei = await read_imei(connection, timeout_s=self._timing.answer_s)
+        except ChannelClosed:
+            if await connection.ended() is Ending.PORT_LOST:
+                raise NotReady(Reason.PORT_MISSING, "The port was lost again at once.") from None
+            return False
         except AtFailure:
             return False
         if imei[:IMEI_DIGITS] != self._config.imei[:IMEI_DIGITS]:

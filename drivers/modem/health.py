@@ -59,6 +59,11 @@ class Health:
             return
         self._news.set()
 
+    def suspect(self) -> None:
+        """Something is as if the modem had lost its settings: ask it."""
+        self._is_suspicious = True
+        self._news.set()
+
     def look_again(self) -> None:
         """Something else has changed that the modem's condition depends on."""
         self._news.set()
@@ -77,6 +82,8 @@ class Health:
                 if difference:
                     return difference
                 checked_at = self._clock.monotonic()
+            if not self._set_up.knows_smsc and await self._read_smsc():
+                return "smsc_found"
             await self._wait()
         return "restarted"
 
@@ -117,10 +124,15 @@ class Health:
             if wanted is not None and in_force is not None and in_force != wanted:
                 return "notifications_changed"
             if self._set_up.knows_smsc and not self._set_up.line.smsc:
-                smsc = await ask(self._commands, "AT+CSCA?", timeout_s=self._timing.smsc_s)
-                if read_smsc(smsc) == "":
+                if await self._read_smsc() == "":
                     return "smsc_gone"
             iccid = await read_iccid(self._commands, self._set_up.quirks.iccid_command, self._timing)
             if iccid and self._set_up.sim.iccid and iccid != self._set_up.sim.iccid:
                 return "sim_changed"
         return ""
+
+    async def _read_smsc(self) -> str | None:
+        """The message centre that the SIM knows; empty if it knows none, None if the modem does not tell now."""
+        with contextlib.suppress(CommandUnanswered):
+            return read_smsc(await ask(self._commands, "AT+CSCA?", timeout_s=self._timing.smsc_s))
+        return None

@@ -265,6 +265,8 @@ class Inbox:
         for slot in [slot for slot in self._held if slot.store == store and slot not in there]:
             del self._held[slot]
         for stored in listed:
+            if stored.slot not in self._held and stored.slot not in self._notices:
+                self.counts["unannounced"] += 1
             await self._take_stored(line, stored)
         cleared = await self._clear(line)
         if room is not None:

@@ -44,7 +44,8 @@ class Commands(Protocol):
         `before_pdu` is awaited between the prompt and the PDU. If it raises, the modem is told ESC, nothing is sent,
         and the exception goes to the caller.
         Raises NoPrompt, ChannelClosed or CommandRefused before `before_pdu` was called: nothing was handed over.
-        After it: CommandRefused (the network or the modem refused the PDU), NoReference, CommandUnanswered.
+        After it: PduNotWritten (certain: nothing was handed over), any other CommandRefused (the network or the modem
+        refused the PDU), NoReference, CommandUnanswered; TimeoutError if `before_pdu` took longer than a modem waits.
         """
         ...
 

@@ -47,10 +47,11 @@ class Mender:
             await self._context.store.write({self._place: self._config.port.encode()})
             self._is_known = True
 
-    async def mend(self, tell: Tell) -> None:
-        """The modem does not answer, and its port is closed: do the next thing. It is to be looked for afterwards.
+    async def mend(self, tell: Tell, *, is_deaf: bool) -> None:
+        """The modem cannot be worked with, and its port is closed: do the next thing. Look for it afterwards.
 
-        Raises NotReady if a port is wanted and there is none.
+        `is_deaf`: it does not answer at all, so it is spared the reset if it does by then. Otherwise it answers and
+        cannot be set up. Raises NotReady if a port is wanted and there is none.
         """
         step = self._ladder.next_step(may_reset=await self._knows_port())
         match step:
@@ -58,7 +59,7 @@ class Mender:
                 await tell(Condition(Reason.NOT_ANSWERING))
             case Step.RESET:
                 await tell(Condition(Reason.RESETTING))
-                await self._reset()
+                await self._reset(is_deaf=is_deaf)
             case Step.RUN_COMMAND:
                 await tell(Condition(Reason.RESETTING))
                 await self._run_command()
@@ -74,10 +75,10 @@ class Mender:
             self._is_known = stored.get(self._place) == self._config.port.encode()
         return self._is_known
 
-    async def _reset(self) -> None:
+    async def _reset(self, *, is_deaf: bool) -> None:
         found = await self._finder.find()
         try:
-            if found.answers:
+            if found.answers and is_deaf:
                 return
             with contextlib.suppress(AtFailure):
                 # Deaf modems hear this more often than one would think; an answer is not to be expected.

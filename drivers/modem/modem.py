@@ -42,6 +42,13 @@ from infinireach.v1.message_pb2 import (
 
 INBOUND = frozenset({"+CMTI", "+CMT", "+CDSI", "+CDS", "+CBM"})
 USSD = "+CUSD"
+SET_UPS_MAX = 3
+"""Set-ups in a row that fail for a reason that a reset may mend, after which it is tried."""
+RESETTABLE = frozenset({Reason.NOT_ANSWERING, Reason.SET_UP_REFUSED, Reason.RADIO_OFF, Reason.SIM_BUSY})
+
+
+class _Unfit(Exception):
+    """The modem answers, and could not be set up for several times in a row."""
 
 
 class ModemAway(Exception):
@@ -150,7 +157,6 @@ class Modem:
         raise AssertionError("neither ends by itself")
 
     async def _live(self) -> NoReturn:
-        await self._pacer.load()
         while True:
             try:
                 await self._turn()
@@ -165,19 +171,20 @@ class Modem:
 
     async def _turn(self) -> None:
         """From the search for the port until it is closed, and mended if need be. Raises NotReady."""
+        await self._pacer.load()
         found = await self._finder.find()
         self._url = found.url
         try:
             ending = await self._use(found)
+        except _Unfit:
+            ending = None
         finally:
             await self._finder.close(found)
-        match ending:
-            case Ending.PORT_LOST:
-                await self._on_the_way(Condition(Reason.PORT_MISSING))
-            case Ending.STUCK:
-                await self._mender.mend(self._on_the_way)
-            case Ending.CLOSED:
-                await self._rest(self._timing.port_missing_s)
+        if ending is None or ending is Ending.STUCK:
+            await self._mender.mend(self._on_the_way, is_deaf=ending is not None)
+            return
+        await self._on_the_way(Condition(Reason.PORT_MISSING))
+        await self._rest(self._timing.port_lost_s)
 
     async def _use(self, found: Found) -> Ending:
         """Work with an open port until its channel ends; why it did."""
@@ -189,22 +196,27 @@ class Modem:
             return await found.connection.ended()
 
     async def _work(self, found: Found) -> NoReturn:
-        """Set up and serve, again and again. Raises ChannelClosed."""
-        while True:
+        """Set up and serve, again and again. Raises ChannelClosed; _Unfit if it answers and cannot be set up."""
+        failures = 0
+        while failures < SET_UPS_MAX:
             try:
                 set_up = await self._start_up.carry_out(found.connection)
                 await self._mender.works(set_up.quirks)
+                failures = 0
                 why = await self._serve(set_up)
             except NotReady as not_ready:
-                await self._on_the_way(not_ready.condition)
-                await self._rest(self._timing.start_up_again_s)
+                condition = not_ready.condition
             except CommandUnanswered:
-                # If it goes on like this the channel ends; else it was one command that the modem could not do.
-                await self._on_the_way(Condition(Reason.NOT_ANSWERING))
-                await self._rest(self._timing.start_up_again_s)
+                # It answers AT, or the channel would end.
+                condition = Condition(Reason.NOT_ANSWERING)
             else:
                 self._context.log.warning("modem.set_up_again", device=self.config.name, why=why)
                 await self._on_the_way(Condition(Reason.STARTING))
+                continue
+            failures = failures + 1 if condition.reason in RESETTABLE else 0
+            await self._on_the_way(condition)
+            await self._rest(self._timing.start_up_again_s)
+        raise _Unfit
 
     async def _serve(self, set_up: SetUp) -> str:
         """Send and receive until the modem has to be set up again; why."""
@@ -230,8 +242,11 @@ class Modem:
     async def _sweep(self, line: Line) -> NoReturn:
         """Look for what nobody announced: at once, for what came while the modem was away, and now and then."""
         while True:
+            unannounced = self._inbox.counts["unannounced"]
             with contextlib.suppress(CommandUnanswered):
                 await self._inbox.sweep(line)
+            if self._inbox.counts["unannounced"] > unannounced and self._health is not None:
+                self._health.suspect()
             await asyncio.sleep(self._timing.sweep_s)
 
     async def _on_the_way(self, condition: Condition) -> None:
@@ -349,4 +364,5 @@ class Modem:
             "parts_per_day": self._pacer.per_day,
             "resets": self._mender.resets,
             "balance_ussd": self.config.balance_ussd,
+            "number_differs": set_up is not None and set_up.number_differs,
         }

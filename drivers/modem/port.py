@@ -22,7 +22,7 @@ from drivers.modem.port_errors import (
     PortMissing,
     PortStalled,
     busy,
-    holder_of,
+    is_held_by_modem_manager,
     opening_failed,
 )
 
@@ -135,8 +135,7 @@ class Port:
                 self._device.write(data)
             except serial.SerialTimeoutException:
                 # What the device has not taken must not reach it later, in front of another command.
-                if isinstance(self._device, serial.Serial):
-                    self._device.reset_output_buffer()
+                self._forget_unsent()
                 raise
 
     def _read_device(self) -> None:
@@ -181,11 +180,13 @@ class Port:
 
     def _close_device(self) -> None:
         with self._device_lock, contextlib.suppress(Exception):
-            if isinstance(self._device, serial.Serial):
-                # Else the kernel waits up to 30 s for a device that takes nothing.
-                with contextlib.suppress(Exception):
-                    self._device.reset_output_buffer()
+            self._forget_unsent()  # else the kernel waits up to 30 s for a device that takes nothing
             self._device.close()
+
+    def _forget_unsent(self) -> None:
+        if isinstance(self._device, serial.Serial):
+            with contextlib.suppress(Exception):  # termios.error is no OSError
+                self._device.reset_output_buffer()
 
 
 async def open_port(
@@ -229,7 +230,7 @@ def _open_device(url: str, baud_rate: int, has_flow_control: bool, write_timeout
     except Exception as error:
         raise opening_failed(url, error) from error
     # Its lock (TIOCEXCL) does not keep the superuser out, and two who read one port each get half of the answers.
-    if holder_of(url, only=MODEM_MANAGER):
+    if is_held_by_modem_manager(url):
         device.close()
         raise busy(url, MODEM_MANAGER)
     return device

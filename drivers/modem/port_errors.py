@@ -3,13 +3,13 @@
 Knows nothing of modems.
 """
 
-import contextlib
 import errno
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from serial import SerialException
+
+from drivers.modem.serial_ports import holders_of
 
 MODEM_MANAGER = "ModemManager"
 BUSY_ERRORS = {errno.EBUSY, errno.EAGAIN}
@@ -64,7 +64,9 @@ def opening_failed(url: str, error: Exception) -> PortError:
     if number in MISSING_ERRORS:
         return PortMissing(
             f"There is no modem at {url}: {os.strerror(number)}.",
-            "Plug it in, or give the port by its name below /dev/serial/by-id, which stays the same.",
+            "Start what is to listen there, and see whether a firewall is in between."
+            if "://" in url
+            else "Plug it in, or give the port by its name below /dev/serial/by-id, which stays the same.",
         )
     if number in DENIED_ERRORS:
         return PortFailed(
@@ -102,54 +104,21 @@ def number_of(error: BaseException | None) -> int | None:
     return None
 
 
-def holder_of(url: str, *, only: str = "") -> str:
-    """The name of another program that has a device open, as far as this user may see; empty if none is seen.
-
-    `only`: look at programs of this name alone.
-    """
-    try:
-        device = path_of(url).resolve(strict=True).stat().st_rdev
-    except OSError:
-        return ""
-    return next(holders(device, only), "") if device else ""
+def holder_of(url: str) -> str:
+    """The name of another program that has a device open, as far as this user may see; empty if none is seen."""
+    device = url.removeprefix("spy://").partition("?")[0]
+    holder = holders_of([device]).get(device)
+    return Path(holder.command.partition(" ")[0]).name if holder else ""
 
 
-def path_of(url: str) -> Path:
-    """The device file that a port's name stands for; one that does not exist if it stands for none."""
-    return Path(url.removeprefix("spy://").partition("?")[0])
-
-
-def holders(device: int, only: str) -> Iterator[str]:
-    """The names of other processes that have a character device open."""
-    for process in processes():
-        name = name_of(process)
-        if int(process.name) == os.getpid() or not name or (only and name != only):
-            continue
-        # It may have ended since, or belong to another user.
-        with contextlib.suppress(OSError):
-            if any(opens(descriptor, device) for descriptor in (process / "fd").iterdir()):
-                yield name
-
-
-def processes() -> list[Path]:
-    """The folder of each process of this machine; none where there is no /proc."""
-    try:
-        return [process for process in Path("/proc").iterdir() if process.name.isdecimal()]
-    except OSError:
-        return []
-
-
-def opens(descriptor: Path, device: int) -> bool:
-    """Whether an open file of a process is this device."""
-    try:
-        return descriptor.stat().st_rdev == device
-    except OSError:
-        return False
+def is_held_by_modem_manager(url: str) -> bool:
+    """Whether ModemManager has a device open, as far as this user may see."""
+    return is_running(MODEM_MANAGER) and holder_of(url) == MODEM_MANAGER
 
 
 def is_running(name: str) -> bool:
-    """Whether a process of this name runs on the machine."""
-    return any(name_of(process) == name for process in processes())
+    """Whether a process of this name runs on the machine; False where the system does not tell (proc(5))."""
+    return any(name_of(process) == name for process in Path("/proc").glob("[0-9]*"))
 
 
 def name_of(process: Path) -> str:

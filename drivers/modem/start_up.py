@@ -69,8 +69,8 @@ class StartUp:
             stores=reading.stores,
             acknowledges=reading.acknowledges,
             smsc=smsc,
-            submit_timeout_s=quirks.submit_timeout_s,
-            pause_between_parts_s=quirks.pause_between_parts_s,
+            submit_timeout_s=quirks.submit_timeout_s / self._timing.speed,
+            pause_between_parts_s=quirks.pause_between_parts_s / self._timing.speed,
             reference_bits=quirks.reference_bits,
             acknowledge_command=quirks.acknowledge_command,
         )

@@ -10,9 +10,14 @@ from dataclasses import dataclass, fields, replace
 class Timing:
     """All waits in seconds. Where a manual or a standard gives a figure, it is named."""
 
+    speed: float = 1.0
+    """How many times as fast as real modems these figures are."""
+
     # Finding and opening the port.
     port_missing_s: float = 2.0
     """Between two looks for a port that is not there."""
+    port_lost_s: float = 0.5
+    """Before a port that was lost is looked for; the kernel needs a moment too."""
     port_refused_s: float = 15.0
     """Before a port that could not be opened, or is the wrong one, is tried again."""
     identify_s: float = 5.0
@@ -112,4 +117,7 @@ class Timing:
 
     def scaled(self, by: float) -> "Timing":
         """The same, everything `by` times as fast."""
-        return replace(self, **{field.name: getattr(self, field.name) / by for field in fields(self)})
+        waits = {
+            field.name: getattr(self, field.name) / by for field in fields(self) if field.name != "speed"
+        }
+        return replace(self, speed=self.speed * by, **waits)

@@ -137,6 +137,16 @@ def stored(gateway: Gateway) -> int:
     return sum(shown["stored"].values())
 
 
+async def test_a_modem_whose_power_fails_is_found_again_and_what_waited_goes_out(
+    modem: Gateway, caller: Client
+) -> None:
+    run = json.loads((modem.var / "run.json").read_text(encoding="utf-8"))
+    os.kill(run["pids"]["emulator"], signal.SIGKILL)
+    message_id = await caller.send(to="+15551230002", message="When you are back")
+    assert await caller.message_in(message_id, "delivered", within_s=60)
+    assert [each["body"] for each in taken(modem)] == ["When you are back"]
+
+
 async def test_an_emulated_modem_that_loses_its_sim_is_shown_with_its_remedy(
     modem: Gateway, caller: Client
 ) -> None:

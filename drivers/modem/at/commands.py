@@ -16,7 +16,7 @@ SAME_ANSWERS = (
     frozenset({"+CGMM", "+GMM"}),
     frozenset({"+CGMR", "+GMR"}),
     frozenset({"+CGSN", "+GSN"}),
-    frozenset({"+CCID", "+ICCID", "+QCCID", "^ICCID", "#CCID", "%CCID", "^SCID"}),
+    frozenset({"+CCID", "+ICCID", "+QCCID", "+CICCID", "^ICCID", "#CCID", "%CCID", "^SCID"}),
 )
 """Names that modems use for one another in their answers."""
 WITH_BODIES = frozenset({"+CMGL", "+CMGR"})

@@ -11,10 +11,19 @@ from enum import Enum, auto
 from drivers.modem.at import commands
 from drivers.modem.at.commands import Command
 from drivers.modem.at.finals import CALL_RESULTS, Final, final_of
-from drivers.modem.at.results import AtFailure, CommandRefused, NoPrompt, PduNotWritten, Unsolicited
+from drivers.modem.at.results import (
+    AtFailure,
+    CommandRefused,
+    CommandUnanswered,
+    Domain,
+    NoPrompt,
+    PduNotWritten,
+    Unsolicited,
+)
 from drivers.modem.at.tokens import Mark, Token, Tokenizer
 from drivers.modem.at.unsolicited import (
     QUOTED_LINES_MAX,
+    RESTARTED,
     WITH_PDU,
     answers,
     has_open_quote,
@@ -39,7 +48,7 @@ class Prompted:
 
 @dataclass(slots=True, frozen=True)
 class Ended:
-    """The running command has its final result; the engine is free."""
+    """The running command has its final result, or will never have one; the engine is free."""
 
     lines: tuple[str, ...] = ()
     """The information lines that answer it, in order."""
@@ -169,7 +178,7 @@ class Engine:
         if code is None:
             self._keep(line, is_named=False)
             return []
-        if self._command is not None and answers(self._command, code, self._count(code.name)):
+        if self._command is not None and answers(self._command, code, self._lines):
             self._keep(line, is_named=True)
             return []
         return self._unasked(code)
@@ -198,7 +207,19 @@ class Engine:
         if code.name in WITH_PDU or (code.name == "+CUSD" and has_open_quote(code.parameters)):
             self._head, self._head_lines = code, 1
             return []
+        if code.name in RESTARTED and self.state not in {State.FREE, State.CLEARING}:
+            return [code, self._forgotten()]
         return [code]
+
+    def _forgotten(self) -> Ended:
+        """The modem has restarted: no answer will come any more."""
+        failure: AtFailure = CommandUnanswered(self._name(), "the modem restarted")
+        if self.state is State.AWAITS_PROMPT:
+            failure = NoPrompt(f"{self._name()}: the modem restarted")
+        elif self.state is State.PROMPTED:
+            failure = PduNotWritten(self._name(), Domain.NONE, None, "the modem restarted")
+        self._free()
+        return Ended(failure=failure)
 
     def _is_echo(self, line: str) -> bool:
         if self._command is None:
@@ -226,10 +247,6 @@ class Engine:
         self._awaits_body = command.has_bodies and is_named
         if len(self._lines) < ANSWER_LINES_MAX:
             self._lines.append(line)
-
-    def _count(self, name: str) -> int:
-        """How many lines of this name have come in answer."""
-        return sum(line.upper().startswith(name + ":") for line in self._lines)
 
     def _end(self, final: Final) -> list[Event]:
         state = self.state

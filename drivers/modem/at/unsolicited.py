@@ -5,6 +5,7 @@ Knows no I/O and keeps no state. Sources: 3GPP TS 27.005 §3.4.1 (+CMTI, +CMT, +
 """
 
 import re
+from collections.abc import Sequence
 
 from drivers.modem.at.commands import ONE_LINE, REGISTRATIONS, SAID_UNASKED, Command, Form
 from drivers.modem.at.finals import CALL_RESULTS
@@ -15,6 +16,8 @@ PDU = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 
 WITH_PDU = frozenset({"+CMT", "+CDS", "+CBM"})
 """Take the following line."""
+RESTARTED = frozenset({"RDY", "SYSSTART", "^SYSSTART", "^SYSSTART AIRPLANE MODE", "MODEM:STARTUP"})
+"""Only a modem that has just started says this: it has forgotten what it was told before."""
 QUOTED_LINES_MAX = 16
 """How many lines the string of one `+CUSD` may have."""
 WORDS = frozenset({
@@ -44,8 +47,6 @@ WORDS = frozenset({
     "^EXIT",
 })
 """Whole lines without parameters."""
-RESTARTED = frozenset({"RDY", "SYSSTART", "^SYSSTART", "^SYSSTART AIRPLANE MODE", "MODEM:STARTUP"})
-"""Only a modem that has just started says this: whatever it was told before is forgotten."""
 WORDS_WITH_PARAMETERS = frozenset({"DST", "APP RDY", "VOICE CALL", "MISSED_CALL"})
 
 
@@ -62,15 +63,17 @@ def unsolicited_of(line: str) -> Unsolicited | None:
     return None
 
 
-def answers(command: Command, code: Unsolicited, lines_before: int) -> bool:
-    """Whether a line answers the running command, of whose answer so many lines of this name have come."""
+def answers(command: Command, code: Unsolicited, lines_before: Sequence[str]) -> bool:
+    """Whether a line answers the running command, of whose answer these lines have come."""
     if code.name not in command.prefixes:
         return False
     if code.name in SAID_UNASKED:
         return command.form in {Form.READ, Form.TEST}
-    if code.name in ONE_LINE and command.form is not Form.TEST:
-        return lines_before == 0 and (code.name not in REGISTRATIONS or is_registration_answer(command, code))
-    return True
+    if code.name not in ONE_LINE or command.form is Form.TEST:
+        return True
+    if command.form is Form.SET or any(line.upper().startswith(f"{code.name}:") for line in lines_before):
+        return False
+    return code.name not in REGISTRATIONS or is_registration_answer(command, code)
 
 
 def is_registration_answer(command: Command, code: Unsolicited) -> bool:

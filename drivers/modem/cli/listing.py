@@ -15,7 +15,7 @@ def list_(*, as_json: AsJson = False) -> None:
     ports = serial_ports()
     if as_json:
         say_json({
-            "ports": [{**asdict(port), "looks_like_modem": port.looks_like_modem} for port in ports],
+            "ports": [{**asdict(port), "guess": port.guess, "best_name": port.best_name} for port in ports]
         })
         return
     table(

@@ -3,10 +3,14 @@
 Owns the list of commands and that a fault ends in one sentence and a status, not in a traceback.
 """
 
+import logging
 import os
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
+import structlog
 import typer
 
 from drivers.modem.cli import checking, emulating, listing, probing, running, system_files, ussd
@@ -18,13 +22,25 @@ HELP = """GSM, LTE and 5G modems: find out what is wrong with one, see how they 
 The driver itself: infinireach driver modem --config modems.toml"""
 
 
+@contextmanager
+def no_logs() -> Generator[None]:
+    """Commands speak for themselves; what the parts of the driver log meanwhile would be in a script's way."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
 class Application(typer.Typer):
     """The whole command line."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command of `args`, or of the process; ends with SystemExit."""
         try:
-            return super().__call__(*args, prog_name="infinireach modem", **kwargs)
+            with no_logs():
+                return super().__call__(*args, prog_name="infinireach modem", **kwargs)
         except CommandFailed as failed:
             note(str(failed))
             sys.exit(EXIT_FAILED)

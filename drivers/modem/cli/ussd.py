@@ -51,14 +51,15 @@ def ussd(
     Through the driver if it runs, else on the port that modems.toml names. Where the network answers with a menu, the
     answer is asked for.
     """
-    code = code or _balance_code(name, config_file(config))
     try:
-        asyncio.run(_converse(_ThroughDriver(name), code, as_json=as_json))
+        asker = _ThroughDriver(name)
+        asyncio.run(_converse(asker, code or asker.balance_code(), as_json=as_json))
     except NobodyListens as nobody:
         file = config_file(config)
         if not file.exists():
             raise CommandFailed(f"{nobody}\nOr name the modems.toml with --config.") from None
-        asyncio.run(_on_port(_modem(name, file), code, as_json=as_json))
+        modem = _modem(name, file)
+        asyncio.run(_on_port(modem, code or _required(modem.balance_ussd, name), as_json=as_json))
 
 
 async def _converse(asker: Asker, code: str, *, as_json: bool) -> None:
@@ -84,6 +85,12 @@ class _ThroughDriver:
 
     def __init__(self, name: str) -> None:
         self._name = name
+
+    def balance_code(self) -> str:
+        """The modem's balance_ussd, as the driver knows it. Raises CommandFailed."""
+        modems = ask(var_folder() / SOCKET_NAME, {"status": {}})["modems"]
+        found = next((modem for modem in modems if modem["name"] == self._name), {})
+        return _required(str(found.get("balance_ussd") or ""), self._name)
 
     async def ask(self, code: str) -> tuple[str, bool]:
         request: dict[str, Any] = {"ussd": {"device": self._name, "code": code}}
@@ -151,11 +158,10 @@ async def _require_open_sim(commands: Commands, timing: Timing) -> None:
         )
 
 
-def _balance_code(name: str, config: Path) -> str:
-    modem = _modem(name, config)
-    if not modem.balance_ussd:
+def _required(code: str, name: str) -> str:
+    if not code:
         raise CommandFailed(f"{name} has no balance_ussd in modems.toml; name a CODE, such as '*100#'.")
-    return modem.balance_ussd
+    return code
 
 
 def _modem(name: str, config: Path) -> ModemConfig:

@@ -4,9 +4,10 @@ Owns their form. Knows nothing of messages.
 """
 
 import re
+from itertools import takewhile
 
 from drivers.modem.codec import gsm7
-from drivers.modem.codec.octets import Malformed, Octets
+from drivers.modem.codec.octets import Octets
 from drivers.modem.codec.values import AddressInvalid
 
 DIGITS_MAX = 20
@@ -83,14 +84,8 @@ def read_smsc(octets: Octets) -> str:
 
 def _number(address_type: int, value: bytes, semi_octets: int) -> str:
     """Digits up to the first filler; a plus in front if the type is international and there is a digit."""
-    digits = ""
-    for position in range(semi_octets):
-        nibble = value[position // 2] >> 4 * (position % 2) & 0xF
-        if nibble == _FILLER:
-            break
-        if nibble >= len(_DIGITS):
-            raise Malformed("an address with a digit that does not exist")
-        digits += _DIGITS[nibble]
+    halves = [half for octet in value for half in (octet & 0xF, octet >> 4)][:semi_octets]
+    digits = "".join(_DIGITS[half] for half in takewhile(lambda half: half != _FILLER, halves))
     return f"+{digits}" if digits and address_type & _TYPE_OF_NUMBER == _INTERNATIONAL else digits
 
 

@@ -70,10 +70,18 @@ def decode(
 
 def pack(septets: bytes, *, fill_bits: int = 0) -> bytes:
     """The octets of septets, lowest bits first, after so many empty bits; the last octet is filled with zeros."""
-    bits = 0
-    for position, septet in enumerate(septets):
-        bits |= septet << (fill_bits + 7 * position)
-    return bits.to_bytes((fill_bits + 7 * len(septets) + 7) // 8, "little")
+    octets = bytearray()
+    bits, held = 0, fill_bits
+    for septet in septets:
+        bits |= septet << held
+        held += 7
+        if held >= 8:
+            octets.append(bits & 0xFF)
+            bits >>= 8
+            held -= 8
+    if held:
+        octets.append(bits)
+    return bytes(octets)
 
 
 def unpack(octets: bytes, *, first: int = 0, count: int) -> bytes:

@@ -65,6 +65,7 @@ def submit_pdus(
         | (0 if validity is None else _VALIDITY_RELATIVE)
     )
     coding = data_coding_value(encoding, _FLASH_CLASS if is_flash else None)
+    # The modem puts a message reference of its own in place of the zero.
     head = bytes([first_octet, 0]) + encode_number(destination) + bytes([_DEFAULT_PROTOCOL, coding])
     if validity is not None:
         head += bytes([encode_validity(validity)])

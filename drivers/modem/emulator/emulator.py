@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from drivers.modem.emulator.clock import LoopClock
+from drivers.modem.emulator.clock import Clock, LoopClock
 from drivers.modem.emulator.faults import Faults
 from drivers.modem.emulator.general_commands import Equipment
 from drivers.modem.emulator.inbound import SENDER, Inbound, Kind
@@ -34,10 +34,11 @@ class Emulator:
         sim: Sim | None = None,
         equipment: Equipment | None = None,
         network: Network | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        """Switched on and registered at once, unless its SIM has a PIN."""
+        """Switched on, and registered at once unless its SIM has a PIN. Without a `clock` it has the loop's time."""
         self.name = name
-        self.clock = LoopClock()
+        self.clock = clock or LoopClock()
         self.network = network or Network(self.clock)
         self._ptys: list[PtyEnd] = []
         self._tcps: list[TcpEnd] = []
@@ -106,6 +107,8 @@ class Emulator:
             await asyncio.wait(self._returns)
         self._close_ports()
         self.modem.switch_off()
+        # Connections that were broken off are gone after one turn of the loop.
+        await asyncio.sleep(0)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -7,7 +7,6 @@ from enum import StrEnum
 
 from drivers.modem.codec import (
     AddressInvalid,
-    TextTooLong,
     TextUnencodable,
     deliver_pdus,
     encode_deliver,
@@ -73,10 +72,11 @@ def pdus_of(inbound: Inbound, *, reference: int, now: datetime, smsc: str) -> li
         pdus = _pdus(inbound, reference=reference, sent_at=sent_at, smsc=smsc)
     except AddressInvalid:
         raise InboundInvalid("from must be E.164, a short code or a name of at most 11 characters.") from None
-    except TextTooLong:
-        raise InboundInvalid("The text is too long for what it is to be sent as.") from None
     except (TextUnencodable, UnicodeEncodeError):
         raise InboundInvalid("The text must be valid Unicode.") from None
+    except ValueError:
+        # TextTooLong, or a length that does not even fit into its octet.
+        raise InboundInvalid("The text is too long for what it is to be sent as.") from None
     if any(not 1 <= number <= len(pdus) for number in inbound.order):
         raise InboundInvalid(f"The message has {len(pdus)} parts; parts must name them from 1.")
     return [pdus[number - 1] for number in inbound.order or range(1, len(pdus) + 1)]

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 
 HOST = "127.0.0.1"
-READ_BYTES = 4096
 UNWRITTEN_BYTES_MAX = 256 * 1024
 """What waits for a client that does not read; more is lost."""
 
@@ -16,12 +15,13 @@ class TcpEnd:
         """With `port` 0 the system chooses one at the first opening. `received` gets what clients send."""
         self._received = received
         self._server: asyncio.Server | None = None
-        self._client: asyncio.StreamWriter | None = None
+        self._client: asyncio.Transport | None = None
         self.port = port
 
     async def open(self) -> None:
-        """Listen, on the loopback only."""
-        self._server = await asyncio.start_server(self._serve, HOST, self.port)
+        """Listen, on the loopback only. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), HOST, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def close(self) -> None:
@@ -30,27 +30,47 @@ class TcpEnd:
             self._server.close()
             self._server = None
         if self._client is not None:
-            self._client.transport.abort()
+            self._client.abort()
             self._client = None
 
     def send(self, data: bytes) -> None:
         """The modem says this to its client, if it has one."""
         client = self._client
-        if client is not None and client.transport.get_write_buffer_size() < UNWRITTEN_BYTES_MAX:
+        if client is not None and client.get_write_buffer_size() < UNWRITTEN_BYTES_MAX:
             client.write(data)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._client is not None:
-            # A serial port has one user.
-            writer.close()
-            return
-        self._client = writer
-        try:
-            while data := await reader.read(READ_BYTES):
-                self._received(data)
-        except ConnectionError:
-            pass
-        finally:
-            if self._client is writer:
-                self._client = None
-            writer.close()
+    def connected(self, transport: asyncio.Transport) -> None:
+        """Somebody has come; a serial port has one user."""
+        if self._client is None:
+            self._client = transport
+        else:
+            transport.abort()
+
+    def said(self, transport: asyncio.BaseTransport | None, data: bytes) -> None:
+        """A client has sent this."""
+        if transport is self._client:
+            self._received(data)
+
+    def left(self, transport: asyncio.BaseTransport | None) -> None:
+        """A client is gone."""
+        if transport is self._client:
+            self._client = None
+
+
+class _Connection(asyncio.Protocol):
+    """One client; knows only to whom it belongs."""
+
+    def __init__(self, end: TcpEnd) -> None:
+        self._end = end
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._end.connected(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._end.said(self._transport, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end.left(self._transport)

@@ -11,7 +11,7 @@ from typing import Protocol
 from drivers.modem.at.results import AtFailure, CommandRefused
 from drivers.modem.channel import Channel
 from drivers.modem.dialogue import BytePort
-from drivers.modem.port_errors import PortBusy, PortError, PortMissing
+from drivers.modem.port_errors import MODEM_MANAGER, PortBusy, PortError, PortMissing
 from drivers.modem.probe.findings import Finding, Mark, Tell
 from drivers.modem.serial_ports import SerialPort, holders_of, names, siblings
 from drivers.modem.timing import Timing
@@ -73,7 +73,7 @@ class Reacher:
             if isinstance(error, PortMissing) and not _is_url(url):
                 remedy = f"{remedy} There are: {names(ports)}."
             elif isinstance(error, PortBusy):
-                remedy = _remedy_if_busy(url, remedy)
+                remedy = _remedy_if_busy(url, error)
             self._tell(Finding("port", Mark.FAULT, error.sentence, remedy))
             return None
         self._tell(Finding("port", Mark.OK, f"{url} can be opened."))
@@ -146,8 +146,11 @@ class Reacher:
         return channel if await self._answers(channel) else None
 
 
-def _remedy_if_busy(url: str, remedy: str) -> str:
+def _remedy_if_busy(url: str, error: PortBusy) -> str:
     """The remedy, with who it is where that can be seen."""
+    remedy = error.remedy
+    if MODEM_MANAGER in error.sentence:
+        return f"{remedy} The rule is written by: infinireach modem system-files DIR"
     holder = holders_of([url]).get(url)
     if holder is None:
         return remedy

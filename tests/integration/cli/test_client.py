@@ -23,6 +23,7 @@ PHONE = {
     "driver": "simulated",
     "lastSeenAt": None,
     "remedy": None,
+    "signalPercent": None,
     "numbers": [{"channel": "sms", "number": "+15559876543", "slot": 1, "ready": True}],
 }
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from core.cli.roles import command_of
 from tests.fakes.command_line import infinireach_modem
+
+pytestmark = pytest.mark.usefixtures("var")
 
 MODEM: dict[str, Any] = {
     "name": "office",
@@ -39,36 +42,42 @@ balance_ussd = "*100#"
 
 
 class RunningDriver:
-    """Answers one request on the control socket of a modem driver."""
+    """Answers requests on the control socket of a modem driver, one connection after the other."""
 
     def __init__(self, folder: Path) -> None:
-        self.answer: object = {"ok": True}
+        self.answers: list[object] = [{"ok": True}]
+        """In turn; the last one again and again."""
         self.request: object = None
+        """The last one."""
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / "modem.sock"))
         self._listener.listen()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
 
+    @property
+    def answer(self) -> object:
+        """The answer to the next request."""
+        return self.answers[0]
+
+    @answer.setter
+    def answer(self, value: object) -> None:
+        self.answers = [value]
+
     def _serve(self) -> None:
-        connection, _ = self._listener.accept()
-        with connection, connection.makefile("rwb") as stream:
-            self.request = json.loads(stream.readline())
-            stream.write(json.dumps(self.answer).encode() + b"\n")
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                with connection, connection.makefile("rwb") as stream:
+                    self.request = json.loads(stream.readline())
+                    answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+                    stream.write(json.dumps(answer).encode() + b"\n")
 
     def close(self) -> None:
-        """Wait for the request and stop."""
+        """Stop."""
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join(10)
         self._listener.close()
-
-
-@pytest.fixture(autouse=True)
-def var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A data folder in which nothing runs, and the current folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("INFINIREACH_VAR", str(tmp_path))
-    monkeypatch.delenv("INFINIREACH_MODEM_CONFIG", raising=False)
-    return tmp_path
 
 
 @pytest.fixture
@@ -111,13 +120,21 @@ def test_ussd_goes_through_the_driver_if_it_runs(driver: RunningDriver) -> None:
     assert driver.request == {"ussd": {"device": "office", "code": "*100#"}}
 
 
-def test_ussd_without_a_code_asks_for_the_balance(driver: RunningDriver, var: Path) -> None:
-    (var / "modems.toml").write_text(CONFIG)
-    driver.answer = {"ok": True, "text": "Balance: 9.50", "is_open": False}
+def test_ussd_without_a_code_asks_for_the_balance(driver: RunningDriver) -> None:
+    driver.answers = [
+        {"ok": True, "modems": [MODEM | {"balance_ussd": "*101#"}]},
+        {"ok": True, "text": "Balance: 9.50", "is_open": False},
+    ]
     assert infinireach_modem("ussd", "office", "--json").out == (
         '{\n  "text": "Balance: 9.50",\n  "is_open": false\n}\n'
     )
-    assert driver.request == {"ussd": {"device": "office", "code": "*100#"}}
+    assert driver.request == {"ussd": {"device": "office", "code": "*101#"}}
+
+
+def test_ussd_without_a_code_of_a_modem_that_has_none_says_where_it_belongs(driver: RunningDriver) -> None:
+    driver.answer = {"ok": True, "modems": [MODEM]}
+    refused = infinireach_modem("ussd", "office")
+    assert refused.err == "office has no balance_ussd in modems.toml; name a CODE, such as '*100#'.\n"
 
 
 def test_the_drivers_refusal_is_passed_on(driver: RunningDriver) -> None:

@@ -1,5 +1,6 @@
 """The right port is found among real ones, a modem behind it is set up, and nothing is reset on the way."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -30,11 +31,13 @@ async def emulator() -> AsyncIterator[Emulator]:
         yield emulator
 
 
-def finder(port: str | Path, *, claims: PortClaims | None = None, imei: str = "") -> Finder:
+def finder(
+    port: str | Path, *, claims: PortClaims | None = None, imei: str = "", timing: Timing = TIMING
+) -> Finder:
     config = ModemConfig("alpha", str(port), "+15559876543", imei=imei)
     return Finder(
         config,
-        TIMING,
+        timing,
         SystemClock(),
         connect=connect,
         claims=claims or PortClaims(),
@@ -143,6 +146,17 @@ async def test_right_one_of_several_ports_is_found(tmp_path: Path) -> None:
         await one.close(found)
         assert found.url == os.fspath(tmp_path / "port2")
         assert await reason_why_not(finder(tmp_path / "port*", imei="350000000000099")) is Reason.WRONG_MODEM
+
+
+async def test_port_that_is_lost_as_soon_as_it_is_open_counts_as_missing() -> None:
+    def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        # pyserial takes its time to close a socket, which the channel must not take for a modem that is stuck.
+        one = finder(f"socket://127.0.0.1:{port}", timing=replace(TIMING, barrier_s=5.0))
+        assert await reason_why_not(one) is Reason.PORT_MISSING
 
 
 async def test_modem_that_still_boots_is_waited_for(emulator: Emulator) -> None:

@@ -31,7 +31,7 @@ def carrier(request: pytest.FixtureRequest) -> Carrier:
 
 @asynccontextmanager
 async def channel_to(
-    peer: ModemPeer, carrier: Carrier, *, prompt_timeout_s: float = LONG_S
+    peer: ModemPeer, carrier: Carrier, *, prompt_timeout_s: float = LONG_S, barrier_timeout_s: float = LONG_S
 ) -> AsyncGenerator[tuple[Channel, list[Unsolicited]]]:
     told: list[Unsolicited] = []
     async with carrier(peer) as url:
@@ -39,7 +39,7 @@ async def channel_to(
             await open_port(url),
             on_unsolicited=told.append,
             prompt_timeout_s=prompt_timeout_s,
-            barrier_timeout_s=1.0,
+            barrier_timeout_s=barrier_timeout_s,
             silence_s=0.05,
         )
         try:
@@ -84,7 +84,7 @@ async def test_a_hang_after_the_pdu_is_unanswered_and_the_modem_works_on_afterwa
 
 
 async def test_a_modem_that_says_nothing_any_more_is_stuck(carrier: Carrier) -> None:
-    async with channel_to(ModemPeer(), carrier) as (channel, _):
+    async with channel_to(ModemPeer(), carrier, barrier_timeout_s=0.5) as (channel, _):
         with pytest.raises(CommandUnanswered):
             await channel.execute("AT+CSQ", timeout_s=0.1)
         assert await channel.ended() is Ending.STUCK

@@ -12,6 +12,8 @@ import tty
 from collections.abc import Callable, Generator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import serial
@@ -85,13 +87,9 @@ def terminal_server() -> Generator[str]:
 
 def serve_rfc2217(listener: socket.socket) -> None:
     connection, _ = listener.accept()
-    device = serial.serial_for_url("loop://", timeout=0)
-
-    class Writer:
-        def write(self, data: bytes) -> None:
-            connection.sendall(data)
-
-    manager = serial.rfc2217.PortManager(device, Writer())
+    device: Any = serial.serial_for_url("loop://", timeout=0)
+    writer: Any = SimpleNamespace(write=connection.sendall)
+    manager = serial.rfc2217.PortManager(device, writer)
     with contextlib.suppress(OSError):
         while HANG_UP not in (data := connection.recv(1024)):
             device.write(b"".join(manager.filter(data)))
@@ -196,7 +194,10 @@ async def test_who_has_the_port_is_named(process_name: str) -> None:
 def held(name: str, process_name: str) -> Generator[None]:
     """Another process of this name has the terminal open."""
     with subprocess.Popen(
-        [sys.executable, "-c", HOLD, name, process_name], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [process_name, "-c", HOLD, name, process_name],
+        executable=sys.executable,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"

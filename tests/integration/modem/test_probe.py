@@ -20,7 +20,7 @@ import pytest
 from drivers.modem.config import read_config
 from drivers.modem.dialogue import BytePort
 from drivers.modem.emulator import Emulator, Equipment
-from drivers.modem.port_errors import opening_failed
+from drivers.modem.port_errors import MODEM_MANAGER, busy, opening_failed
 from drivers.modem.probe.examining import examine
 from drivers.modem.probe.findings import Examination, Finding, Mark
 from drivers.modem.serial_ports import SerialPort
@@ -120,6 +120,17 @@ async def test_a_port_that_this_user_may_not_open_is_told_with_its_group() -> No
     examination = await probed("/dev/ttyUSB0", open_port=refused)
     assert trouble(examination).seen == "This user may not open /dev/ttyUSB0."
     assert "dialout" in trouble(examination).remedy
+
+
+async def test_a_port_that_modem_manager_has_is_told_with_the_rule_that_keeps_it_away() -> None:
+    async def refused(url: str, *, baud_rate: int) -> BytePort:
+        del baud_rate
+        raise busy(url, MODEM_MANAGER)
+
+    examination = await probed("/dev/ttyUSB0", open_port=refused)
+    assert trouble(examination).seen == "ModemManager has the port /dev/ttyUSB0."
+    assert "systemctl disable --now ModemManager" in trouble(examination).remedy
+    assert "infinireach modem system-files" in trouble(examination).remedy
 
 
 HOLDING = """

@@ -9,14 +9,15 @@ import pytest_asyncio
 
 pytest.register_assert_rewrite("tests.integration.modem.faults.bench", "tests.integration.modem.wire")
 
-from tests.integration.modem.faults.bench import Bench, bench  # noqa: E402 - its assertions are to be explained
+from tests.integration.modem.faults.bench import TIME_SCALE, Bench, bench  # noqa: E402 - its assertions are to be explained
 
 
 class Benches:
     """One bench for the tests of a module, made anew after one that has failed."""
 
-    def __init__(self, folders: pytest.TempPathFactory) -> None:
+    def __init__(self, folders: pytest.TempPathFactory, time_scale: float) -> None:
         self._folders = folders
+        self._time_scale = time_scale
         self._stack = contextlib.AsyncExitStack()
         self._bench: Bench | None = None
 
@@ -25,7 +26,7 @@ class Benches:
         if self._bench is None or not self._bench.is_clean:
             await self.close()
             folder: Path = self._folders.mktemp("bench")
-            self._bench = await self._stack.enter_async_context(bench(folder))
+            self._bench = await self._stack.enter_async_context(bench(folder, time_scale=self._time_scale))
         self._bench.begin()
         return self._bench
 
@@ -35,9 +36,15 @@ class Benches:
         await self._stack.aclose()
 
 
+@pytest.fixture(scope="module")
+def time_scale() -> float:
+    """How many times as fast the driver waits; a module may want another."""
+    return TIME_SCALE
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def benches(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Benches]:
-    benches = Benches(tmp_path_factory)
+async def benches(tmp_path_factory: pytest.TempPathFactory, time_scale: float) -> AsyncIterator[Benches]:
+    benches = Benches(tmp_path_factory, time_scale)
     yield benches
     await benches.close()
 

@@ -57,6 +57,17 @@ class Wire:
 
         modem.hear = overhear
 
+    def at_submit(self, action: Callable[[], object]) -> None:
+        """Do this as soon as AT+CMGS comes the next time, before the modem hears it."""
+
+        def cut(data: bytes) -> bytes:
+            if b"AT+CMGS=" in data:
+                self.cut = None
+                action()
+            return data
+
+        self.cut = cut
+
     def count(self, words: bytes) -> int:
         """How often the driver said this."""
         return self.heard.count(words)

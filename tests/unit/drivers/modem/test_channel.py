@@ -1,9 +1,7 @@
 """Commands one at a time: order, time-outs, cancellation, and what each caller is told when the channel ends."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncGenerator
 
 import pytest
 import structlog
@@ -12,8 +10,6 @@ from drivers.modem.at.results import (
     ChannelClosed,
     CommandRefused,
     CommandUnanswered,
-    NoPrompt,
-    NoReference,
     PduNotWritten,
     Unsolicited,
 )
@@ -21,87 +17,25 @@ from drivers.modem.channel import Channel, Ending
 from drivers.modem.line import Priority
 from drivers.modem.port_errors import PortLost, PortStalled
 from tests.fakes.modem_peer import MemoryPort, ModemPeer
-
-PDU = "0011000B915155214365F700000AE8329BFD06"
-HANDED_OVER = PDU + "<SUB>"
-LONG_S = 30.0
-"""More than any test takes."""
-SHORT_S = 0.02
-SILENCE_S = 0.02
-OK = b"\r\nOK\r\n"
-PROMPT = b"\r\n> "
-
-
-class Room:
-    """A channel with a peer at the far end of its port."""
-
-    def __init__(self, *, is_in_step: bool = True, prompt_timeout_s: float = LONG_S) -> None:
-        self.peer = ModemPeer({"AT": OK, "AT+CSQ": b"\r\n+CSQ: 20,99\r\n" + OK, "AT+CMGS=18": PROMPT})
-        self.port = MemoryPort(self.peer)
-        self.said: list[Unsolicited] = []
-        self.channel = Channel(
-            self.port,
-            on_unsolicited=self.take,
-            name="one",
-            prompt_timeout_s=prompt_timeout_s,
-            barrier_timeout_s=1.0,
-            silence_s=SILENCE_S,
-            is_in_step=is_in_step,
-        )
-        self.was_prepared = asyncio.Event()
-        self._news = asyncio.Event()
-
-    def take(self, code: Unsolicited) -> None:
-        self.said.append(code)
-        self._news.set()
-
-    async def until_said(self) -> Unsolicited:
-        async with asyncio.timeout(LONG_S):
-            await self._news.wait()
-        return self.said[-1]
-
-    async def ask(self, command: str = "AT+CSQ", *, timeout_s: float = LONG_S, **options: Any) -> list[str]:
-        return list(await self.channel.execute(command, timeout_s=timeout_s, **options))
-
-    async def submit(
-        self, *, timeout_s: float = LONG_S, before_pdu: Callable[[], Awaitable[None]] | None = None
-    ) -> int:
-        async def prepare() -> None:
-            self.was_prepared.set()
-            if before_pdu is not None:
-                await before_pdu()
-
-        return await self.channel.submit(tpdu_octets=18, pdu=PDU, timeout_s=timeout_s, before_pdu=prepare)
-
-
-@asynccontextmanager
-async def opened(**options: Any) -> AsyncGenerator[Room]:
-    room = Room(**options)
-    try:
-        yield room
-    finally:
-        await room.channel.close()
-        assert room.port.is_closed
+from tests.unit.drivers.modem.channel_room import (
+    HANDED_OVER,
+    LONG_S,
+    OK,
+    PDU,
+    SHORT_S,
+    SILENCE_S,
+    Room,
+    cancelled,
+    never,
+    opened,
+    running,
+)
 
 
 @pytest.fixture
 async def room() -> AsyncGenerator[Room]:
     async with opened() as room:
         yield room
-
-
-async def never() -> None:
-    await asyncio.Event().wait()
-
-
-def running(awaitable: Awaitable[Any]) -> "asyncio.Future[Any]":
-    return asyncio.ensure_future(awaitable)
-
-
-async def cancelled(task: "asyncio.Future[Any]") -> None:
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
 
 
 # What is answered.
@@ -174,97 +108,6 @@ async def test_the_most_urgent_goes_first_and_equals_in_order(room: Room) -> Non
         "AT+CMGR=2",
         "AT+CREG?",
     ]
-
-
-# Handing over a PDU.
-
-
-async def test_the_owner_of_a_pdu_is_called_between_the_prompt_and_the_pdu(room: Room) -> None:
-    heard_before: list[str] = []
-
-    async def prepare() -> None:
-        heard_before.extend(room.peer.heard)
-
-    room.peer.answers[HANDED_OVER] = b"\r\n+CDS: 25\r\n0006\r\n\r\n+CMGS: 77\r\n" + OK
-    assert await room.submit(before_pdu=prepare) == 77
-    assert heard_before == ["AT+CMGS=18"]
-    assert room.peer.heard == ["AT+CMGS=18", HANDED_OVER]
-    assert room.said == [Unsolicited("+CDS", "25", "0006")]
-
-
-async def test_without_a_prompt_the_pdu_is_never_written_and_a_late_prompt_is_left_with_escape() -> None:
-    async with opened(prompt_timeout_s=SHORT_S) as room:
-        room.peer.answers |= {"AT+CMGS=18": b"", "<ESC>": PROMPT}
-        with pytest.raises(NoPrompt):
-            await room.submit()
-        assert not room.was_prepared.is_set()
-        assert await room.ask() == ["+CSQ: 20,99"]
-        assert room.peer.heard == ["AT+CMGS=18", "<ESC>", "AT", "AT+CSQ"]
-
-
-async def test_an_error_in_place_of_the_prompt_is_raised_before_the_owner_is_called(room: Room) -> None:
-    room.peer.answers["AT+CMGS=18"] = b"\r\n+CMS ERROR: 330\r\n"
-    with pytest.raises(CommandRefused) as refused:
-        await room.submit()
-    assert refused.value.code == 330
-    assert not room.was_prepared.is_set()
-
-
-async def test_ok_in_place_of_the_prompt_belonged_to_something_else_so_the_line_is_cleared(
-    room: Room,
-) -> None:
-    room.peer.answers["AT+CMGS=18"] = OK
-    with pytest.raises(NoPrompt):
-        await room.submit()
-    await room.ask()
-    assert room.peer.heard == ["AT+CMGS=18", "<ESC>", "AT", "AT+CSQ"]
-
-
-async def test_a_fault_of_the_owner_leaves_the_prompt_with_escape_and_is_raised(room: Room) -> None:
-    async def fail() -> None:
-        raise OSError("the journal is full")
-
-    with pytest.raises(OSError, match="journal"):
-        await room.submit(before_pdu=fail)
-    assert await room.ask() == ["+CSQ: 20,99"]
-    assert room.peer.heard == ["AT+CMGS=18", "<ESC>", "AT", "AT+CSQ"]
-
-
-@pytest.mark.parametrize("end", [b"\r\n+CMS ERROR: 500\r\n", OK])
-async def test_a_modem_that_gives_up_while_the_owner_prepares_gets_no_pdu(room: Room, end: bytes) -> None:
-    async def prepare() -> None:
-        room.peer.say(end + b'+CMTI: "SM",1\r\n')
-        await room.until_said()
-
-    with pytest.raises(PduNotWritten):
-        await room.submit(before_pdu=prepare)
-    assert room.peer.heard == ["AT+CMGS=18"]
-
-
-async def test_ok_without_a_reference_is_no_success(room: Room) -> None:
-    room.peer.answers[HANDED_OVER] = OK
-    with pytest.raises(NoReference):
-        await room.submit()
-
-
-async def test_a_refusal_of_the_network_is_raised(room: Room) -> None:
-    room.peer.answers[HANDED_OVER] = b"\r\n+CMS ERROR: 38\r\n"
-    with pytest.raises(CommandRefused) as refused:
-        await room.submit()
-    assert refused.value.code == 38
-    assert not isinstance(refused.value, PduNotWritten)
-
-
-async def test_a_pdu_without_an_answer_is_never_written_again_and_a_late_reference_is_logged(
-    room: Room,
-) -> None:
-    room.peer.answers["<ESC>"] = b"\r\n+CMGS: 9\r\n" + OK
-    with structlog.testing.capture_logs() as logs:
-        with pytest.raises(CommandUnanswered):
-            await room.submit(timeout_s=SHORT_S)
-        assert await room.ask() == ["+CSQ: 20,99"]
-    assert room.peer.heard == ["AT+CMGS=18", HANDED_OVER, "<ESC>", "AT", "AT+CSQ"]
-    assert [line["reference"] for line in logs if line["event"] == "submit.answered_late"] == [9]
 
 
 # Back into step.
@@ -346,6 +189,15 @@ async def test_a_port_that_takes_nothing_leaves_a_command_unanswered(room: Room)
     assert await room.ask() == ["+CSQ: 20,99"]
 
 
+async def test_a_modem_that_restarts_is_not_waited_for(room: Room) -> None:
+    room.peer.answers["AT+COPS=?"] = b"\r\nRDY\r\n"
+    with pytest.raises(CommandUnanswered, match="restarted"):
+        await room.ask("AT+COPS=?")
+    await room.ask()
+    assert room.peer.heard == ["AT+COPS=?", "<ESC>", "AT", "AT+CSQ"]
+    assert room.said == [Unsolicited("RDY")]
+
+
 # Who no longer waits.
 
 
@@ -421,6 +273,17 @@ async def test_the_refusal_of_a_pdu_that_nobody_waits_for_is_logged(room: Room) 
         await room.ask()
     [line] = [line for line in logs if line["event"] == "command.failed_unheard"]
     assert line["problem"] == "AT+CMGS: +CMS ERROR: 38"
+
+
+async def test_who_cancels_everything_is_not_kept_waiting(room: Room) -> None:
+    submit = running(room.submit(before_pdu=never))
+    await room.was_prepared.wait()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    _, pending = await asyncio.wait(others, timeout=LONG_S)
+    assert not pending
+    assert submit.cancelled()
 
 
 # The end.

@@ -1,12 +1,14 @@
 """docs/modems.md names what there is, all of it."""
 
 import re
+import tomllib
+from typing import Any
 
 from drivers.modem.at.causes import TABLES, Action
 from drivers.modem.at.results import Domain
 from drivers.modem.conditions import CONDITIONS, Reason
 from drivers.modem.config import KEYS
-from drivers.modem.quirks import CASES, READERS
+from drivers.modem.quirks import CASES, READERS, read_overrides
 from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
 from tests import repository
 
@@ -45,6 +47,21 @@ def test_every_key_of_the_file_is_explained() -> None:
     assert set(keys) == {key.name for key in KEYS}
     required = {name for name, text in keys.items() if text.startswith("required")}
     assert required == {key.name for key in KEYS if key.is_required}
+
+
+def test_what_stands_in_examples_is_known() -> None:
+    examples = [tomllib.loads(text) for text in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)]
+    modems = [modem for example in examples for modem in _tables(example["modem"])]
+    assert len(modems) == 3
+    known = {key.name: key for key in KEYS}
+    for modem in modems:
+        for name, value in modem.items():
+            known[name].read(value)
+        assert read_overrides(modem.get("quirks", {}))[1] == []
+
+
+def _tables(modem: Any) -> list[dict[str, Any]]:
+    return modem if isinstance(modem, list) else [modem]
 
 
 def test_every_override_is_explained() -> None:

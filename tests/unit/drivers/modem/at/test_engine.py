@@ -17,7 +17,14 @@ from drivers.modem.at.engine import (
     State,
     reference_of,
 )
-from drivers.modem.at.results import CommandRefused, Domain, NoPrompt, PduNotWritten, Unsolicited
+from drivers.modem.at.results import (
+    CommandRefused,
+    CommandUnanswered,
+    Domain,
+    NoPrompt,
+    PduNotWritten,
+    Unsolicited,
+)
 
 PDU = "0011000B915155214365F700000AE8329BFD06"
 PROMPT = b"\r\n> "
@@ -160,7 +167,7 @@ UNASKED: list[tuple[bytes, Unsolicited]] = [
     (b'\r\n+CREG: 5,"00D3","0000A1B2",7\r\n', Unsolicited("+CREG", '5,"00D3","0000A1B2",7')),
     (b"\r\n+CREG: 1,00D3,A1B2\r\n", Unsolicited("+CREG", "1,00D3,A1B2")),
     (b"\r\n^RSSI:18\r\n", Unsolicited("^RSSI", "18")),
-    (b"\r\n^SYSSTART\r\n", Unsolicited("^SYSSTART")),
+    (b"\r\n+PBREADY\r\n", Unsolicited("+PBREADY")),
     (
         b'\r\n*PSUTTZ: 2026, 1, 1, 0, 0, 0, "+4", 0\r\n',
         Unsolicited("*PSUTTZ", '2026, 1, 1, 0, 0, 0, "+4", 0'),
@@ -255,6 +262,24 @@ def test_of_several_equal_lines_the_first_answers_and_the_others_are_unasked(lin
     ended = line.run("AT+CPIN?", b"+CPIN: READY\r\n+CPIN: NOT READY\r\nOK\r\n")
     assert ended.lines == ("+CPIN: READY",)
     assert line.events == [Unsolicited("+CPIN", "NOT READY")]
+
+
+def test_what_is_said_unasked_does_not_answer_a_setting_of_the_same_name(line: Line) -> None:
+    assert line.run('AT+CPIN="1234"', b"+CPIN: READY\r\nOK\r\n") == Ended()
+    assert line.events == [Unsolicited("+CPIN", "READY")]
+
+
+@pytest.mark.parametrize("word", [b"RDY", b"^SYSSTART", b"MODEM:STARTUP"])
+def test_a_modem_that_has_restarted_answers_nothing_of_before(line: Line, word: bytes) -> None:
+    data = b"\r\n" + word + b"\r\n"
+    line.engine.start("AT+CSQ")
+    assert isinstance(line.ended(data).failure, CommandUnanswered)
+    line.engine.start_submit(18, PDU)
+    assert isinstance(line.ended(data).failure, NoPrompt)
+    line.engine.start_submit(18, PDU)
+    assert isinstance(line.ended(b"> " + data).failure, PduNotWritten)
+    assert isinstance(line.submit(b"> ", data).failure, CommandUnanswered)
+    assert line.engine.feed(data) == [Unsolicited(word.decode())]
 
 
 def test_a_call_ends_only_a_command_that_dials(line: Line) -> None:

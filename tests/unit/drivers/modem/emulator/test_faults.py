@@ -1,4 +1,4 @@
-"""Every fault of the table, one test each, and how faults are added, counted and ended."""
+"""Every fault of the table, one test each."""
 
 from pathlib import Path
 
@@ -6,7 +6,6 @@ import pytest
 
 from drivers.modem.codec import Deliver, StatusReport, decode_incoming
 from drivers.modem.emulator.fault_table import FAULTS
-from drivers.modem.emulator.faults import FAULTS_MAX, FaultInvalid
 from drivers.modem.emulator.inbound import Inbound
 from tests.unit.drivers.modem.emulator.desk import NUMBER, RADIO_S, Desk
 
@@ -29,58 +28,6 @@ def reports(lines: list[str]) -> list[int]:
 def test_every_fault_is_tested_here() -> None:
     source = Path(__file__).read_text(encoding="utf-8")
     assert [name for name in FAULTS if f'"{name}"' not in source] == []
-
-
-def test_a_fault_counts_and_is_then_over(desk: Desk) -> None:
-    desk.faults.add("cms_error", count=2, code=42)
-    assert [desk.send()[0] for _ in range(3)] == ["+CMS ERROR: 42", "+CMS ERROR: 42", "+CMGS: 2"]
-
-
-def test_a_fault_can_let_some_pass_first(desk: Desk) -> None:
-    desk.faults.add("cms_error", skip=2)
-    assert [desk.send()[-1] for _ in range(4)] == ["OK", "OK", "+CMS ERROR: 500", "OK"]
-
-
-def test_a_fault_that_counts_can_last_instead(desk: Desk) -> None:
-    desk.faults.add("cms_error", seconds=10)
-    assert [desk.send()[-1] for _ in range(3)] == ["+CMS ERROR: 500"] * 3
-    desk.wait(10)
-    assert desk.send()[-1] == "OK"
-
-
-def test_a_fault_can_be_cleared(desk: Desk) -> None:
-    desk.faults.add("no_signal")
-    desk.faults.add("no_smsc")
-    assert desk.faults.clear("no_signal") == 1
-    assert [fault.kind.name for fault in desk.faults.all()] == ["no_smsc"]
-    assert desk.faults.clear() == 1
-
-
-@pytest.mark.parametrize(
-    ("name", "parameters", "problem"),
-    [
-        ("nothing", {}, "no fault named nothing"),
-        ("hang", {"count": 1}, "neither count nor skip"),
-        ("reboot", {"seconds": 1.0}, "happens at once"),
-        ("cms_error", {"count": 0}, "more than 0"),
-        ("hang", {"seconds": -1.0}, "more than 0"),
-        ("cms_error", {"code": "x"}, "must be a int"),
-        ("cms_error", {"code": True}, "must be a int"),
-        ("cms_error", {"kode": 1}, "does not take kode"),
-    ],
-)
-def test_a_fault_that_is_not_in_the_table_is_refused(
-    desk: Desk, name: str, parameters: dict[str, int], problem: str
-) -> None:
-    with pytest.raises(FaultInvalid, match=problem):
-        desk.faults.add(name, **parameters)
-
-
-def test_there_is_a_limit_to_faults(desk: Desk) -> None:
-    for _ in range(FAULTS_MAX):
-        desk.faults.add("lost_cmti")
-    with pytest.raises(FaultInvalid, match="clear some"):
-        desk.faults.add("lost_cmti")
 
 
 # Sending.
