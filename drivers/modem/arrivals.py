@@ -62,8 +62,8 @@ class Arrivals:
             decoded = decode_incoming(pdu)
             match decoded:
                 case StatusReport():
-                    self.counts["report"] += 1
                     await self._reports.take(decoded, iccid)
+                    self.counts["report"] += 1
                     return Kept()
                 case Undecodable():
                     await self._set_aside(decoded, iccid)

@@ -19,6 +19,7 @@ from drivers.modem.at.results import (
     CommandUnanswered,
     Domain,
     NoReference,
+    PduNotWritten,
     Unsolicited,
 )
 from drivers.modem.codec import Submit, decode_submit, encode_status_report
@@ -198,8 +199,10 @@ class PlayedModem:
         self.changed()
         await before_pdu()
         await self._step("marked")
-        self.pdus.append(pdu)
         failure = self.answers.popleft() if self.answers else None
+        if isinstance(failure, PduNotWritten):
+            raise failure
+        self.pdus.append(pdu)
         if isinstance(failure, CommandRefused):
             await self._step("refused")
             raise failure

@@ -61,13 +61,15 @@ async def test_report_that_comes_again_is_told_once() -> None:
     assert len(reports_of(world, "c")) == 1
 
 
-async def test_report_survives_a_restart_in_between() -> None:
+async def test_report_after_a_restart_finds_its_part_and_is_told_once_over_another() -> None:
     world = World()
     async with world.process() as process:
         await sent(world, process, "c")
-    async with world.process() as process:
-        await reported(world, process, world.modem.taken[0])
-        await world.until(lambda: world.core.states() == {"c": "delivered"})
+    for _ in range(2):
+        async with world.process() as process:
+            await reported(world, process, world.modem.taken[0])
+            await world.until(lambda: world.core.states() == {"c": "delivered"})
+    assert len(reports_of(world, "c")) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Sending over a played modem: what each answer leads to, and that no part ever goes out twice."""
 
-import asyncio
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -175,6 +174,13 @@ async def test_modem_that_did_not_take_the_pdu_fails_with_a_reason_that_is_retri
     assert world.modem.pdus == []
 
 
+async def test_command_that_ends_between_prompt_and_pdu_is_certainly_not_out() -> None:
+    world = World()
+    result = await sent(world, *[PduNotWritten("AT+CMGS", Domain.CMS, 500, "+CMS ERROR: 500")] * 10)
+    assert result.reports[0].failed.reason == FAILURE_REASON_DEVICE_FAULT
+    assert world.modem.pdus == []
+
+
 async def test_failures_of_the_device_are_told_and_so_is_its_recovery() -> None:
     world = World()
     world.modem.answers.extend([refused(310), UNANSWERED, refused(21), None])
@@ -305,52 +311,93 @@ async def test_journal_that_cannot_be_written_keeps_the_part_from_the_modem() ->
     assert world.modem.pdus == []
 
 
-async def steps_of_a_quiet_life() -> list[str]:
+async def test_refused_part_that_waits_for_its_next_try_is_not_in_doubt_after_a_crash() -> None:
+    world = World(replace(SHORT, retry_step_s=3600.0))
+    world.modem.answers.append(refused(41))
+    async with world.process() as process:
+        process.offer(command("c"))
+        await world.until(lambda: len(world.modem.pdus) == 1)
+        await world.until(lambda: REFUSED in marks_of(world, "c"))
+    async with world.process() as process:
+        assert await world.settled() == {"c": "submitted"}
+
+
+REFUSED = "refused"
+
+
+def marks_of(world: World, command_id: str) -> str:
+    """What the journal's marks of a command say."""
+    return " ".join(mark.reference for mark in world.journal.segments(command_id))
+
+
+OTHER = "+4915112345678"
+
+
+def begin(process: Process) -> None:
+    """A long message and a short one."""
+    process.offer(command("long", LONG, segments=3), command("short", to=OTHER))
+
+
+async def test_no_part_goes_out_twice_and_none_is_lost_wherever_the_process_dies() -> None:
+    steps = await steps_of_a_life()
+    assert {"marked", "taken", "before commit", "after commit"} <= set(steps)
+    unknown = [await unknown_after_deaths(at) for at in range(len(steps))]
+    assert 0 < sum(unknown) < len(steps) / 2
+
+
+async def test_no_part_goes_out_twice_and_none_is_lost_if_a_retry_or_the_recovery_dies_too() -> None:
+    refusals = (None, refused(41), refused(331))
+    steps = await steps_of_a_life(*refusals)
+    assert "refused" in steps
+    for at in range(0, len(steps), 3):
+        await unknown_after_deaths(at, at % 7 + 1, 4, refusals=refusals)
+
+
+async def steps_of_a_life(*refusals: AtFailure | None) -> list[str]:
+    """What a process goes through that nobody kills."""
     world = World()
+    world.modem.answers.extend(refusals)
     killer = Killer()
     async with world.process(killer) as process:
-        process.offer(command("long", LONG, segments=3), command("short", to="+4915112345678"))
+        begin(process)
         await world.settled()
     return killer.steps
 
 
-async def test_no_part_goes_out_twice_and_none_is_lost_wherever_the_process_dies() -> None:
-    steps = await steps_of_a_quiet_life()
-    assert {"marked", "taken", "before commit", "after commit"} <= set(steps)
-    unknown = [await unknown_after_dying(at, name) for at, name in enumerate(steps)]
-    assert 0 < sum(unknown) < len(steps) / 2
-
-
-async def unknown_after_dying(at: int, name: str) -> int:
-    """Kill the process at one step, start another, deliver all reports, and compare core and network.
+async def unknown_after_deaths(*deaths: int, refusals: Sequence[AtFailure | None] = ()) -> int:
+    """Kill one process after the other at these steps, deliver all reports, and compare core and network.
 
     How many outcomes were unknown before the reports came.
     """
     world = World()
-    killer = Killer(at)
-    async with world.process(killer) as process:
-        process.offer(command("long", LONG, segments=3), command("short", to="+4915112345678"))
-        done = asyncio.create_task(world.settled())
-        died = asyncio.create_task(killer.died.wait())
-        await asyncio.wait([done, died], return_when=asyncio.FIRST_COMPLETED)
-        for task in (done, died):
-            task.cancel()
+    world.modem.answers.extend(refusals)
+    for number, at in enumerate(deaths):
+        killer = Killer(at)
+        async with world.process(killer) as process:
+            if number == 0:
+                begin(process)
+            await world.until(lambda killer=killer: killer.is_dead or all(world.core.states().values()))
     async with world.process() as process:
         states = await world.settled()
-        unknown = [command_id for command_id, state in states.items() if state == "outcome_unknown"]
-        assert len(unknown) <= 1, (at, name)
+        unknown = list(states.values()).count("outcome_unknown")
         for taken in world.modem.taken:
             process.says("+CDS", pdu=world.modem.report_of(taken))
-        await world.until(lambda: len(world.core.facts) >= len(states) + len(world.modem.taken))
-    counted = Counter(
-        (taken.submit.destination, taken.submit.concatenation and taken.submit.concatenation.number)
-        for taken in world.modem.taken
-    )
-    assert set(counted.values()) <= {1}, (at, name, counted)
-    text_of_long = "".join(t.submit.text for t in world.modem.taken if t.submit.concatenation)
-    assert LONG.startswith(text_of_long), (at, name)
-    for command_id, state in world.core.states().items():
-        is_whole = {"long": text_of_long == LONG, "short": counted[("+4915112345678", None)] == 1}
-        # What is whole at the network was reported part by part, so not even a killed process leaves it in doubt.
-        assert state == ("delivered" if is_whole[command_id] else "outcome_unknown"), (at, name, command_id)
-    return len(unknown)
+        await world.until(lambda: process.inbox.counts["report"] == len(world.modem.taken))
+        await process.engine.journal_idle()
+        process.pump()
+    check(world, deaths)
+    return unknown
+
+
+def check(world: World, deaths: Sequence[int]) -> None:
+    """Each part went out once at most, in order, under one reference; the core knows what is whole."""
+    assert {taken.submit.destination for taken in world.modem.taken} <= {OTHER, "+491701234567"}
+    short = [taken.submit for taken in world.modem.taken if taken.submit.destination == OTHER]
+    long = [taken.submit for taken in world.modem.taken if taken.submit.destination != OTHER]
+    assert len(short) <= 1, deaths
+    assert numbers(world) == list(range(1, len(long) + 1)), deaths
+    assert len({part.concatenation.reference for part in long if part.concatenation}) <= 1, deaths
+    # Each part that is with the network was reported, so not even a crash leaves a whole message in doubt.
+    whole = {"long": len(long) == 3, "short": len(short) == 1}
+    states = {name: "delivered" if is_whole else "outcome_unknown" for name, is_whole in whole.items()}
+    assert world.core.states() == states, deaths
