@@ -7,6 +7,8 @@ from drivers.modem.emulator.faults import Fault, Faults
 
 DELIVERED, EXPIRED = 0x00, 0x46
 """TP-Status of a final report (3GPP TS 23.040, 9.2.3.15)."""
+FAILED = 0x40
+"""From here on TP-Status says that a message will not be delivered."""
 
 
 class Ending(Enum):
@@ -43,6 +45,11 @@ class Fate:
     """Whether the reports come before the modem says that the part was sent."""
     fault: Fault | None = None
     """What HANG and VANISH are told."""
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether its recipient gets it, reported or not."""
+        return self.is_taken and all(status < FAILED for status in self.reports)
 
 
 USUAL = Fate()

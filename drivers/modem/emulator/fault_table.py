@@ -140,7 +140,11 @@ _MODEM = (
         Extent.DURATION,
         "A command ends with an error.",
         (
-            Parameter("command", "+CNMI", "Its name, such as +CNMI; with = or ? only that form."),
+            Parameter(
+                "command",
+                "+CNMI",
+                "Its name, such as +CNMI; +CNMI= or +CNMI? is that form only, +CNMI=2 what begins so.",
+            ),
             Parameter("code", 0, "The number after +CME ERROR; 0: a bare ERROR."),
         ),
     ),

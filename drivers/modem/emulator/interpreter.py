@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from drivers.modem.emulator.command_line import SIGNS, Call, commands_on
+from drivers.modem.emulator.command_line import SIGNS, Call, Form, commands_on
 from drivers.modem.emulator.errors import EquipmentRefusal, Refusal
 from drivers.modem.emulator.faults import Faults
 from drivers.modem.emulator.profile import Profile
@@ -17,6 +17,8 @@ INPUT_BYTES_MAX = 8192
 """What waits while the modem is busy; more is lost, as in a UART without flow control."""
 NEWS_MAX = 1000
 """Unsolicited lines that are held back while a text is entered."""
+HELD_MAX = 1000
+"""Pieces of what it says that a modem holds back while it hangs."""
 ESCAPE, CTRL_Z, BACKSPACE = b"\x1b", b"\x1a", 0x08
 NUMERIC_RESULTS = {"OK": 0, "ERROR": 4, "NO CARRIER": 3}
 INTERRUPTIONS_AT_PROMPT = ("RING",)
@@ -105,6 +107,7 @@ class Interpreter:
         self._pending: Pending | None = None
         self._prompt: Prompt | None = None
         self._is_working = False
+        self._is_interrupted = False
         self._last_line = ""
         self._news: deque[str] = deque(maxlen=NEWS_MAX)
         self._held: list[bytes] = []
@@ -157,7 +160,8 @@ class Interpreter:
         if self._faults.active("wrong_port"):
             return
         if self._faults.active("hang"):
-            self._held.append(data)
+            if len(self._held) < HELD_MAX:
+                self._held.append(data)
             return
         self._write_out(data)
 
@@ -214,9 +218,11 @@ class Interpreter:
         self._finish(None)
 
     def _carry_out(self, call: Call) -> Answer:
-        named = (call.name, call.name + SIGNS[call.form])
+        written = call.name + SIGNS[call.form] + ",".join(call.arguments)
         for fault in self._faults.active_all("refuse"):
-            if fault.text("command").upper() in named:
+            refused = fault.text("command").upper()
+            is_among = call.form is Form.SET and "=" in refused and written.startswith(refused)
+            if refused in {call.name, written} or is_among:
                 code = int(fault.number("code"))
                 raise EquipmentRefusal(code) if code else Refusal
         handler = self._commands.get(call.name)
@@ -274,7 +280,8 @@ class Interpreter:
 
     def _show(self, prompt: Prompt) -> None:
         self._write(b"\r\n>" if self._faults.take("bare_prompt") else b"\r\n> ")
-        if self._faults.active("interrupted_send"):
+        self._is_interrupted = self._faults.take("interrupted_send") is not None
+        if self._is_interrupted:
             for line in INTERRUPTIONS_AT_PROMPT:
                 self.announce(line)
         self._prompt = prompt
@@ -295,7 +302,7 @@ class Interpreter:
             self._calls.clear()
             self._finish(None)
             return True
-        if self._faults.take("interrupted_send"):
+        if self._is_interrupted:
             for line in INTERRUPTIONS_BEFORE_RESULT:
                 self.announce(line)
         try:

@@ -219,7 +219,9 @@ class Modem:
         self._changed()
 
     def _tell_sim(self) -> None:
-        if self._slot.problem() is None:
+        if self.faults.active("no_sim"):
+            self.announce("+CPIN: NOT READY")
+        elif self._slot.problem() is None:
             self.announce(f"+CPIN: {self.sim.state}")
             if self.sim.state is SimState.READY:
                 self.announce("SMS DONE")
@@ -262,6 +264,8 @@ class Modem:
             self.radio.refresh()
             self._wake_network()
             self._interpreter.go_on()
+            if fault.kind.name == "no_sim":
+                self._tell_sim()
         self._changed()
 
     def _happen(self, fault: Fault) -> None:

@@ -20,8 +20,8 @@ from drivers.modem.codec import (
     encode_status_report,
     join_text,
 )
-from drivers.modem.emulator.clock import Clock
-from drivers.modem.emulator.fates import DELIVERED, Fate
+from drivers.modem.emulator.clock import Clock, Timer
+from drivers.modem.emulator.fates import Fate
 from drivers.modem.emulator.inbound import Inbound, InboundInvalid, pdus_of
 from drivers.modem.emulator.ussd import MENU, UssdMenu
 
@@ -103,6 +103,7 @@ class Mailbox:
         self._network = network
         self._items: deque[Item] = deque()
         self._is_bringing = False
+        self._retry: Timer | None = None
 
     def __len__(self) -> int:
         return len(self._items)
@@ -138,10 +139,12 @@ class Mailbox:
             self._network.changed()
             self.wake()
         else:
-            self._clock.later(self._network.retry_s, self.wake)
+            if self._retry is not None:
+                self._retry.cancel()
+            self._retry = self._clock.later(self._network.retry_s, self.wake)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Network:
     """One service centre for any number of modems. What they send to each other's numbers arrives there."""
 
@@ -266,7 +269,7 @@ class Network:
             self._report(part, fate)
 
         to = self._mailboxes.get(part.destination)
-        if to is not None and DELIVERED in fate.reports and not fate.is_reported_first:
+        if to is not None and fate.is_delivered and not fate.is_reported_first:
             to.put([Item(self._forwarded(part), report)])
         else:
             report()

@@ -60,6 +60,12 @@ def test_a_send_can_be_interrupted(desk: Desk) -> None:
     assert said == ["> ", "RING", '+CIEV: "signal",3', "^RSSI: 20", "+CMGS: 0", "OK"]
 
 
+def test_the_next_send_but_one_can_be_interrupted(desk: Desk) -> None:
+    desk.faults.add("interrupted_send", skip=1)
+    assert desk.begin() + desk.wait(1) == ["> ", "+CMGS: 0", "OK"]
+    assert "RING" in desk.begin()
+
+
 def test_an_error_may_come_though_the_network_has_the_message(desk: Desk) -> None:
     desk.faults.add("cms_error", code=500, taken=True)
     assert desk.send() == ["+CMS ERROR: 500"]
@@ -238,12 +244,21 @@ def test_a_command_can_be_overheard(desk: Desk) -> None:
     assert desk.asked("AT") == ["OK"]
 
 
-def test_a_command_or_one_form_of_it_can_be_refused(desk: Desk) -> None:
-    desk.faults.add("refuse", command="+CNMI=", code=4)
+def test_a_command_can_be_refused(desk: Desk) -> None:
     desk.faults.add("refuse", command="+CSQ")
-    assert desk.asked("AT+CNMI=2,1") == ["+CME ERROR: 4"]
-    assert desk.asked("AT+CNMI?")[-1] == "OK"
     assert desk.asked("AT+CSQ") == ["ERROR"]
+    assert desk.asked("AT+CSQ=?") == ["ERROR"]
+    assert desk.asked("AT+CSCS?")[-1] == "OK"
+
+
+@pytest.mark.parametrize(("refused", "values"), [("+CNMI=", [1, 2]), ("+CNMI=2", [2]), ("+CNMI=2,1", [2])])
+def test_one_form_of_a_command_can_be_refused_or_only_some_values(
+    desk: Desk, refused: str, values: list[int]
+) -> None:
+    desk.faults.add("refuse", command=refused, code=4)
+    assert desk.asked("AT+CNMI?")[-1] == "OK"
+    assert desk.asked("AT+CNMI=?")[-1] == "OK"
+    assert [mode for mode in (1, 2) if desk.asked(f"AT+CNMI={mode},1") == ["+CME ERROR: 4"]] == values
 
 
 def test_a_modem_can_go_on_echoing(desk: Desk) -> None:
@@ -273,6 +288,12 @@ def test_a_sim_that_does_not_answer_is_said_so(desk: Desk, fault: str, codes: tu
     desk.wait(31)
     assert desk.asked("AT+CPIN?") == ["+CPIN: READY", "OK"]
     assert desk.send()[-1] == "OK"
+
+
+def test_a_sim_that_is_taken_out_and_put_in_is_announced(desk: Desk) -> None:
+    desk.faults.add("no_sim", seconds=5)
+    assert desk.lines() == ["+CPIN: NOT READY"]
+    assert desk.wait(6) == ["+CPIN: READY", "SMS DONE"]
 
 
 def test_a_sim_that_is_busy_gets_its_messages_later(desk: Desk) -> None:

@@ -273,6 +273,14 @@ def test_two_modems_of_one_network_reach_each_other(desk: Desk) -> None:
     assert report_of(reported[1]).status == 0
 
 
+def test_a_message_arrives_also_where_its_report_is_lost(desk: Desk) -> None:
+    other = Desk(network=desk.network, number="+15550001111")
+    desk.faults.add("report_lost")
+    desk.send(to="+15550001111", wants_report=True)
+    assert desk.wait(60) == []
+    assert other.modem.stored()["SM"] == [1]
+
+
 def test_of_several_modems_one_must_be_named(desk: Desk) -> None:
     Desk(network=desk.network, number="+15550001111")
     with pytest.raises(InboundInvalid, match="There are"):
