@@ -27,7 +27,8 @@ class Running:
     tenant: str = ""
     """Id of the tenant whose key it is."""
     devices: list[dict[str, Any]] = field(default_factory=list)
-    """id, name, channels and number of each device, as they were when everything was ready."""
+    """id, name, status, channels and number of each device, and its remedy if it needs one, as they were when
+    everything was ready."""
     pids: dict[str, int] = field(default_factory=dict)
     """Process ids by role, with `up` for the supervisor."""
     rest_tls: str = ""

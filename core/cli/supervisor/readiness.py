@@ -68,10 +68,10 @@ async def device_is_online(api: RestClient) -> bool:
     return any(device["status"] == "online" for device in await asyncio.to_thread(devices, api))
 
 
-async def driver_is_there(api: RestClient, name: str) -> bool:
-    """Whether the driver of this name is connected, whatever its devices need."""
+async def driver_is_there(api: RestClient, kind: str) -> bool:
+    """Whether a driver of this kind is connected, whatever its devices need."""
     found = await asyncio.to_thread(devices, api)
-    return any(device["driverName"] == name and device["status"] != "offline" for device in found)
+    return any(device["driver"] == kind and device["status"] != "offline" for device in found)
 
 
 async def number_is_online(api: RestClient, number: str) -> bool:

@@ -3,6 +3,7 @@
 Owns the commands and options; what they mean is the emulator's (docs/modem-emulator.md).
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,6 +20,7 @@ from drivers.modem.emulator.network import RADIO_S, REPORT_AFTER_S
 from drivers.modem.emulator.script import ScriptInvalid
 
 FOLDER_NAME = "emulated"
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 HELP = "Serve modems that need no hardware, and make things happen to them."
 EXAMPLES = "Example: infinireach modem emulate --folder /tmp/bank --modems 4 --radio-s 3"
 INBOUND_EXAMPLES = (
@@ -50,11 +52,14 @@ def emulate(  # noqa: PLR0913 - one option each
     modems: Annotated[int, typer.Option(min=1, max=MODEMS_MAX, help="How many, on one network.")] = 1,
     number: Annotated[str, typer.Option(help="Of the first SIM; the next ones count on from it.")] = NUMBER,
     tcp: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=-1, max=65535, help="Also listen there on 127.0.0.1, the next ones above; 0: anywhere."
+            min=0,
+            max=65535,
+            help="Also listen there on 127.0.0.1, the next ones above; 0: anywhere.",
+            show_default=False,
         ),
-    ] = -1,
+    ] = None,
     socket: SocketOption = None,
     radio_log: Annotated[
         Path | None, typer.Option(help="File to which every part is appended that the network takes.")
@@ -71,11 +76,15 @@ def emulate(  # noqa: PLR0913 - one option each
     """Serve modems that need no hardware, until Ctrl-C; its commands make things happen to them."""
     if context.invoked_subcommand is not None:
         return
+    if not E164.fullmatch(number):
+        raise CommandFailed("--number must be a plus sign and 7 to 15 digits, such as +15559876543.")
+    if not re.fullmatch("([0-9]{4,8})?", pin):
+        raise CommandFailed("--pin must be 4 to 8 digits.")
     options = Options(
         folder=folder or _folder(),
         modems=modems,
         number=number,
-        tcp_port=tcp if tcp >= 0 else None,
+        tcp_port=tcp,
         control_socket=socket,
         radio_log=radio_log,
         script=script,

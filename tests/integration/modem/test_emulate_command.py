@@ -119,6 +119,20 @@ def test_a_second_emulator_in_the_same_folder_is_refused(var: Path) -> None:
     assert refused.stderr == f"An emulator runs at {var / 'emulated' / 'emulator.sock'} already.\n"
 
 
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        (("--number", "0170"), "--number must be"),
+        (("--pin", "12"), "--pin must be"),
+        (("--script", "/nowhere"), "The modems cannot be served: No such file or directory (/nowhere)."),
+    ],
+)
+def test_modems_that_cannot_be_served_are_told(option: tuple[str, str], sentence: str) -> None:
+    refused = emulate(*option)
+    assert refused.status == 1
+    assert refused.err.startswith(sentence)
+
+
 def test_every_fault_is_listed_with_what_it_may_be_told() -> None:
     listed = emulate("faults").out
     for kind in FAULTS.values():

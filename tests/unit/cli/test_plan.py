@@ -55,6 +55,19 @@ def test_the_facade_stops_first_and_the_core_last_within_five_seconds(tmp_path: 
     ]
 
 
+def test_an_emulated_modem_ends_within_five_seconds_too_and_real_ones_may_finish_what_they_send(
+    tmp_path: Path,
+) -> None:
+    settings = load({"INFINIREACH_VAR": str(tmp_path)})
+    where = plan.addresses(settings, {})
+    emulated = plan.roles(settings, where, DEMO, Choice(Phones.EMULATED, tmp_path / "modems.toml"))
+    assert [role.name for role in emulated] == ["rest", "driver", "emulator", "core"]
+    assert sum(role.stop_s for role in emulated) < 5
+    [_, driver, _] = plan.roles(settings, where, DEMO, Choice(Phones.MODEMS, tmp_path / "modems.toml"))
+    assert driver.environment["INFINIREACH_DRIVER_GRACE_S"] == "3"
+    assert driver.stop_s > 3
+
+
 def test_children_get_one_data_folder_and_the_same_addresses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
