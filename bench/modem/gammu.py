@@ -51,7 +51,7 @@ def running(folder: Path, emulated: Emulated) -> Generator[Subject]:
             pids={"gammu-smsd": process.pid},
             reported=lambda: len(list((folder / "inbox").iterdir())),
             waiting=lambda: len(list((folder / "outbox").iterdir())),
-            durability="a file moved to another folder after the answer, without fsync; after 30 s without one it sends again",
+            durability="a file moved to another folder after the answer; no fsync; sends again after 30 s without one",
             configuration={"gammu-smsdrc": text.replace(str(folder), ".")},
             versions={"gammu-smsd": packages.version(packages.GAMMU, "--version")},
         )
