@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -49,6 +50,17 @@ class Subject:
     """Makes a message with this text come in, as its fake network would: again and again until it is taken."""
 
 
+class Process(Protocol):
+    """The driver's process, as asyncio.subprocess has it."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def send_signal(self, signal: int) -> None: ...
+    async def wait(self) -> int: ...
+
+
 class Rig:
     """A driver and a core that it talks to."""
 
@@ -56,7 +68,7 @@ class Rig:
         self.subject = subject
         self.core = core or StubCore()
         self._folder = folder
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
         self._log_path = folder / "driver.log"
 
     async def __aenter__(self) -> "Rig":
@@ -96,10 +108,11 @@ class Rig:
         }
         if crash_at is not None:
             environment[crash_points.VARIABLE] = crash_at
-        with self._log_path.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self.subject.argv, env=environment, stderr=log
-            )
+        self._process = await self._launch(environment, self._log_path)
+
+    async def _launch(self, environment: Mapping[str, str], log_path: Path) -> Process:
+        with log_path.open("ab") as log:
+            return await asyncio.create_subprocess_exec(*self.subject.argv, env=environment, stderr=log)
 
     @property
     def window(self) -> int:
@@ -140,7 +153,7 @@ class Rig:
         """What the driver wrote to standard error."""
         return self._log_path.read_text()
 
-    def _running(self) -> asyncio.subprocess.Process:
+    def _running(self) -> Process:
         if self._process is None:
             raise ValueError("the driver was not started")
         return self._process

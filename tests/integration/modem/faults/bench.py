@@ -84,8 +84,16 @@ class Bench:
 
     async def settled(self, command_id: str) -> CommandReport:
         """Wait for the result of a message, and give it. Some segments may be reported as delivered before."""
-        await self.until(lambda: bool(self._results(command_id)))
+        await self.until(lambda: self.has_result(command_id))
         return self._results(command_id)[0]
+
+    def outcomes(self, command_id: str) -> list[str | None]:
+        """What was reported of a message, in order."""
+        return [report.WhichOneof("outcome") for report in self.command(command_id).reports]
+
+    def has_result(self, command_id: str) -> bool:
+        """Whether it is known what came of a message."""
+        return bool(self._results(command_id))
 
     def _results(self, command_id: str) -> list[CommandReport]:
         reports = self.command(command_id).reports
@@ -196,9 +204,9 @@ async def bench(
     is_tcp: bool = False,
     is_pattern: bool = False,
     time_scale: float = TIME_SCALE,
-    starts: bool = True,
+    make_rig: Callable[[Subject, Path], Rig] = Rig,
 ) -> AsyncGenerator[Bench]:
-    """A bench with its driver at work, and its modem ready unless it is not to be started."""
+    """A bench with its driver at work and its modem ready."""
     async with Emulator() as emulator:
         emulator.network.radio_s, emulator.network.report_after_s = 0.0, REPORT_AFTER_S
         emulator.modem.boot_s = BOOT_S
@@ -227,9 +235,8 @@ async def bench(
                 "INFINIREACH_MODEM_TIME_SCALE": str(time_scale),
             },
         )
-        async with Rig(subject, folder) as rig:
-            if starts:
-                await rig.start()
+        async with make_rig(subject, folder) as rig:
+            await rig.start()
             yield Bench(emulator, wire, rig)
 
 

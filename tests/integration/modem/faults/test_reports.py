@@ -11,17 +11,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 LONG = "A message that needs three segments. " * 10
 
 
-def outcomes(bench: Bench, message: str) -> list[str | None]:
-    return [report.WhichOneof("outcome") for report in bench.command(message).reports]
-
-
 @about("report_doubled")
 async def test_report_that_comes_twice_counts_once(shared: Bench) -> None:
     shared.emulator.faults.add("report_doubled")
     message = shared.offer()
     await shared.delivered(message)
     await shared.check()
-    assert outcomes(shared, message) == ["submitted", "delivered"]
+    assert shared.outcomes(message) == ["submitted", "delivered"]
 
 
 @about("report_before_result")
@@ -69,7 +65,7 @@ async def test_late_report_finds_its_message_behind_others(shared: Bench) -> Non
 async def test_report_of_a_failure_fails_the_message(shared: Bench, status: int) -> None:
     shared.emulator.faults.add("report_failed", status=status)
     message = shared.offer()
-    await shared.until(lambda: "failed" in outcomes(shared, message))
+    await shared.until(lambda: "failed" in shared.outcomes(message))
     failed = shared.command(message).reports[-1].failed
     assert failed.reason == FAILURE_REASON_DESTINATION_UNREACHABLE
     assert failed.network_code == str(status)
@@ -81,7 +77,7 @@ async def test_report_of_a_failure_fails_the_message(shared: Bench, status: int)
 async def test_part_that_failed_fails_the_whole_message(shared: Bench) -> None:
     shared.emulator.faults.add("report_failed", skip=1)
     message = shared.offer(LONG)
-    await shared.until(lambda: "failed" in outcomes(shared, message))
+    await shared.until(lambda: "failed" in shared.outcomes(message))
     await shared.check()
     assert shared.command(message).state == "failed"
 
@@ -92,7 +88,7 @@ async def test_report_that_the_network_still_tries_says_nothing_yet(shared: Benc
     message = shared.offer()
     await shared.delivered(message)
     await shared.check()
-    assert outcomes(shared, message) == ["submitted", "delivered"]
+    assert shared.outcomes(message) == ["submitted", "delivered"]
 
 
 @about("reports_in_sm")
