@@ -200,11 +200,6 @@ class Network:
         """How much waits for a subscriber."""
         return len(self._mailboxes.get(number, ()))
 
-    @property
-    def numbers(self) -> list[str]:
-        """The subscribers there have been."""
-        return list(self._mailboxes)
-
     def deliver(self, inbound: Inbound, *, to: str | None = None, times: int = 1) -> int:
         """Have a message brought to a subscriber, by default the only one; how many PDUs. Raises InboundInvalid."""
         reference = self.inbound_references if inbound.reference is None else inbound.reference

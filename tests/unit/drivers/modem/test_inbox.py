@@ -1,9 +1,12 @@
 """What comes in: journal, network, core and memory in the right order; nothing lost, nothing twice, nothing loops."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.codec import encode_deliver, encode_octets_deliver
@@ -295,3 +298,23 @@ async def test_message_without_a_sender_gets_one_that_the_core_accepts() -> None
         process.comes_in("00" + "04" + "00D0" + "00" + "00" + "62113001000000" + "01" + "61")
         await cleared(world)
     assert [(message.source, message.text) for message in world.core.inbound] == [("unknown", "a")]
+
+
+@settings(max_examples=20)
+@given(st.lists(st.one_of(st.text(max_size=40), st.binary(max_size=60).map(bytes.hex)), max_size=10))
+def test_whatever_a_stranger_sends_leaves_the_inbox_at_work(pdus: list[str]) -> None:
+    asyncio.run(takes_all(pdus))
+
+
+async def takes_all(pdus: list[str]) -> None:
+    """These come in, stored and direct; afterwards a message does."""
+    world = World()
+    async with world.process() as process:
+        for pdu in pdus:
+            process.says("+CMT", pdu=pdu)
+            process.says("+CDS", pdu=pdu)
+            if pdu.strip() and pdu.isalnum() and pdu.isascii():
+                world.modem.stores(pdu.upper())
+        process.comes_in(text("the last"))
+        await process.inbox.sweep(world.line)
+        await world.until(lambda: "the last" in world.texts())

@@ -318,7 +318,11 @@ def test_another_sim_can_be_in_the_modem(desk: Desk) -> None:
     desk.faults.add("sim_swap", number="+15550001111", iccid="8900000000000000000")
     desk.wait(5)
     assert desk.asked("AT+CCID")[1] == "+CCID: 8900000000000000000"
-    assert desk.network.numbers == [NUMBER, "+15550001111"]
+    desk.network.deliver(Inbound("For the new one"), to="+15550001111")
+    desk.network.deliver(Inbound("For the old one"), to=NUMBER)
+    desk.wait(60)
+    assert desk.network.waiting("+15550001111") == 0
+    assert desk.network.waiting(NUMBER) == 1
 
 
 def test_the_service_centre_can_be_lost_and_set_again(desk: Desk) -> None:
