@@ -70,6 +70,8 @@ class Inbox:
         self._sweep_is_due = False
         self._held: dict[Slot, tuple[str, Kept]] = {}
         """Slots whose message is in the journal, oldest first, with their PDU."""
+        self._clearing: set[Slot] = set()
+        """Those that are being cleared: whoever finds them free as well need not."""
         self._storage: Storage | None = None
         self._line: Line | None = None
         self._line_since_s = 0.0
@@ -332,13 +334,16 @@ class Inbox:
 
     async def _clear_slot(self, line: Line, slot: Slot) -> bool:
         held = self._held.get(slot)
-        if held is None:
+        if held is None or slot in self._clearing:
             return False
+        self._clearing.add(slot)
         try:
             await self._storage_of(line).clear(slot, held[0])
         except CommandRefused as refused:
             self._say_refused("clear", refused)
             return False
+        finally:
+            self._clearing.discard(slot)
         self.counts["cleared"] += 1
         if self._held.get(slot) == held:
             del self._held[slot]

@@ -1,8 +1,10 @@
 """What comes in: journal, network, core and memory in the right order; nothing lost, nothing twice, nothing loops."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -237,6 +239,28 @@ async def test_report_that_lies_among_the_messages_is_taken_as_a_report() -> Non
         await world.cleared()
         await world.until(lambda: world.core.states() == {"c": "delivered"})
     assert world.texts() == []
+
+
+async def test_report_is_read_once_and_its_slot_is_cleared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    execute = world.modem.execute
+
+    async def take_its_time(command: str, **options: Any) -> Sequence[str]:
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return await execute(command, **options)
+
+    monkeypatch.setattr(world.modem, "execute", take_its_time)
+    async with world.process() as process:
+        process.offer(command("c"))
+        await world.settled()
+        await process.inbox.sweep(world.line)
+        before = len(world.modem.executed)
+        process.comes_in(world.modem.report_of(world.modem.taken[0]))
+        await cleared(world)
+        await process.inbox.sweep(world.line)
+    asked = [each for each in world.modem.executed[before:] if each.startswith("AT+CMG")]
+    assert asked == ["AT+CMGR=1", "AT+CMGR=1", "AT+CMGD=1", "AT+CMGL=4"]
 
 
 async def test_stored_report_is_read_from_the_memory_that_its_notice_names() -> None:
