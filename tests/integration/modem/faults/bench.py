@@ -69,9 +69,7 @@ class Bench:
 
     # What a test does.
 
-    def offer(
-        self, text: str = "hello", *, destination: str | None = None, wants_report: bool = True
-    ) -> str:
+    def offer(self, text: str = "hello", *, destination: str | None = None, wants_report: bool = True) -> str:
         """Have a message sent, each to a number of its own; its command id."""
         self._destinations += 1
         command_id = f"command-{self._destinations}"

@@ -1,4 +1,4 @@
-"""Whatever happens to the modem itself: the core is told, nothing is lost or doubled, and it recovers without a hand."""
+"""Whatever happens to the modem itself: the core is told, nothing is lost or doubled, it recovers without a hand."""
 
 from pathlib import Path
 

@@ -36,7 +36,7 @@ def hang(minutes: float) -> Trouble:
 TROUBLES = (
     Trouble(
         "port that vanishes and returns under another name",
-        lambda emulator, speed: _add(emulator, "vanish", away_s=20.0 / speed, moved=True),
+        lambda emulator, speed: emulator.faults.add("vanish", away_s=20.0 / speed, moved=True),
         "port_missing",
     ),
     Trouble(
@@ -62,8 +62,8 @@ TROUBLES = (
 )
 
 
-def _add(emulator: Emulator, name: str, *, restarts: bool = False, **how: float) -> None:
-    emulator.faults.add(name, **how)
+def _add(emulator: Emulator, name: str, *, restarts: bool = False, seconds: float | None = None) -> None:
+    emulator.faults.add(name, seconds=seconds)
     if restarts:
         emulator.faults.add("reboot")
 
