@@ -18,7 +18,7 @@ class Trouble:
     """Something that happens to a modem."""
 
     name: str
-    begin: Callable[[Emulator, float], None]
+    begin: Callable[[Emulator, float], object]
     """Is told how many times as fast everything goes."""
     reason: str
     """What the core has to hear of it."""
