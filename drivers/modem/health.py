@@ -123,9 +123,8 @@ class Health:
             in_force = await read_back(self._commands, self._timing)
             if wanted is not None and in_force is not None and in_force != wanted:
                 return "notifications_changed"
-            if self._set_up.knows_smsc and not self._set_up.line.smsc:
-                if await self._read_smsc() == "":
-                    return "smsc_gone"
+            if self._set_up.knows_smsc and not self._set_up.line.smsc and await self._read_smsc() == "":
+                return "smsc_gone"
             iccid = await read_iccid(self._commands, self._set_up.quirks.iccid_command, self._timing)
             if iccid and self._set_up.sim.iccid and iccid != self._set_up.sim.iccid:
                 return "sim_changed"

@@ -20,7 +20,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from drivers.runtime import crash_points
 from drivers.runtime.contract_kit.core_model import OPEN
 from drivers.runtime.contract_kit.stub_core import TOKEN, StubCore
-from drivers.runtime.crash_points import CrashPoint
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.v1.message_pb2 import Channel
 

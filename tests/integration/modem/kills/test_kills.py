@@ -22,7 +22,10 @@ def cases() -> list[tuple[Step, int, int]]:
     """Each step of the only part and of each part of several; what comes once for a message at its end."""
     parts_of_message = [(1, 1), *((part, PARTS) for part in range(1, PARTS + 1))]
     return [
-        (step, part, parts) for step in STEPS for part, parts in parts_of_message if step.is_of_part or part == parts
+        (step, part, parts)
+        for step in STEPS
+        for part, parts in parts_of_message
+        if step.is_of_part or part == parts
     ]
 
 

@@ -64,7 +64,9 @@ class Victim:
                 assert bench.command(message).state == "outcome_unknown"
             case Truth.SENT_UNSEEN:
                 assert "outcome_unknown" in bench.outcomes(message)
-                await bench.until(lambda: bench.command(message).delivered_segments == set(range(1, part + 1)))
+                await bench.until(
+                    lambda: bench.command(message).delivered_segments == set(range(1, part + 1))
+                )
                 await bench.check()
                 assert bench.payloads_of(message) == [1] * part
                 assert bench.command(message).state == ("delivered" if part == parts else "outcome_unknown")
