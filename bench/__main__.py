@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import accepts, endtoend, latency, streams
+from bench.modem import bank
+from bench.modem import rounds as modem_rounds
 from bench.options import DATABASES, Options
 from bench.peers import rounds
 from tools.engines.postgresql import binaries
@@ -40,7 +42,13 @@ ALL: dict[str, Measurement] = {
 }
 """What `all` is."""
 
-MEASUREMENTS: dict[str, Measurement] = {**ALL, "peers": rounds.measure, "streams": streams.measure}
+MEASUREMENTS: dict[str, Measurement] = {
+    **ALL,
+    "peers": rounds.measure,
+    "streams": streams.measure,
+    "modem": modem_rounds.measure,
+    "modems": bank.measure,
+}
 
 
 def machine() -> dict[str, Any]:
@@ -106,8 +114,9 @@ def _arguments() -> tuple[list[str], Options]:
         "--key", default="", help="API key for that gateway; default: the one of its run.json"
     )
     parser.add_argument("--seconds", type=int, help="how long to measure")
-    parser.add_argument("--rounds", type=int, help="peers: how many rounds")
+    parser.add_argument("--rounds", type=int, help="peers, modem: how many rounds")
     parser.add_argument("--streams", type=int, help="streams: how many")
+    parser.add_argument("--modems", type=int, help="modems: how many")
     given = vars(parser.parse_args())
     names = given.pop("names") or ["all"]
     if unknown := [name for name in names if name not in (*MEASUREMENTS, "all")]:

@@ -96,8 +96,11 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def running_gateway(options: Options) -> Generator[Gateway]:
-    """Give the gateway that the options name; one that is started for this is stopped and its data removed."""
+def running_gateway(options: Options, *, modems: Path | None = None) -> Generator[Gateway]:
+    """Give the gateway that the options name; one that is started for this is stopped and its data removed.
+
+    `modems`: a modems.toml to send with, in place of the simulated phone.
+    """
     if options.run_json is not None:
         yield _existing(options.run_json, options.key)
         return
@@ -124,7 +127,8 @@ def running_gateway(options: Options) -> Generator[Gateway]:
             stack.callback(kafka.stop)
             settings["INFINIREACH_KAFKA_SERVERS"] = kafka.servers
             pids["kafka"] = kafka.pid
-        yield stack.enter_context(_started(var / "gateway", settings, pids))
+        with_modems = () if modems is None else ("--modem", str(modems))
+        yield stack.enter_context(_started(var / "gateway", settings, pids, with_modems))
 
 
 def run_command(settings: dict[str, str], *arguments: str) -> str:
@@ -136,8 +140,12 @@ def run_command(settings: dict[str, str], *arguments: str) -> str:
 
 
 @contextlib.contextmanager
-def _started(var: Path, settings: dict[str, str], pids: dict[str, int]) -> Generator[Gateway]:
-    up = subprocess.Popen([*COMMAND, "up", "--quiet"], env={**os.environ, **settings}, start_new_session=True)
+def _started(
+    var: Path, settings: dict[str, str], pids: dict[str, int], arguments: tuple[str, ...]
+) -> Generator[Gateway]:
+    up = subprocess.Popen(
+        [*COMMAND, "up", "--quiet", *arguments], env={**os.environ, **settings}, start_new_session=True
+    )
     try:
         run = _wait_until_ready(up, var / "run.json")
         rate = ("--per-minute", str(REQUESTS_PER_MINUTE))

@@ -23,3 +23,4 @@ class Options:
     """How long to measure, each round."""
     rounds: int | None = None
     streams: int | None = None
+    modems: int | None = None

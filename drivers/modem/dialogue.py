@@ -5,6 +5,7 @@ What a line means is the engine's (drivers/modem/at).
 """
 
 import asyncio
+import contextlib
 import logging
 from typing import Protocol
 
@@ -25,6 +26,8 @@ from drivers.modem.redaction import redacted
 
 BARRIERS_MAX = 2
 """Failed ones in a row, after which the modem counts as stuck."""
+PROBES = 4
+"""Of one barrier, evenly spread over its time, until one is answered."""
 PROMPT_TIMEOUT_S = 10.0
 BARRIER_TIMEOUT_S = 5.0
 SILENCE_S = 0.3
@@ -133,9 +136,7 @@ class Dialogue:
                 async with asyncio.timeout(self._barrier_timeout_s):
                     await self._write(self._engine.give_up())
                     await self._silence()
-                    self._probe_answered.clear()
-                    await self._write(self._engine.probe())
-                    await self._probe_answered.wait()
+                    await self._probe()
                     await self._silence()
             except PortLost:
                 raise
@@ -148,6 +149,15 @@ class Dialogue:
             self.is_in_step = True
             return True
         return False
+
+    async def _probe(self) -> None:
+        """Ask until there is an answer: the first AT wakes a modem that sleeps, or is lost in a line that ESC began."""
+        self._probe_answered.clear()
+        while not self._probe_answered.is_set():
+            await self._write(self._engine.probe())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._barrier_timeout_s / PROBES):
+                    await self._probe_answered.wait()
 
     async def _prepare(self, job: SubmitJob) -> None:
         """Ask for the prompt, then let the owner of the PDU get ready."""

@@ -70,6 +70,8 @@ class Inbox:
         self._sweep_is_due = False
         self._held: dict[Slot, tuple[str, Kept]] = {}
         """Slots whose message is in the journal, oldest first, with their PDU."""
+        self._clearing: set[Slot] = set()
+        """Those that are being cleared: whoever finds them free as well need not."""
         self._storage: Storage | None = None
         self._line: Line | None = None
         self._line_since_s = 0.0
@@ -309,7 +311,9 @@ class Inbox:
                 await self._first_of(oldest.acknowledged(), self._acknowledged_changed.wait())
             await self._journal(self._fragments.note_acknowledged(line.iccid))
             try:
-                await self._clear(line)
+                # Not while a sweep goes through its list: what is cleared meanwhile would look new to it.
+                async with self._one_sweep:
+                    await self._clear(line)
             except AtFailure as error:
                 self._context.log.warning(
                     "inbox.not_cleared", device_key=line.device_key, error=type(error).__name__
@@ -330,13 +334,16 @@ class Inbox:
 
     async def _clear_slot(self, line: Line, slot: Slot) -> bool:
         held = self._held.get(slot)
-        if held is None:
+        if held is None or slot in self._clearing:
             return False
+        self._clearing.add(slot)
         try:
             await self._storage_of(line).clear(slot, held[0])
         except CommandRefused as refused:
             self._say_refused("clear", refused)
             return False
+        finally:
+            self._clearing.discard(slot)
         self.counts["cleared"] += 1
         if self._held.get(slot) == held:
             del self._held[slot]

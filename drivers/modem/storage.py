@@ -16,6 +16,7 @@ from drivers.modem.timing import Timing
 RECEIVED = (0, 1)
 """Received, not read and read. The others are drafts and copies of what was sent, which are their owner's."""
 INVALID_INDEX = 321
+"""What an empty slot is answered with, by some modems an empty memory too."""
 SLOTS_MAX = 5_000
 """Slots of one memory that are looked at; none is known to have more."""
 
@@ -58,7 +59,7 @@ class Storage:
         """What was received and is in the memory."""
         async with self._one_at_a_time:
             await self._select(store)
-            lines = await self._commands.execute("AT+CMGL=4", timeout_s=self._timing.list_s)
+            lines = await self._execute_if_any("AT+CMGL=4", timeout_s=self._timing.list_s)
         return [Stored(Slot(store, index), pdu) for index, pdu in _listed(lines)]
 
     async def room(self, store: str) -> Room | None:
@@ -80,29 +81,41 @@ class Storage:
 
     async def _read(self, slot: Slot) -> str:
         await self._select(slot.store)
-        try:
-            lines = await self._commands.execute(f"AT+CMGR={slot.index}", timeout_s=self._timing.read_s)
-        except CommandRefused as refused:
-            if refused.domain is Domain.CMS and refused.code == INVALID_INDEX:
-                return ""
-            raise
+        lines = await self._execute_if_any(f"AT+CMGR={slot.index}", timeout_s=self._timing.read_s)
         for position, line in enumerate(lines):
             if line.upper().startswith("+CMGR:"):
                 is_received = _is_received(answers.parameters(line.partition(":")[2].strip()))
                 return _pdu_after(lines, position) if is_received else ""
         return ""
 
+    async def _execute_if_any(self, command: str, *, timeout_s: float) -> Sequence[str]:
+        """The answer; empty if the modem says that there is no message."""
+        try:
+            return await self._commands.execute(command, timeout_s=timeout_s)
+        except CommandRefused as refused:
+            if refused.domain is Domain.CMS and refused.code == INVALID_INDEX:
+                return ()
+            raise
+
     async def _select(self, store: str) -> Room | None:
         """Make it the memory that is read. How full it is, if that was asked now."""
         if store == self._selected:
             return None
         self._selected = ""
-        lines = await self._commands.execute(f'AT+CPMS="{store}"', timeout_s=self._timing.storage_s)
+        lines = await self._choose(store)
         self._selected = store
         counts = answers.numbers(answers.value_of(lines, "+CPMS") or "")
         if len(counts) < 2 or counts[0] is None or counts[1] is None:
             return None
         return Room(counts[0], counts[1])
+
+    async def _choose(self, store: str) -> Sequence[str]:
+        """Say which memory is read; to a modem that wants to be told the other two as well, all three."""
+        try:
+            return await self._commands.execute(f'AT+CPMS="{store}"', timeout_s=self._timing.storage_s)
+        except CommandRefused:
+            command = f'AT+CPMS="{store}","{store}","{store}"'
+            return await self._commands.execute(command, timeout_s=self._timing.storage_s)
 
 
 def parse_notice(parameters: str) -> Slot | None:
