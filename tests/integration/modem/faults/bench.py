@@ -29,7 +29,7 @@ from tests.integration.modem.faults.wire import Wire
 DEVICE = "stick"
 TIME_SCALE = 20.0
 """How many times as fast the driver waits, so that a minute is three seconds. A modem is asked again after 50 ms."""
-SUBMIT_TIMEOUT_S = 2.0
+SUBMIT_TIMEOUT_S = 1.5
 REPORT_AFTER_S = 0.02
 BOOT_S = 0.1
 WAIT_S = 30.0
@@ -196,7 +196,7 @@ class Bench:
         `refused`: messages of which the modem certainly refused parts, so that it was right to hand them over again.
         """
         await self.ready()
-        await self.delivered(self.offer("the next message goes out"))
+        await self.delivered_in_the_end(self.offer("the next message goes out"))
         await self.until(lambda: all(self.command(each).state != OPEN for each in self._command_ids))
         excused = {self.command(each).command.destination for each in refused}
         for (destination, number), count in self.payloads().items():

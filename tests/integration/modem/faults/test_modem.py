@@ -1,18 +1,33 @@
-"""Whatever happens to the modem itself: the core is told, nothing is lost or doubled, it recovers without a hand."""
+"""Whatever happens to the modem itself: the core is told, nothing is lost or doubled, and it recovers by itself."""
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
 from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT
 from tests.integration.modem.faults.bench import Bench, bench
 from tests.integration.modem.faults.covering import about
+from tests.integration.modem.faults.nursery import Nursery
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+SPEED = 40.0
 LONG = "A message that needs three segments. " * 10
 SETTLED = {"delivered", "submitted", "failed"}
+
+
+@pytest.fixture(scope="module")
+def time_scale() -> float:
+    return SPEED
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def nursery() -> AsyncIterator[Nursery]:
+    async with Nursery() as nursery:
+        yield nursery
 
 
 async def recovers(shared: Bench, reason: str, *, state: int = DEVICE_STATE_DEGRADED) -> None:
@@ -27,7 +42,7 @@ async def recovers(shared: Bench, reason: str, *, state: int = DEVICE_STATE_DEGR
 
 @about("hang")
 async def test_modem_that_hangs_is_waited_for_and_what_was_not_given_to_it_goes_back(shared: Bench) -> None:
-    shared.emulator.faults.add("hang", seconds=1.5)
+    shared.emulator.faults.add("hang", seconds=1.0)
     message = shared.offer()
     report = await shared.settled(message)
     assert report.failed.reason == FAILURE_REASON_DEVICE_FAULT
@@ -38,7 +53,7 @@ async def test_modem_that_hangs_is_waited_for_and_what_was_not_given_to_it_goes_
 
 @about("wrong_port")
 async def test_port_that_answers_nothing_is_told_from_a_modem(shared: Bench) -> None:
-    shared.emulator.faults.add("wrong_port", seconds=1.5)
+    shared.emulator.faults.add("wrong_port", seconds=1.0)
     message = shared.offer()
     await shared.settled(message)
     assert shared.payloads_of(message) == []
@@ -135,7 +150,7 @@ async def test_port_that_vanishes_is_found_again(shared: Bench, *, powered: bool
 
 @about("sim_busy")
 async def test_busy_sim_is_waited_for(shared: Bench) -> None:
-    shared.emulator.faults.add("sim_busy", seconds=0.4)
+    shared.emulator.faults.add("sim_busy", seconds=0.3)
     message = shared.offer()
     await shared.delivered(message)
     assert shared.payloads_of(message) == [1]
@@ -144,7 +159,7 @@ async def test_busy_sim_is_waited_for(shared: Bench) -> None:
 
 @about("sim_busy")
 async def test_sim_that_is_busy_at_the_start_is_waited_for(shared: Bench) -> None:
-    shared.emulator.faults.add("sim_busy", seconds=1.0)
+    shared.emulator.faults.add("sim_busy", seconds=0.5)
     shared.emulator.faults.add("reboot")
     await recovers(shared, "starting")
     await shared.check()
@@ -152,7 +167,7 @@ async def test_sim_that_is_busy_at_the_start_is_waited_for(shared: Bench) -> Non
 
 @about("sim_busy")
 async def test_sim_that_stays_busy_is_told(shared: Bench) -> None:
-    shared.emulator.faults.add("sim_busy", seconds=2.5)
+    shared.emulator.faults.add("sim_busy", seconds=1.5)
     shared.emulator.faults.add("reboot")
     await recovers(shared, "sim_busy")
     await shared.check()
@@ -160,7 +175,7 @@ async def test_sim_that_stays_busy_is_told(shared: Bench) -> None:
 
 @about("no_sim")
 async def test_missing_sim_is_told_and_a_sim_put_in_is_noticed(shared: Bench) -> None:
-    shared.emulator.faults.add("no_sim", seconds=1.0)
+    shared.emulator.faults.add("no_sim", seconds=0.6)
     shared.emulator.faults.add("reboot")
     await recovers(shared, "sim_missing", state=DEVICE_STATE_ATTENTION)
     await shared.check()
@@ -179,7 +194,7 @@ async def test_message_without_a_sim_goes_back_to_the_core(shared: Bench) -> Non
 
 @about("sim_failure")
 async def test_broken_sim_is_told(shared: Bench) -> None:
-    shared.emulator.faults.add("sim_failure", seconds=1.0)
+    shared.emulator.faults.add("sim_failure", seconds=0.6)
     shared.emulator.faults.add("reboot")
     await recovers(shared, "sim_failure", state=DEVICE_STATE_ATTENTION)
     await shared.check()
@@ -237,7 +252,7 @@ async def test_sim_that_lost_its_message_centre_is_told(shared: Bench) -> None:
 
 @about("no_signal")
 async def test_modem_without_a_signal_searches_and_goes_on(shared: Bench) -> None:
-    shared.emulator.faults.add("no_signal", seconds=1.0)
+    shared.emulator.faults.add("no_signal", seconds=0.6)
     shared.emulator.deliver("while it searches")
     await recovers(shared, "searching")
     await shared.until(lambda: shared.texts() == ["while it searches"])
@@ -255,14 +270,14 @@ async def test_modem_that_finds_no_network_for_a_minute_says_so(shared: Bench) -
 
 @about("registration_denied")
 async def test_network_that_does_not_admit_the_sim_needs_a_person(shared: Bench) -> None:
-    shared.emulator.faults.add("registration_denied", seconds=1.0)
+    shared.emulator.faults.add("registration_denied", seconds=0.6)
     await recovers(shared, "registration_denied", state=DEVICE_STATE_ATTENTION)
     await shared.check()
 
 
 @about("pin")
-async def test_pin_is_entered_once(tmp_path: Path) -> None:
-    async with bench(tmp_path, settings={"pin": "1234"}) as own:
+async def test_pin_is_entered_once(tmp_path: Path, nursery: Nursery) -> None:
+    async with bench(tmp_path, settings={"pin": "1234"}, make_rig=nursery.rig) as own:
         own.begin()
         own.emulator.faults.add("pin")
         own.emulator.faults.add("reboot")
@@ -272,8 +287,8 @@ async def test_pin_is_entered_once(tmp_path: Path) -> None:
 
 
 @about("pin")
-async def test_pin_that_was_refused_is_never_tried_again(tmp_path: Path) -> None:
-    async with bench(tmp_path, settings={"pin": "4321"}) as own:
+async def test_pin_that_was_refused_is_never_tried_again(tmp_path: Path, nursery: Nursery) -> None:
+    async with bench(tmp_path, settings={"pin": "4321"}, make_rig=nursery.rig) as own:
         own.begin()
         own.emulator.faults.add("pin")
         own.emulator.faults.add("reboot")
@@ -289,8 +304,8 @@ async def test_pin_that_was_refused_is_never_tried_again(tmp_path: Path) -> None
 
 
 @about("vanish")
-async def test_port_that_comes_back_under_another_name_is_found_by_its_pattern(tmp_path: Path) -> None:
-    async with bench(tmp_path, is_pattern=True) as own:
+async def test_port_that_comes_back_under_another_name_is_found(tmp_path: Path, nursery: Nursery) -> None:
+    async with bench(tmp_path, is_pattern=True, make_rig=nursery.rig) as own:
         own.begin()
         own.emulator.faults.add("vanish", away_s=0.3, moved=True)
         await recovers(own, "port_missing")

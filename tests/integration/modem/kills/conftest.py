@@ -8,7 +8,7 @@ import pytest_asyncio
 pytest.register_assert_rewrite("tests.integration.modem.faults.bench", "tests.integration.modem.kills.victim")
 
 from tests.integration.modem.faults.bench import bench  # noqa: E402 - its assertions are to be explained
-from tests.integration.modem.kills.nursery import Nursery  # noqa: E402
+from tests.integration.modem.faults.nursery import Nursery  # noqa: E402
 from tests.integration.modem.kills.victim import Victim  # noqa: E402
 
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
 from tests.integration.modem.faults.bench import Bench, bench
-from tests.integration.modem.kills.nursery import Nursery
+from tests.integration.modem.faults.nursery import Nursery
 from tests.integration.modem.recovery.troubles import TROUBLES, Trouble, hang, live_through
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

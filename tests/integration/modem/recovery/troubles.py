@@ -28,9 +28,14 @@ def hang(minutes: float) -> Trouble:
     """The modem says nothing for so long."""
     return Trouble(
         f"hang of {minutes:g} minutes",
-        lambda emulator, speed: _add(emulator, "hang", seconds=minutes * MINUTE_S / speed),
+        lambda emulator, speed: emulator.faults.add("hang", seconds=minutes * MINUTE_S / speed),
         "not_answering",
     )
+
+
+def _busy_after_restart(emulator: Emulator, speed: float) -> None:
+    emulator.faults.add("sim_busy", seconds=30.0 / speed)
+    emulator.faults.add("reboot")
 
 
 TROUBLES = (
@@ -41,31 +46,25 @@ TROUBLES = (
     ),
     Trouble(
         "restart",
-        lambda emulator, _: _add(emulator, "reboot"),
+        lambda emulator, _: emulator.faults.add("reboot"),
         "starting",
     ),
     Trouble(
         "memory that is full for two minutes",
-        lambda emulator, speed: _add(emulator, "memory_full", seconds=2 * MINUTE_S / speed),
+        lambda emulator, speed: emulator.faults.add("memory_full", seconds=2 * MINUTE_S / speed),
         "memory_full",
     ),
     Trouble(
         "SIM that is busy for 30 seconds after a restart",
-        lambda emulator, speed: _add(emulator, "sim_busy", seconds=30.0 / speed, restarts=True),
+        _busy_after_restart,
         "starting",
     ),
     Trouble(
         "network that is away for two minutes",
-        lambda emulator, speed: _add(emulator, "no_signal", seconds=2 * MINUTE_S / speed),
+        lambda emulator, speed: emulator.faults.add("no_signal", seconds=2 * MINUTE_S / speed),
         "no_network",
     ),
 )
-
-
-def _add(emulator: Emulator, name: str, *, restarts: bool = False, seconds: float | None = None) -> None:
-    emulator.faults.add(name, seconds=seconds)
-    if restarts:
-        emulator.faults.add("reboot")
 
 
 async def live_through(bench: Bench, trouble: Trouble, *, speed: float) -> None:

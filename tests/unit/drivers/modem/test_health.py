@@ -161,6 +161,22 @@ async def test_settings_are_checked_now_and_then(ward: Ward) -> None:
     assert await ward.why() == "notifications_changed"
 
 
+async def test_settings_that_have_become_suspect_are_checked_at_once(ward: Ward) -> None:
+    await ward.told("")
+    ward.modem.answers["AT+CNMI?"] = ["+CNMI: 2,0,0,0,0"]
+    ward.health.suspect()
+    assert await ward.why() == "notifications_changed"
+
+
+async def test_message_centre_that_was_missing_and_is_known_now_is_noticed() -> None:
+    ward = Ward()
+    ward.modem.answers["AT+CSCA?"] = in_turn(
+        ['+CSCA: "",129'], ['+CSCA: "",129'], ['+CSCA: "+491710760000",145']
+    )
+    await ward.begin()
+    assert await ward.why() == "smsc_found"
+
+
 async def test_command_that_is_not_answered_or_refused_ends_nothing(ward: Ward) -> None:
     ward.modem.answers["AT+CREG?"] = in_turn(no_answer(), refusal(), ["+CREG: 2,1"])
     ward.modem.answers["AT+CMGF?"] = refusal()

@@ -66,7 +66,9 @@ async def test_message_whose_notice_was_lost_is_found_by_the_next_sweep() -> Non
     async with world.process() as process:
         await world.cleared()
         world.modem.stores(text("without a notice"))
+        before = process.inbox.counts["unannounced"]
         await process.inbox.sweep(world.line)
+        assert process.inbox.counts["unannounced"] == before + 1
         await world.cleared()
     assert world.texts() == ["before the start", "without a notice"]
 

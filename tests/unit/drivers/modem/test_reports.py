@@ -124,6 +124,21 @@ async def test_reference_that_went_round_means_the_part_of_the_reports_time() ->
         await world.until(lambda: world.core.states() == {"old": "delivered", "new": "delivered"})
 
 
+async def test_parts_with_one_reference_in_one_second_have_a_report_each() -> None:
+    world = World()
+
+    def always_zero(taken: Taken) -> None:
+        world.modem.reference = taken.reference = 0
+
+    world.modem.when_taking = always_zero
+    async with world.process() as process:
+        await sent(world, process, "c", text=LONG, segments=3)
+        for number in range(3):
+            assert world.core.states() == {"c": "submitted"}
+            await reported(world, process, world.modem.taken[number])
+        await world.until(lambda: world.core.states() == {"c": "delivered"})
+
+
 async def test_newest_part_is_meant_where_the_time_does_not_tell() -> None:
     world = World()
     async with world.process() as process:
