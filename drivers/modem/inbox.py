@@ -311,7 +311,9 @@ class Inbox:
                 await self._first_of(oldest.acknowledged(), self._acknowledged_changed.wait())
             await self._journal(self._fragments.note_acknowledged(line.iccid))
             try:
-                await self._clear(line)
+                # Not while a sweep goes through its list: what is cleared meanwhile would look new to it.
+                async with self._one_sweep:
+                    await self._clear(line)
             except AtFailure as error:
                 self._context.log.warning(
                     "inbox.not_cleared", device_key=line.device_key, error=type(error).__name__

@@ -110,9 +110,9 @@ class Sender:
             try:
                 message = await self._compose(command, line)
             except AddressInvalid as error:
-                return Failed(FAILURE_REASON_DESTINATION_INVALID, detail=str(error))
+                return Failed(FAILURE_REASON_DESTINATION_INVALID, detail=f"The destination is {error}.")
             except (TextTooLong, TextUnencodable) as error:
-                return Failed(FAILURE_REASON_CONTENT_UNSUPPORTED, detail=str(error))
+                return Failed(FAILURE_REASON_CONTENT_UNSUPPORTED, detail=f"The text has {error}.")
             return await self._hand_over(message, lines, turns)
 
     async def recover(self, command: SendCommand, lines: Lines, turns: Turns) -> Outcome | SendAgain:

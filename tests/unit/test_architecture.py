@@ -18,6 +18,11 @@ def inside(module: str, *packages: str) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
 
+def is_or_holds(module: str, package: str) -> bool:
+    """Whether a module lies in a package, or is one around it, of which something in it may be imported."""
+    return inside(module, package) or inside(package, module)
+
+
 def is_use_case(module: str) -> bool:
     """Whether a module holds rules of the domain: those directly in core, but for wiring and settings."""
     return module.startswith("core.") and module.count(".") == 1 and module not in WIRING
@@ -87,6 +92,30 @@ RULES = (
         applies=lambda module: inside(module, "drivers.runtime"),
         forbids=lambda _, imported: (
             inside(imported, "drivers") and imported != "drivers" and not inside(imported, "drivers.runtime")
+        ),
+    ),
+    Rule(
+        "the modem's codec imports nothing of ours",
+        applies=lambda module: inside(module, "drivers.modem.codec"),
+        forbids=lambda _, imported: (
+            inside(imported, "core", "drivers", "rest_facade", "infinireach", "asyncio")
+            and not is_or_holds(imported, "drivers.modem.codec")
+        ),
+    ),
+    Rule(
+        "the AT dialogue knows neither drivers nor tasks, only the reasons of failures",
+        applies=lambda module: inside(module, "drivers.modem.at"),
+        forbids=lambda _, imported: (
+            inside(imported, "asyncio", "drivers", "serial") and not is_or_holds(imported, "drivers.modem.at")
+        ),
+    ),
+    Rule(
+        "the emulated modem knows the codec and nothing of the driver",
+        applies=lambda module: inside(module, "drivers.modem.emulator"),
+        forbids=lambda _, imported: (
+            inside(imported, "drivers", "infinireach")
+            and not is_or_holds(imported, "drivers.modem.codec")
+            and not is_or_holds(imported, "drivers.modem.emulator")
         ),
     ),
     Rule(
@@ -182,6 +211,21 @@ def test_every_module_keeps_the_import_rules() -> None:
             "the driver runtime knows no driver",
         ),
         (
+            "drivers.modem.codec.submit",
+            "from infinireach.v1 import message_pb2",
+            "the modem's codec imports nothing of ours",
+        ),
+        (
+            "drivers.modem.at.engine",
+            "import asyncio",
+            "the AT dialogue knows neither drivers nor tasks, only the reasons of failures",
+        ),
+        (
+            "drivers.modem.emulator.modem",
+            "from drivers.modem.at import results",
+            "the emulated modem knows the codec and nothing of the driver",
+        ),
+        (
             "core.eventlog.relay",
             "from core.eventlog import kafka",
             "only core.app and core.cli name adapters",
@@ -203,6 +247,7 @@ def test_a_broken_rule_is_quoted(module: str, statement: str, sentence: str) -> 
         ("core.messages", "from core import ids, store"),
         ("core.sessions.session", "import asyncio\nfrom core import store"),
         ("drivers.modem.driver", "from drivers import runtime"),
+        ("drivers.modem.emulator.modem", "from drivers.modem.codec import decode_submit"),
         ("drivers.runtime.client", "import drivers.runtime.journal"),
         ("rest_facade.core_client", "from infinireach.v1 import messages_service_pb2_grpc"),
     ],

@@ -10,7 +10,7 @@ from drivers.modem.codec.coding import data_coding_value
 from drivers.modem.codec.segments import encoding_of, split_text
 from drivers.modem.codec.submit import SEGMENTS_MAX, encode_units
 from drivers.modem.codec.times import encode_timestamp
-from drivers.modem.codec.user_data import OCTETS_MAX, concatenation_header, encode_user_data
+from drivers.modem.codec.user_data import concatenation_header, encode_user_data
 from drivers.modem.codec.values import Concatenation, Encoding, Pdu, TextTooLong
 
 _NO_MORE_MESSAGES = 0x04
@@ -36,8 +36,6 @@ def encode_deliver(
     encoding = encoding_of(text)
     header = b"" if concatenation is None else concatenation_header(concatenation)
     data = encode_user_data(encode_units(text, encoding), encoding, header=header)
-    if len(data) > 1 + OCTETS_MAX:
-        raise TextTooLong("more than one segment holds")
     return _deliver(
         data,
         originator=originator,
@@ -98,8 +96,6 @@ def encode_octets_deliver(
     `header` is a user data header with its length in front. Raises AddressInvalid or TextTooLong.
     """
     data = encode_user_data(octets, Encoding.OCTETS, header=header)
-    if len(data) > 1 + OCTETS_MAX:
-        raise TextTooLong("more than one segment holds")
     return _deliver(
         data,
         originator=originator,

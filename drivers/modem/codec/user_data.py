@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from drivers.modem.codec import gsm7, national
 from drivers.modem.codec.octets import Malformed, Octets
-from drivers.modem.codec.values import Concatenation, Encoding
+from drivers.modem.codec.values import Concatenation, Encoding, TextTooLong
 
 OCTETS_MAX = 140
 SEPTETS_MAX = 160
@@ -61,12 +61,18 @@ def header_septets(header_octets: int) -> int:
 
 
 def encode_user_data(units: bytes, encoding: Encoding, *, header: bytes = b"") -> bytes:
-    """TP-UDL and TP-UD; `units` as in UserData, `header` with its length in front."""
-    if encoding is not Encoding.GSM7:
-        return bytes([len(header) + len(units)]) + header + units
-    first = header_septets(len(header))
-    packed = gsm7.pack(units, fill_bits=7 * first - 8 * len(header))
-    return bytes([first + len(units)]) + header + packed
+    """TP-UDL and TP-UD; `units` as in UserData, `header` with its length in front.
+
+    Raises TextTooLong if one segment cannot hold them.
+    """
+    if encoding is Encoding.GSM7:
+        first = header_septets(len(header))
+        length, data = first + len(units), gsm7.pack(units, fill_bits=7 * first - 8 * len(header))
+    else:
+        length, data = len(header) + len(units), units
+    if len(header) + len(data) > OCTETS_MAX:
+        raise TextTooLong("more than one segment holds")
+    return bytes([length]) + header + data
 
 
 def read_user_data(octets: Octets, encoding: Encoding, *, has_header: bool) -> UserData:

@@ -160,13 +160,13 @@ class Rig:
 
     # Messages.
 
-    def offer(self, count: int, *, not_after: Timestamp | None = None, text: str | None = None) -> list[str]:
-        """Give the core so many messages for the driver; their command ids, which are their texts too if none is given."""
+    def offer(self, count: int, *, not_after: Timestamp | None = None, text: str = "") -> list[str]:
+        """Give the core so many messages for the driver; their command ids, which are their texts too without one."""
         commands = [self._command(not_after, text) for _ in range(count)]
         self.core.offer(commands)
         return [command.command_id for command in commands]
 
-    def _command(self, not_after: Timestamp | None, text: str | None) -> SendCommand:
+    def _command(self, not_after: Timestamp | None, text: str) -> SendCommand:
         command_id = f"cmd-{secrets.token_hex(8)}"
         return SendCommand(
             command_id=command_id,

@@ -1,53 +1,48 @@
-"""The driver of modems passes the contract, with an emulated modem."""
+"""The modem driver passes the contract, with an emulated modem on a terminal and the network behind it."""
 
-import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
-from drivers.modem.emulator import NUMBER, Emulator
+from drivers.modem.emulator import Emulator
+from drivers.modem.emulator.clock import LoopClock
+from drivers.modem.emulator.network import Network
 from drivers.runtime.contract_kit.subject import Subject
 from drivers.runtime.contract_kit.suite import DeliveryReportContract, DriverContract, InboundContract
 from infinireach.v1.message_pb2 import CHANNEL_SMS
 
-DEVICE = "stick"
-TIME_SCALE = 10
-"""How many times as fast the driver waits for its modem."""
-
-
-@pytest_asyncio.fixture
-async def emulator() -> AsyncIterator[Emulator]:
-    async with Emulator() as emulator:
-        emulator.network.radio_s = 0.0
-        emulator.network.report_after_s = 0.1
-        yield emulator
+NUMBER = "+15559876543"
+TIME_SCALE = "8"
+"""Fast enough not to wait for, and slow enough that a modem on a busy machine is set up before anything is over."""
 
 
 class TestModemDriver(InboundContract, DeliveryReportContract, DriverContract):
-    @pytest_asyncio.fixture
-    async def subject(self, tmp_path: Path, emulator: Emulator) -> Subject:
-        config = tmp_path / "modems.toml"
-        values = {"name": DEVICE, "port": str(await emulator.open_pty()), "number": NUMBER}
-        lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-        config.write_text("\n".join(["[[modem]]", *lines]))
+    @pytest.fixture
+    async def subject(self, tmp_path: Path) -> AsyncIterator[Subject]:
+        network = Network(LoopClock(), radio_s=0.0, report_after_s=0.05)
+        async with Emulator(network=network) as emulator:
+            port = await emulator.open_pty()
+            config = tmp_path / "modems.toml"
+            config.write_text(f'[[modem]]\nname = "alpha"\nport = "{port}"\nnumber = "{NUMBER}"\n')
 
-        async def come_in(text: str) -> None:
-            # The network and the modem's memory keep it for as long as nobody takes it.
-            emulator.deliver(text)
+            def taken() -> Sequence[str]:
+                return [message.text for message in network.messages]
 
-        return Subject(
-            argv=[sys.executable, "-m", "drivers.modem", "run"],
-            device_key=DEVICE,
-            channel=CHANNEL_SMS,
-            source=NUMBER,
-            destination="+15551112222",
-            taken=lambda: [message.text for message in emulator.network.messages],
-            environment={
-                "INFINIREACH_MODEM_CONFIG": str(config),
-                "INFINIREACH_MODEM_TIME_SCALE": str(TIME_SCALE),
-            },
-            come_in=come_in,
-        )
+            async def come_in(text: str) -> None:
+                emulator.deliver(text, sender="+15551112222")
+
+            yield Subject(
+                argv=[sys.executable, "-m", "drivers.modem", "run"],
+                device_key="alpha",
+                channel=CHANNEL_SMS,
+                source=NUMBER,
+                destination="+15551230000",
+                taken=taken,
+                environment={
+                    "INFINIREACH_MODEM_CONFIG": str(config),
+                    "INFINIREACH_MODEM_TIME_SCALE": TIME_SCALE,
+                },
+                come_in=come_in,
+            )

@@ -18,7 +18,12 @@ from drivers.runtime.contract_kit.subject import Rig, Subject
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.fact_pb2 import CommandReport, DeviceChanged
 from infinireach.v1.device_pb2 import DEVICE_STATE_ONLINE
-from infinireach.v1.message_pb2 import CHANNEL_SMS
+from infinireach.v1.message_pb2 import (
+    CHANNEL_SMS,
+    FAILURE_REASON_DEVICE_FAULT,
+    FAILURE_REASON_NO_SERVICE,
+    FAILURE_REASON_RATE_LIMITED,
+)
 from tests.integration.modem.faults.wire import Wire
 
 DEVICE = "stick"
@@ -30,6 +35,8 @@ BOOT_S = 0.1
 WAIT_S = 30.0
 """How long anything may take before the test is given up; no measure of speed."""
 SENT = {"submitted", "delivered"}
+RETRIED = {FAILURE_REASON_NO_SERVICE, FAILURE_REASON_DEVICE_FAULT, FAILURE_REASON_RATE_LIMITED}
+"""Reasons for which a core gives a message out again."""
 
 
 class Bench:
@@ -41,6 +48,7 @@ class Bench:
         self.rig = rig
         self.core = rig.core
         self.network = emulator.network
+        self.wait_s = WAIT_S
         self.is_clean = True
         """False from the beginning of a test until it has ended well: what it leaves behind is not certain."""
         self._destinations = 0
@@ -103,6 +111,22 @@ class Bench:
         """Wait until a message is delivered."""
         await self.until(lambda: self.command(command_id).state == "delivered")
 
+    async def delivered_in_the_end(self, command_id: str) -> None:
+        """Wait until a message is delivered, as a core would see to it: with a new attempt where nothing was sent."""
+        while True:
+            command = self.command(command_id)
+            await self.until(lambda command=command: command.state in ("delivered", "failed"))
+            if command.state == "delivered":
+                return
+            command_id = self.give_out_again(command_id)
+
+    def give_out_again(self, command_id: str) -> str:
+        """A new attempt at a message of which certainly nothing was sent; its command."""
+        command = self.command(command_id)
+        assert command.reports[-1].failed.reason in RETRIED
+        assert self.taken_of(command_id) == 0
+        return self.offer(command.command.text.body, destination=command.command.destination)
+
     async def ready(self) -> None:
         """Wait until the modem takes messages."""
         await self.until(lambda: self.rig.window > 0)
@@ -114,7 +138,7 @@ class Bench:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something holds that the core or the emulator tells."""
         waits = [
-            asyncio.create_task(self.core.until(condition, timeout_s=WAIT_S)),
+            asyncio.create_task(self.core.until(condition, timeout_s=self.wait_s)),
             asyncio.create_task(self.emulator.until(condition)),
         ]
         try:

@@ -1,15 +1,9 @@
-"""A driver that is killed, and what is asked about its messages once it is back.
+"""A driver that is killed, and what is asked about its messages once it is back."""
 
-Owns the core's part of the bargain: what certainly was not sent is given out again, as a new attempt.
-"""
-
-from drivers.runtime.contract_kit.core_model import OPEN
-from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT, FAILURE_REASON_NO_SERVICE
-from tests.integration.modem.faults.bench import SENT, Bench
+from tests.integration.modem.faults.bench import Bench
 from tests.integration.modem.kills.steps import Step, Truth
 
 KILLED = -9
-RETRIED = {FAILURE_REASON_NO_SERVICE, FAILURE_REASON_DEVICE_FAULT}
 PART = "Every segment is a text of its own, and long enough to fill it to the last of its characters: "
 
 
@@ -83,28 +77,15 @@ class Victim:
     async def _goes_out_whole(self, message: str, parts: int) -> None:
         bench = self.bench
         if bench.command(message).state == "failed":
-            again = self.give_out_again(message)
-            await bench.delivered(again)
-        else:
-            await bench.delivered(message)
+            assert bench.payloads_of(message) == []
+        await bench.delivered_in_the_end(message)
         await bench.check()
         assert bench.payloads_of(message) == [1] * parts
 
-    def give_out_again(self, message: str) -> str:
-        """A new attempt at a message of which certainly nothing was sent; its command."""
-        bench = self.bench
-        command = bench.command(message)
-        assert command.reports[-1].failed.reason in RETRIED
-        assert bench.payloads_of(message) == []
-        return bench.offer(command.command.text.body, destination=command.command.destination)
-
     async def settle_all(self, messages: list[str]) -> None:
-        """Wait for the results of all messages, and give out again what has to be."""
+        """Wait for the results of all messages, and for the delivery of all that are not unknown."""
         bench = self.bench
-        await bench.until(lambda: all(bench.command(each).state != OPEN for each in messages))
-        again = [self.give_out_again(each) for each in messages if bench.command(each).state == "failed"]
-        for each in again:
-            await bench.delivered(each)
         for each in messages:
-            if bench.command(each).state in SENT:
-                await bench.delivered(each)
+            await bench.settled(each)
+            if "outcome_unknown" not in bench.outcomes(each):
+                await bench.delivered_in_the_end(each)

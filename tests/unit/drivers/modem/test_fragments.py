@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.modem.codec import Concatenation, deliver_pdus, encode_deliver
 from drivers.modem.incoming import GAP
-from tests.unit.drivers.modem.at_work import PATIENCE_S, SHORT, Killer, Process, World
-from tests.unit.drivers.modem.test_inbox import cleared
+from tests.unit.drivers.modem.at_work import PATIENCE_S, SHORT, Process, World
+from tests.unit.drivers.modem.played_modem import Killer
 
 SENDER = "+491701234567"
 SENT_AT = datetime(2026, 11, 3, 10, 0, tzinfo=UTC)
@@ -74,7 +75,7 @@ async def test_message_in_three_parts_arrives_as_one_and_its_slots_are_cleared()
         assert world.texts() == []
         assert len(world.modem.memory["ME"]) == 2
         await come_in(world, process, part("b", 2, 3))
-        await cleared(world)
+        await world.cleared()
     (message,) = world.core.inbound
     assert (message.text, message.segments, message.source) == ("abc", 3, SENDER)
 
@@ -91,7 +92,7 @@ async def test_slots_of_a_whole_message_wait_for_the_core_also_over_a_restart() 
         world.core.acknowledges = True
         world.core.acknowledge()
         process.pump()
-        await cleared(world)
+        await world.cleared()
     assert world.texts() == ["ab"]
 
 
@@ -99,10 +100,10 @@ async def test_segment_that_comes_again_after_the_whole_was_told_changes_nothing
     world = World()
     async with world.process() as process:
         await come_in(world, process, part("a", 1, 2), part("b", 2, 2))
-        await cleared(world)
+        await world.cleared()
     async with world.process() as process:
         await come_in(world, process, part("b", 2, 2))
-        await cleared(world)
+        await world.cleared()
         assert process.driver.fragments.counts["repeated"] == 1
     assert world.texts() == ["ab"]
 
@@ -146,7 +147,7 @@ async def test_sender_that_always_uses_the_same_reference_is_understood() -> Non
                 part(f"{number}a", 1, 2, seconds=seconds),
                 part(f"{number}b", 2, 2, seconds=seconds + 1),
             )
-        await cleared(world)
+        await world.cleared()
     assert world.texts() == ["0a0b", "1a1b", "2a2b"]
 
 
@@ -158,7 +159,7 @@ async def test_message_that_stays_incomplete_is_told_with_its_gaps_marked() -> N
         assert world.texts() == []
         await pass_time(world, process, 2)
         await world.until(lambda: world.texts() == [f"{GAP}b{GAP}e"])
-        await cleared(world)
+        await world.cleared()
     assert world.core.inbound[0].segments == 2
 
 
@@ -171,7 +172,7 @@ async def test_late_rest_makes_the_whole_one_more_message() -> None:
     async with world.process() as process:
         await come_in(world, process, part("c", 3, 3), part("b", 2, 3))
         await world.until(lambda: world.texts() == [f"a{GAP}", "abc"])
-        await cleared(world)
+        await world.cleared()
 
 
 async def test_late_part_of_a_rest_that_never_comes_is_told_at_the_end() -> None:
@@ -183,7 +184,7 @@ async def test_late_part_of_a_rest_that_never_comes_is_told_at_the_end() -> None
         await come_in(world, process, part("c", 3, 3))
         await pass_time(world, process, LATE_S)
         await world.until(lambda: world.texts() == [f"a{GAP}", f"a{GAP}c"])
-        await cleared(world)
+        await world.cleared()
         await forgotten(world, process)
 
 
@@ -221,8 +222,22 @@ async def test_nearly_full_memory_gives_up_fragments_that_are_in_the_journal() -
         assert len(world.modem.memory["ME"]) == 2
     async with world.process() as process:
         await come_in(world, process, part("5", 5, 6), part("6", 6, 6))
-        await cleared(world)
+        await world.cleared()
     assert world.texts() == ["123456"]
+
+
+async def test_fragments_of_ever_new_messages_push_out_the_oldest_which_is_told_with_its_gaps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("drivers.modem.fragments.MESSAGES_MAX", 3)
+    world = World()
+    async with world.process() as process:
+        for reference in range(5):
+            await come_in(world, process, part(str(reference), 1, 2, reference=reference))
+        await world.until(lambda: world.texts() == [f"0{GAP}", f"1{GAP}"])
+        assert len(await process.driver.context.store.read("fragment/")) == 3
+        await come_in(world, process, part("!", 2, 2, reference=4))
+        await world.until(lambda: "4!" in world.texts())
 
 
 async def test_text_that_is_longer_than_the_core_takes_comes_as_two_messages() -> None:
@@ -234,7 +249,7 @@ async def test_text_that_is_longer_than_the_core_takes_comes_as_two_messages() -
         for pdu in pdus:
             world.modem.stores(pdu.hex)
         await process.inbox.sweep(world.line)
-        await cleared(world)
+        await world.cleared()
     assert [len(message.text) for message in world.core.inbound] == [20_000, len(text) - 20_000]
     assert "".join(world.texts()) == text
 
@@ -290,7 +305,7 @@ async def travel(journey: Journey) -> None:
     async with world.process() as process:
         world.core.acknowledge()
         process.pump()
-        await cleared(world)
+        await world.cleared()
         await settle(process)
     assert world.texts() == ["".join(f"<{number}>" for number in range(1, total + 1))]
 

@@ -23,16 +23,11 @@ def text(body: str, *, originator: str = SENDER, seconds: int = 0) -> str:
     return encode_deliver(body, originator=originator, sent_at=SENT_AT + timedelta(seconds=seconds)).hex
 
 
-async def cleared(world: World) -> None:
-    """Wait until the memory is empty."""
-    await world.until(lambda: world.modem.memory == {"ME": {}})
-
-
 async def test_stored_message_reaches_the_core_and_leaves_its_slot() -> None:
     world = World()
     async with world.process() as process:
         process.comes_in(text("Grüße 👋"))
-        await cleared(world)
+        await world.cleared()
     (message,) = world.core.inbound
     assert (message.source, message.destination, message.text) == (SENDER, NUMBER, "Grüße 👋")
     assert message.network_time.ToDatetime(UTC) == SENT_AT
@@ -48,7 +43,7 @@ async def test_slot_is_kept_until_the_core_has_the_message() -> None:
         assert "AT+CMGD=1" not in world.modem.executed
         world.core.acknowledge()
         process.pump()
-        await cleared(world)
+        await world.cleared()
 
 
 async def test_message_that_waited_for_the_core_over_a_restart_is_told_once() -> None:
@@ -61,7 +56,7 @@ async def test_message_that_waited_for_the_core_over_a_restart_is_told_once() ->
         world.core.acknowledges = True
         world.core.acknowledge()
         process.pump()
-        await cleared(world)
+        await world.cleared()
     assert world.texts() == ["hello"]
 
 
@@ -69,10 +64,10 @@ async def test_message_whose_notice_was_lost_is_found_by_the_next_sweep() -> Non
     world = World()
     world.modem.stores(text("before the start"))
     async with world.process() as process:
-        await cleared(world)
+        await world.cleared()
         world.modem.stores(text("without a notice"))
         await process.inbox.sweep(world.line)
-        await cleared(world)
+        await world.cleared()
     assert world.texts() == ["before the start", "without a notice"]
 
 
@@ -87,7 +82,7 @@ async def test_slot_that_holds_another_message_by_now_is_left_alone_and_read() -
         world.core.acknowledge()
         process.pump()
         await process.inbox.sweep(world.line)
-        await cleared(world)
+        await world.cleared()
     assert world.texts() == ["first", "second"]
 
 
@@ -96,9 +91,9 @@ async def test_same_message_in_two_slots_is_told_once() -> None:
     async with world.process() as process:
         process.comes_in(text("hello"))
         process.comes_in(text("hello"))
-        await cleared(world)
+        await world.cleared()
         process.comes_in(text("hello", seconds=1))
-        await cleared(world)
+        await world.cleared()
     assert world.texts() == ["hello", "hello"]
 
 
@@ -110,7 +105,7 @@ async def test_equal_messages_without_a_time_are_all_told() -> None:
     async with world.process() as process:
         for _ in range(2):
             process.comes_in(broken)
-            await cleared(world)
+            await world.cleared()
     assert world.texts() == ["ok", "ok"]
 
 
@@ -159,7 +154,7 @@ async def test_stored_message_waits_in_its_slot_while_the_journal_is_full() -> N
         assert index in world.modem.memory["ME"]
         world.journal.is_full = False
         await process.inbox.sweep(world.line)
-        await cleared(world)
+        await world.cleared()
     assert world.texts() == ["hello"]
 
 
@@ -195,7 +190,7 @@ async def test_undecodable_pdu_is_kept_and_does_not_block_its_slot() -> None:
         for garbage in ("00", "0791", "XYZ", "07914477"):
             process.comes_in(garbage)
         process.comes_in(text("hello"))
-        await cleared(world)
+        await world.cleared()
         kept = await process.driver.context.store.read(f"undecodable/{ICCID}/")
         assert len(kept) == 4
         assert process.inbox.counts["undecodable"] == 4
@@ -209,7 +204,7 @@ async def test_silent_messages_and_sim_data_are_dropped_with_a_count() -> None:
     async with world.process() as process:
         process.comes_in(silent)
         process.comes_in(data)
-        await cleared(world)
+        await world.cleared()
         assert process.inbox.counts["dropped_silent"] == 1
         assert process.inbox.counts["dropped_sim_data"] == 1
     assert world.texts() == []
@@ -222,7 +217,7 @@ async def test_data_for_an_application_is_told_as_what_it_is() -> None:
         ports = bytes.fromhex("0605040B8423F0")
         pdu = encode_octets_deliver(b"\x8c\x82", originator=SENDER, sent_at=SENT_AT, header=ports).hex
         process.comes_in(pdu)
-        await cleared(world)
+        await world.cleared()
     assert world.texts()[0] == "[binary message, 2 octets: 01AB]"
     assert world.texts()[1].startswith("[MMS notification, ")
 
@@ -231,7 +226,7 @@ async def test_flash_message_is_a_text_like_any_other() -> None:
     world = World()
     async with world.process() as process:
         process.comes_in(encode_deliver("look", originator="INFO", sent_at=SENT_AT, message_class=0).hex)
-        await cleared(world)
+        await world.cleared()
     assert (world.core.inbound[0].source, world.texts()) == ("INFO", ["look"])
 
 
@@ -241,7 +236,7 @@ async def test_report_that_lies_among_the_messages_is_taken_as_a_report() -> Non
         process.offer(command("c"))
         await world.settled()
         process.comes_in(world.modem.report_of(world.modem.taken[0]))
-        await cleared(world)
+        await world.cleared()
         await world.until(lambda: world.core.states() == {"c": "delivered"})
     assert world.texts() == []
 
@@ -277,7 +272,7 @@ async def test_stored_report_is_read_from_the_memory_that_its_notice_names() -> 
         index = world.modem.stores(world.modem.report_of(world.modem.taken[0]), store="SR")
         process.says("+CDSI", parameters=f'"SR",{index}')
         await world.until(lambda: world.core.states() == {"c": "delivered"})
-        await world.until(lambda: world.modem.memory == {"ME": {}, "SR": {}})
+        await world.cleared()
 
 
 async def test_memory_that_cannot_be_listed_does_not_keep_the_others_from_being_read() -> None:
@@ -301,7 +296,7 @@ async def test_lost_line_leaves_the_rest_to_the_next_one() -> None:
         await world.until(lambda: process.inbox.counts["unread"] == 1)
         world.modem.is_closed = False
         await process.driver.change_line(replace(world.line))
-        await cleared(world)
+        await world.cleared()
     assert sorted(world.texts()) == ["direct", "stored"]
 
 
@@ -312,7 +307,7 @@ async def test_notice_that_names_no_slot_causes_a_sweep(parameters: str) -> None
         await world.until(lambda: "AT+CMGL=4" in world.modem.executed)
         world.modem.stores(text("hello"))
         process.says("+CMTI", parameters=parameters)
-        await cleared(world)
+        await world.cleared()
     assert world.texts() == ["hello"]
 
 
@@ -320,7 +315,7 @@ async def test_message_without_a_sender_gets_one_that_the_core_accepts() -> None
     world = World()
     async with world.process() as process:
         process.comes_in("00" + "04" + "00D0" + "00" + "00" + "62113001000000" + "01" + "61")
-        await cleared(world)
+        await world.cleared()
     assert [(message.source, message.text) for message in world.core.inbound] == [("unknown", "a")]
 
 

@@ -9,10 +9,8 @@ from infinireach.v1.message_pb2 import (
     FAILURE_REASON_DESTINATION_UNREACHABLE,
     FailureReason,
 )
-from tests.unit.drivers.modem.at_work import ICCID, SHORT, UNANSWERED, Killer, Process, Taken, World, command
-
-LONG = "abcdefghij" * 40
-"""Three segments."""
+from tests.unit.drivers.modem.at_work import ICCID, LONG, SHORT, Process, World, command
+from tests.unit.drivers.modem.played_modem import UNANSWERED, Killer, Taken
 
 
 async def sent(
@@ -163,7 +161,7 @@ async def park(world: World, process: Process, *, recipient: str = "") -> None:
     report = world.modem.report_of(world.modem.taken[0], recipient=recipient or None)
     process.comes_in(report)
     await world.until(lambda: process.driver.reports.counts["parked"] == 1)
-    await world.until(lambda: world.modem.memory == {"ME": {}})
+    await world.cleared()
 
 
 async def test_report_that_is_faster_than_the_modems_answer_finds_its_part() -> None:
@@ -209,7 +207,7 @@ async def deliver_over_a_death(at: int) -> None:
         await world.settled()
         expected = "delivered" if world.modem.taken else "outcome_unknown"
         await world.until(lambda: world.core.states() == {"c": expected})
-        await world.until(lambda: world.modem.memory == {"ME": {}})
+        await world.cleared()
 
 
 def report_at_once(world: World, process: Process, taken: Taken) -> None:

@@ -56,6 +56,8 @@ def test_a_text_that_does_not_fit_one_segment_is_refused() -> None:
     with pytest.raises(codec.TextTooLong):
         codec.encode_octets_deliver(b"a" * 141, originator="12", sent_at=MOMENT)
     with pytest.raises(codec.TextTooLong):
+        codec.encode_deliver("a" * 400, originator="12", sent_at=MOMENT)
+    with pytest.raises(codec.TextTooLong):
         codec.deliver_pdus("a" * 153 * 256, originator="12", sent_at=MOMENT, reference=1)
 
 
