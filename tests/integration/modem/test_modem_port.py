@@ -333,6 +333,25 @@ async def test_a_device_that_takes_nothing_stalls_and_does_not_get_it_later() ->
     os.close(master)
 
 
+async def test_a_short_write_does_not_overtake_a_long_one_that_nobody_waits_for() -> None:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    port = await open_port(os.ttyname(slave))
+    long = b"x" * 100_000
+    writing = asyncio.ensure_future(port.write(long))
+    received = await asyncio.to_thread(os.read, master, 1)
+    writing.cancel()
+    following = asyncio.ensure_future(port.write(b"AT\r"))
+    async with asyncio.timeout(WITHIN_S):
+        while not received.endswith(b"AT\r"):
+            received += await asyncio.to_thread(os.read, master, len(long))
+    assert received == long + b"AT\r"
+    await following
+    await port.close()
+    os.close(slave)
+    os.close(master)
+
+
 async def test_closing_does_not_wait_for_a_write_that_stalls() -> None:
     master, slave = pty.openpty()
     tty.setraw(slave)
