@@ -12,7 +12,7 @@ from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.conditions import CONDITIONS, Reason
 from drivers.modem.line import Commands
 from drivers.modem.probe.findings import Finding, Mark, Tell
-from drivers.modem.setup.answers import groups, listed_numbers, number, numbers, parameters, value_of
+from drivers.modem.setup.answers import first_number, groups, listed_numbers, numbers, parameters, value_of
 from drivers.modem.setup.identity import Identity, ask, read_iccid, read_identity
 from drivers.modem.setup.patience import Patience
 from drivers.modem.setup.quirks import Quirks, quirks_for
@@ -84,8 +84,8 @@ class Inspection:
 
     async def _radio_is_on(self) -> bool:
         told = value_of(await self._ask("AT+CFUN?"), "+CFUN")
-        level = number(parameters(told)[0]) if told else 1
-        if level == 1:
+        level = first_number(told or "")
+        if level is None or level == 1:
             return True
         self._say(
             "radio",
