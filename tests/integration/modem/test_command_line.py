@@ -108,6 +108,14 @@ def test_a_modem_cannot_steer_the_terminal(driver: RunningDriver) -> None:
     assert "EC25\\x1b[2J" in infinireach_modem("status").out
 
 
+def test_a_modem_cannot_steer_the_terminal_through_json_either(driver: RunningDriver) -> None:
+    modem = {**MODEM, "model": "EC25\x1b[2J\x9b2J\u202e"}
+    driver.answer = {"ok": True, "modems": [modem]}
+    shown = infinireach_modem("status", "--json").out
+    assert json.loads(shown) == {"modems": [modem]}
+    assert all(character.isprintable() or character == "\n" for character in shown)
+
+
 def test_unlock_tells_the_driver_that_the_pin_is_right(driver: RunningDriver) -> None:
     assert infinireach_modem("unlock", "office").status == 0
     assert driver.request == {"unlock": {"device": "office"}}
