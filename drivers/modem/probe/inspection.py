@@ -1,6 +1,7 @@
 """The questions that a probe asks a modem that answers, and what their answers mean to a person.
 
-Asks only: it enters no PIN, switches nothing on and sends nothing. Sources: 3GPP TS 27.005, 27.007. Knows no port.
+It enters no PIN, switches nothing on and sends nothing. It sets only what the driver sets too, and what no message can
+get lost by: errors as numbers, PDU mode. Sources: 3GPP TS 27.005, 27.007. Knows no port.
 """
 
 import asyncio
@@ -204,14 +205,21 @@ class Inspection:
             self._say("memory", Mark.WARNING, "It does not tell how much room it has for messages.")
 
     async def _look_at_message_service(self) -> None:
-        formats = value_of(await self._ask("AT+CMGF=?"), "+CMGF")
-        if formats is not None and 0 not in listed_numbers(formats):
+        try:
+            await self._patience.ask(self._commands, "AT+CMGF=0", timeout_s=self._timing.setting_s)
+        except CommandRefused as refused:
             remedy = "It cannot be used. Perhaps a newer firmware of its maker can do it."
-            self._say("messages", Mark.FAULT, "It has no PDU mode (AT+CMGF=0).", remedy)
+            seen = f"It does not go into PDU mode (AT+CMGF=0: {refused.text})."
+            self._say("messages", Mark.FAULT, seen, remedy)
             return
         told = value_of(await self._ask("AT+CNMI=?"), "+CNMI")
         listed = [listed_numbers(group) for group in groups(told or "")]
-        if len(listed) < 4 or not listed[1] & {1, 2}:
+        if told is None:
+            remedy = "Many old ones do not. The driver tries; if it fails, what comes in is found every minute or two."
+            self._say(
+                "messages", Mark.WARNING, "It does not tell whether it announces what comes in.", remedy
+            )
+        elif len(listed) < 4 or not listed[1] & {1, 2}:
             remedy = (
                 "They are looked for every minute or two, so they come in late. Reports may not come at all."
             )
