@@ -82,8 +82,6 @@ class Timing:
     """Between two resets of one modem, and in which it must have worked for the next trouble to be a new one."""
     fault_s: float = 15.0
     """Before a modem whose task failed unexpectedly is started again."""
-    close_s: float = 3.0
-    """For a port to be closed."""
 
     # Sending and receiving.
     prompt_s: float = 10.0
