@@ -12,6 +12,8 @@ object per line, one answer per line:
     {"unlock": {"device": "alpha"}}
         {"ok": true}; the PIN in modems.toml is right, whatever became of it, and is to be tried once more
 
+Whoever hangs up before the answer takes back what was not begun: a code that waits for its turn is not sent.
+
     {"ok": false, "code": "…", "error": "a sentence"}
         code: invalid_request, unknown_device, not_ready, ussd_refused, ussd_unanswered
 """
@@ -83,9 +85,7 @@ class ControlSocket:
             if self._is_closed or len(self._connections) >= CONNECTIONS_MAX:
                 return
             self._connections.add(task)
-            while line := await reader.readline():
-                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
-                await writer.drain()
+            await self._converse(reader, writer)
         except (ConnectionError, ValueError):
             # The other side is gone, or its line is longer than the limit.
             return
@@ -95,6 +95,25 @@ class ControlSocket:
         finally:
             self._connections.discard(task)
             writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One answer after the other. For somebody who has hung up nothing is done any more."""
+        next_line = asyncio.create_task(reader.readline(), name="control line")
+        tasks: list[asyncio.Task[Any]] = [next_line]
+        try:
+            while line := await next_line:
+                next_line = asyncio.create_task(reader.readline(), name="control line")
+                answering = asyncio.create_task(self._answer(line), name="control answer")
+                tasks = [next_line, answering]
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if not answering.done() and not await next_line:
+                    return
+                writer.write(json.dumps(await answering).encode() + b"\n")
+                await writer.drain()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
