@@ -6,7 +6,9 @@ object per line, one answer per line:
     {"status": {}}
         {"ok": true, "modems": [{"name", "state", "reason", "remedy", "window", "signal_percent", "operator",
         "is_roaming", "port", "maker", "model", "imei", "iccid", "parts_today", "parts_per_day", "resets",
-        "balance_ussd", "number_differs"}]}; the last: the SIM tells another number than modems.toml does
+        "balance_ussd", "number_differs", "counts"}], "counts": {"segments", "reports"}}
+        number_differs: the SIM tells another number than modems.toml does; counts: what came in since the driver
+        started, and what became of it, by name: a modem's own, and of segments and reports those of all modems
     {"ussd": {"device": "alpha", "code": "*100#"}}
         {"ok": true, "text": "…", "is_open": false}; is_open: the network waits for an answer, sent the same way
     {"unlock": {"device": "alpha"}}
@@ -22,6 +24,7 @@ import asyncio
 import json
 import os
 import socket
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,8 +54,10 @@ class PathTooLong(Exception):
 class ControlSocket:
     """Listens on the socket and passes requests to the modems."""
 
-    def __init__(self, modems: Mapping[str, Modem]) -> None:
+    def __init__(self, modems: Mapping[str, Modem], counts: Mapping[str, Counter[str]]) -> None:
+        """`counts` are those that all modems have in common; they go on counting."""
         self._modems = modems
+        self._counts = counts
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
         self._connections: set[asyncio.Task[Any]] = set()
@@ -128,7 +133,10 @@ class ControlSocket:
             raise RequestRefused("invalid_request", "The line is not JSON.") from None
         match request:
             case {"status": dict()}:
-                return {"modems": [modem.status() for modem in self._modems.values()]}
+                return {
+                    "modems": [modem.status() for modem in self._modems.values()],
+                    "counts": {name: dict(counts) for name, counts in self._counts.items()},
+                }
             case {"ussd": {"device": str(name), "code": str(code)}}:
                 return await self._ask_ussd(self._modem(name), code)
             case {"unlock": {"device": str(name)}}:

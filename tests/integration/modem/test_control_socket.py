@@ -12,6 +12,7 @@ import pytest
 from drivers.modem.control import ControlSocket
 from drivers.modem.driver import SOCKET_NAME
 from drivers.modem.emulator import Emulator
+from drivers.modem.emulator.inbound import Kind
 from drivers.modem.emulator.sim import Sim
 from drivers.modem.life.modem import Modem
 from drivers.modem.ussd import UssdAnswer
@@ -58,6 +59,21 @@ async def test_status_tells_everything_about_a_modem(scene: Scene, folder: Path,
     assert NUMBER not in json.dumps(answer)
 
 
+async def test_status_counts_what_came_in_and_what_became_of_it(
+    scene: Scene, folder: Path, emulator: Emulator
+) -> None:
+    emulator.deliver("Hello")
+    emulator.deliver(kind=Kind.SILENT)
+    emulator.deliver("x" * 200)
+    await scene.core.until(lambda: len(scene.core.inbound) == 2)
+    await scene.goes_out()
+    answer = await ask(folder, {"status": {}})
+    (modem,) = answer["modems"]
+    assert modem["counts"].items() >= {"message": 1, "segment": 2, "dropped_silent": 1}.items()
+    assert answer["counts"]["segments"]["whole"] == 1
+    assert answer["counts"]["reports"]["delivered"] == 1
+
+
 async def test_network_is_asked_through_the_modem(scene: Scene, folder: Path) -> None:
     answer = await ask(folder, {"ussd": {"device": "alpha", "code": "*100#"}})
     assert answer["ok"]
@@ -82,7 +98,7 @@ class BusyModem:
 
 async def test_who_hangs_up_gives_up_what_waits_for_its_turn(folder: Path) -> None:
     modem = BusyModem()
-    control = ControlSocket({"alpha": cast(Modem, modem)})
+    control = ControlSocket({"alpha": cast(Modem, modem)}, {})
     await control.open(folder / SOCKET_NAME)
     async with asyncio.timeout(20):
         _, writer = await asyncio.open_unix_connection(folder / SOCKET_NAME)
