@@ -6,11 +6,15 @@ object per line, one answer per line:
     {"status": {}}
         {"ok": true, "modems": [{"name", "state", "reason", "remedy", "window", "signal_percent", "operator",
         "is_roaming", "port", "maker", "model", "imei", "iccid", "parts_today", "parts_per_day", "resets",
-        "balance_ussd", "number_differs"}]}; the last: the SIM tells another number than modems.toml does
+        "balance_ussd", "number_differs", "counts"}], "counts": {"segments", "reports"}}
+        number_differs: the SIM tells another number than modems.toml does; counts: what came in since the driver
+        started, and what became of it, by name: a modem's own, and of segments and reports those of all modems
     {"ussd": {"device": "alpha", "code": "*100#"}}
         {"ok": true, "text": "…", "is_open": false}; is_open: the network waits for an answer, sent the same way
     {"unlock": {"device": "alpha"}}
         {"ok": true}; the PIN in modems.toml is right, whatever became of it, and is to be tried once more
+
+Whoever hangs up before the answer takes back what was not begun: a code that waits for its turn is not sent.
 
     {"ok": false, "code": "…", "error": "a sentence"}
         code: invalid_request, unknown_device, not_ready, ussd_refused, ussd_unanswered
@@ -20,6 +24,7 @@ import asyncio
 import json
 import os
 import socket
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,8 +54,10 @@ class PathTooLong(Exception):
 class ControlSocket:
     """Listens on the socket and passes requests to the modems."""
 
-    def __init__(self, modems: Mapping[str, Modem]) -> None:
+    def __init__(self, modems: Mapping[str, Modem], counts: Mapping[str, Counter[str]]) -> None:
+        """`counts` are those that all modems have in common; they go on counting."""
         self._modems = modems
+        self._counts = counts
         self._server: asyncio.Server | None = None
         self._path: Path | None = None
         self._connections: set[asyncio.Task[Any]] = set()
@@ -83,9 +90,7 @@ class ControlSocket:
             if self._is_closed or len(self._connections) >= CONNECTIONS_MAX:
                 return
             self._connections.add(task)
-            while line := await reader.readline():
-                writer.write(json.dumps(await self._answer(line)).encode() + b"\n")
-                await writer.drain()
+            await self._converse(reader, writer)
         except (ConnectionError, ValueError):
             # The other side is gone, or its line is longer than the limit.
             return
@@ -95,6 +100,25 @@ class ControlSocket:
         finally:
             self._connections.discard(task)
             writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One answer after the other. For somebody who has hung up nothing is done any more."""
+        next_line = asyncio.create_task(reader.readline(), name="control line")
+        tasks: list[asyncio.Task[Any]] = [next_line]
+        try:
+            while line := await next_line:
+                next_line = asyncio.create_task(reader.readline(), name="control line")
+                answering = asyncio.create_task(self._answer(line), name="control answer")
+                tasks = [next_line, answering]
+                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                if not answering.done() and not await next_line:
+                    return
+                writer.write(json.dumps(await answering).encode() + b"\n")
+                await writer.drain()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
@@ -109,7 +133,10 @@ class ControlSocket:
             raise RequestRefused("invalid_request", "The line is not JSON.") from None
         match request:
             case {"status": dict()}:
-                return {"modems": [modem.status() for modem in self._modems.values()]}
+                return {
+                    "modems": [modem.status() for modem in self._modems.values()],
+                    "counts": {name: dict(counts) for name, counts in self._counts.items()},
+                }
             case {"ussd": {"device": str(name), "code": str(code)}}:
                 return await self._ask_ussd(self._modem(name), code)
             case {"unlock": {"device": str(name)}}:

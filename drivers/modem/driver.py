@@ -80,7 +80,9 @@ class ModemDriver(Driver):
             fragments=Fragments(context, timing),
         )
         self._modems = {config.name: Modem(context, config, timing, shared) for config in configs}
-        self._control = ControlSocket(self._modems)
+        self._control = ControlSocket(
+            self._modems, {"segments": shared.fragments.counts, "reports": shared.reports.counts}
+        )
         await self._open_control(context)
         self._lives = [
             asyncio.create_task(modem.run(), name=f"modem {name}") for name, modem in self._modems.items()

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from drivers.modem.cli.output import CommandFailed
+from drivers.modem.timing import Timing
 
 SOCKET_NAME = "modem.sock"
-TIMEOUT_S = 90.0
-"""Longer than a network takes to answer a USSD code."""
+TIMEOUT_S = Timing().ussd_whole_s + 15.0
+"""Longer than the driver takes for a USSD code, so that its end is always told."""
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
 
 

@@ -365,4 +365,5 @@ class Modem:
             "resets": self._mender.resets,
             "balance_ussd": self.config.balance_ussd,
             "number_differs": set_up is not None and set_up.number_differs,
+            "counts": dict(self._inbox.counts),
         }

@@ -5,13 +5,17 @@ import json
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from drivers.modem.control import ControlSocket
 from drivers.modem.driver import SOCKET_NAME
 from drivers.modem.emulator import Emulator
+from drivers.modem.emulator.inbound import Kind
 from drivers.modem.emulator.sim import Sim
+from drivers.modem.life.modem import Modem
+from drivers.modem.ussd import UssdAnswer
 from tests.fakes.core_stub import StubCore
 from tests.integration.modem.at_work import NUMBER, Scene, at_work, config, quick_emulator
 
@@ -55,10 +59,54 @@ async def test_status_tells_everything_about_a_modem(scene: Scene, folder: Path,
     assert NUMBER not in json.dumps(answer)
 
 
+async def test_status_counts_what_came_in_and_what_became_of_it(
+    scene: Scene, folder: Path, emulator: Emulator
+) -> None:
+    emulator.deliver("Hello")
+    emulator.deliver(kind=Kind.SILENT)
+    emulator.deliver("x" * 200)
+    await scene.core.until(lambda: len(scene.core.inbound) == 2)
+    await scene.goes_out()
+    answer = await ask(folder, {"status": {}})
+    (modem,) = answer["modems"]
+    assert modem["counts"].items() >= {"message": 1, "segment": 2, "dropped_silent": 1}.items()
+    assert answer["counts"]["segments"]["whole"] == 1
+    assert answer["counts"]["reports"]["delivered"] == 1
+
+
 async def test_network_is_asked_through_the_modem(scene: Scene, folder: Path) -> None:
     answer = await ask(folder, {"ussd": {"device": "alpha", "code": "*100#"}})
     assert answer["ok"]
     assert answer["text"]
+
+
+class BusyModem:
+    """A modem on which a code waits for its turn for ever."""
+
+    def __init__(self) -> None:
+        self.was_asked = asyncio.Event()
+        self.was_given_up = asyncio.Event()
+
+    async def ask_ussd(self, code: str) -> UssdAnswer:
+        self.was_asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.was_given_up.set()
+        raise AssertionError(code)
+
+
+async def test_who_hangs_up_gives_up_what_waits_for_its_turn(folder: Path) -> None:
+    modem = BusyModem()
+    control = ControlSocket({"alpha": cast(Modem, modem)}, {})
+    await control.open(folder / SOCKET_NAME)
+    async with asyncio.timeout(20):
+        _, writer = await asyncio.open_unix_connection(folder / SOCKET_NAME)
+        writer.write(json.dumps({"ussd": {"device": "alpha", "code": "*100#"}}).encode() + b"\n")
+        await modem.was_asked.wait()
+        writer.close()
+        await modem.was_given_up.wait()
+    await control.close()
 
 
 @pytest.mark.parametrize(
