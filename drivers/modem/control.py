@@ -1,6 +1,6 @@
-"""The control socket of the running driver: what a person at this machine may ask of its modems.
+"""What a person at this machine may ask of the modems of the running driver, through its control socket.
 
-Owns the Unix socket `modem.sock` in INFINIREACH_VAR, which only its owner can use, and the form of requests. One JSON
+Owns the form of the requests to `modem.sock` in INFINIREACH_VAR; the socket is the runtime's. One JSON
 object per line, one answer per line:
 
     {"status": {}}
@@ -20,117 +20,28 @@ Whoever hangs up before the answer takes back what was not begun: a code that wa
         code: invalid_request, unknown_device, not_ready, ussd_refused, ussd_unanswered
 """
 
-import asyncio
-import json
-import os
-import socket
 from collections import Counter
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from drivers.modem.at.results import ChannelClosed, CommandUnanswered
 from drivers.modem.life.modem import Modem, ModemAway
 from drivers.modem.ussd import UssdRefused, UssdUnanswered
+from drivers.runtime.control_socket import RequestRefused
 
-LINE_BYTES_MAX = 4096
-SOCKET_PATH_BYTES_MAX = 107
-"""What the kernel allows (unix(7))."""
-CONNECTIONS_MAX = 16
+SOCKET_NAME = "modem.sock"
 
 
-class RequestRefused(Exception):
-    """The request cannot be carried out; the code is for programs, the text for people."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
-
-
-class PathTooLong(Exception):
-    """The kernel does not take the path for a socket."""
-
-
-class ControlSocket:
-    """Listens on the socket and passes requests to the modems."""
+class Requests:
+    """Passes requests to the modems."""
 
     def __init__(self, modems: Mapping[str, Modem], counts: Mapping[str, Counter[str]]) -> None:
         """`counts` are those that all modems have in common; they go on counting."""
         self._modems = modems
         self._counts = counts
-        self._server: asyncio.Server | None = None
-        self._path: Path | None = None
-        self._connections: set[asyncio.Task[Any]] = set()
-        self._is_closed = False
 
-    async def open(self, path: Path) -> None:
-        """Listen at `path`. A socket that a dead process left there is replaced. Raises PathTooLong, OSError."""
-        listener = _bind(path)
-        self._path = path
-        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LINE_BYTES_MAX)
-
-    async def close(self) -> None:
-        """Stop listening and remove the socket. Who waits for an answer gets none."""
-        if self._server is None or self._path is None:
-            return
-        self._is_closed = True
-        self._server.close()
-        for connection in self._connections:
-            connection.cancel()
-        if self._connections:
-            await asyncio.wait(self._connections)
-        await self._server.wait_closed()
-        self._path.unlink(missing_ok=True)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        try:
-            # One that was accepted just before the end begins after it.
-            if self._is_closed or len(self._connections) >= CONNECTIONS_MAX:
-                return
-            self._connections.add(task)
-            await self._converse(reader, writer)
-        except (ConnectionError, ValueError):
-            # The other side is gone, or its line is longer than the limit.
-            return
-        except asyncio.CancelledError:
-            # `close` ends connections so; the server's own record of the task is not to hear of it.
-            return
-        finally:
-            self._connections.discard(task)
-            writer.close()
-
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One answer after the other. For somebody who has hung up nothing is done any more."""
-        next_line = asyncio.create_task(reader.readline(), name="control line")
-        tasks: list[asyncio.Task[Any]] = [next_line]
-        try:
-            while line := await next_line:
-                next_line = asyncio.create_task(reader.readline(), name="control line")
-                answering = asyncio.create_task(self._answer(line), name="control answer")
-                tasks = [next_line, answering]
-                await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                if not answering.done() and not await next_line:
-                    return
-                writer.write(json.dumps(await answering).encode() + b"\n")
-                await writer.drain()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _answer(self, line: bytes) -> dict[str, Any]:
-        try:
-            return {"ok": True, **await self._carry_out(line)}
-        except RequestRefused as refused:
-            return {"ok": False, "code": refused.code, "error": str(refused)}
-
-    async def _carry_out(self, line: bytes) -> dict[str, Any]:
-        try:
-            request: Any = json.loads(line)
-        except ValueError:
-            raise RequestRefused("invalid_request", "The line is not JSON.") from None
+    async def carry_out(self, request: Any) -> dict[str, Any]:
+        """The fields of the answer. Raises RequestRefused."""
         match request:
             case {"status": dict()}:
                 return {
@@ -177,19 +88,3 @@ class ControlSocket:
         except ModemAway as away:
             raise RequestRefused("not_ready", str(away)) from None
         return {}
-
-
-def _bind(path: Path) -> socket.socket:
-    if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
-        raise PathTooLong(f"the path of the socket is longer than {SOCKET_PATH_BYTES_MAX} bytes: {path}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.is_socket():
-        # Its owner is gone: the journal's lock admits one process at a time.
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(os.fspath(path))
-    finally:
-        os.umask(mask)
-    return listener

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from drivers.modem.cli.control_client import SOCKET_NAME, ask
+from drivers.modem.cli.control_client import ask
 from drivers.modem.cli.options import AsJson, var_folder
 from drivers.modem.cli.output import say, say_json, table
+from drivers.modem.control import SOCKET_NAME
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The modem's name in modems.toml.")]
 

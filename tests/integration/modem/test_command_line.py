@@ -122,7 +122,7 @@ def test_a_modem_cannot_steer_the_terminal_through_json_either(driver: RunningDr
     modem = {**MODEM, "model": "EC25\x1b[2J\x9b2J\u202e"}
     driver.answer = {"ok": True, "modems": [modem]}
     shown = infinireach_modem("status", "--json").out
-    assert json.loads(shown) == {"modems": [modem]}
+    assert json.loads(shown)["modems"] == [modem]
     assert all(character.isprintable() or character == "\n" for character in shown)
 
 

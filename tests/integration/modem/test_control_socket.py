@@ -5,17 +5,14 @@ import json
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from drivers.modem.control import ControlSocket
-from drivers.modem.driver import SOCKET_NAME
+from drivers.modem.control import SOCKET_NAME
 from drivers.modem.emulator import Emulator
 from drivers.modem.emulator.inbound import Kind
 from drivers.modem.emulator.sim import Sim
-from drivers.modem.life.modem import Modem
-from drivers.modem.ussd import UssdAnswer
 from tests.fakes.core_stub import StubCore
 from tests.integration.modem.at_work import NUMBER, Scene, at_work, config, quick_emulator
 
@@ -78,35 +75,6 @@ async def test_network_is_asked_through_the_modem(scene: Scene, folder: Path) ->
     answer = await ask(folder, {"ussd": {"device": "alpha", "code": "*100#"}})
     assert answer["ok"]
     assert answer["text"]
-
-
-class BusyModem:
-    """A modem on which a code waits for its turn for ever."""
-
-    def __init__(self) -> None:
-        self.was_asked = asyncio.Event()
-        self.was_given_up = asyncio.Event()
-
-    async def ask_ussd(self, code: str) -> UssdAnswer:
-        self.was_asked.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            self.was_given_up.set()
-        raise AssertionError(code)
-
-
-async def test_who_hangs_up_gives_up_what_waits_for_its_turn(folder: Path) -> None:
-    modem = BusyModem()
-    control = ControlSocket({"alpha": cast(Modem, modem)}, {})
-    await control.open(folder / SOCKET_NAME)
-    async with asyncio.timeout(20):
-        _, writer = await asyncio.open_unix_connection(folder / SOCKET_NAME)
-        writer.write(json.dumps({"ussd": {"device": "alpha", "code": "*100#"}}).encode() + b"\n")
-        await modem.was_asked.wait()
-        writer.close()
-        await modem.was_given_up.wait()
-    await control.close()
 
 
 @pytest.mark.parametrize(
