@@ -259,7 +259,7 @@ async def test_report_is_read_once_and_its_slot_is_cleared_once(monkeypatch: pyt
         await process.inbox.sweep(world.line)
         before = len(world.modem.executed)
         process.comes_in(world.modem.report_of(world.modem.taken[0]))
-        await cleared(world)
+        await world.cleared()
         await process.inbox.sweep(world.line)
     asked = [each for each in world.modem.executed[before:] if each.startswith("AT+CMG")]
     assert asked == ["AT+CMGR=1", "AT+CMGR=1", "AT+CMGD=1", "AT+CMGL=4"]
