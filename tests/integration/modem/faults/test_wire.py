@@ -68,11 +68,13 @@ async def test_modem_behind_a_tcp_port_is_treated_as_one_on_a_device_file(tmp_pa
         await own.check()
         for fault in ("reboot_in_send", "vanish_in_send", "hang_after_pdu"):
             own.begin()
+            if fault != "hang_after_pdu":
+                own.find_network_once_set_up()
             own.emulator.faults.add(fault)
             message = own.offer()
             report = await own.settled(message)
             assert report.WhichOneof("outcome") == "outcome_unknown"
-            own.emulator.faults.clear()
+            own.emulator.faults.clear("hang")
             await own.delivered(message)
             assert own.payloads_of(message) == [1]
             await own.check()
