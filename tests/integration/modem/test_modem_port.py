@@ -19,10 +19,10 @@ import pytest
 import serial
 import serial.rfc2217
 
-from drivers.modem import port as port_module
-from drivers.modem import port_errors
-from drivers.modem.device_thread import DeviceThread
-from drivers.modem.port import (
+from drivers.modem.link import port as port_module
+from drivers.modem.link import port_errors
+from drivers.modem.link.device_thread import DeviceThread
+from drivers.modem.link.port import (
     Port,
     PortBusy,
     PortFailed,
@@ -328,6 +328,25 @@ async def test_a_device_that_takes_nothing_stalls_and_does_not_get_it_later() ->
     received = b""
     while not received.endswith(b"AT\r"):
         received += await asyncio.to_thread(os.read, master, 1_000_000)
+    await port.close()
+    os.close(slave)
+    os.close(master)
+
+
+async def test_a_short_write_does_not_overtake_a_long_one_that_nobody_waits_for() -> None:
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    port = await open_port(os.ttyname(slave))
+    long = b"x" * 100_000
+    writing = asyncio.ensure_future(port.write(long))
+    received = await asyncio.to_thread(os.read, master, 1)
+    writing.cancel()
+    following = asyncio.ensure_future(port.write(b"AT\r"))
+    async with asyncio.timeout(WITHIN_S):
+        while not received.endswith(b"AT\r"):
+            received += await asyncio.to_thread(os.read, master, len(long))
+    assert received == long + b"AT\r"
+    await following
     await port.close()
     os.close(slave)
     os.close(master)
