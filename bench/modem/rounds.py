@@ -75,7 +75,7 @@ def _round(name: str, radio_s: float, seconds: float) -> tuple[dict[str, Any], d
                 role: round((cpu[role] - cpu_before[role]) * 1000 / max(1, len(taken)), 2) for role in cpu
             },
         }
-        return figures, _description(subject)
+        return figures, _description(subject, place)
 
 
 def _made(folder: Path) -> Path:
@@ -99,11 +99,12 @@ def per_minute(taken: list[float]) -> float:
     return (len(taken) - 1) / (taken[-1] - taken[0]) * MINUTE_S
 
 
-def _description(subject: Subject) -> dict[str, Any]:
+def _description(subject: Subject, place: str) -> dict[str, Any]:
+    """What it is and how it is set up; the folder of its turn is `.`."""
     return {
         "durability": subject.durability,
         "versions": dict(subject.versions),
-        "configuration": dict(subject.configuration),
+        "configuration": {name: text.replace(place, ".") for name, text in subject.configuration.items()},
     }
 
 
@@ -120,7 +121,7 @@ def _summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         }
         if radio_s:
             summary[f"{title}: share of the radio's rate"] = {
-                name: statistics.median(each["share_of_radio"] for each in those)
+                name: round(statistics.median(each["share_of_radio"] for each in those), 3)
                 for name, those in own.items()
             }
         summary[f"{title}: CPU ms a message"] = {
