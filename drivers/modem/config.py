@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from drivers.modem.quirks import read_overrides
+from drivers.modem.setup.quirks import read_overrides
 
 MODEMS_MAX = 256
 FILE_BYTES_MAX = 1_000_000

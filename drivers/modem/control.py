@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from drivers.modem.at.results import ChannelClosed, CommandUnanswered
-from drivers.modem.modem import Modem, ModemAway
+from drivers.modem.life.modem import Modem, ModemAway
 from drivers.modem.ussd import UssdRefused, UssdUnanswered
 
 LINE_BYTES_MAX = 4096

@@ -10,10 +10,10 @@ from typing import ClassVar
 
 from drivers.modem.config import ConfigInvalid, ModemConfig, read_config
 from drivers.modem.control import ControlSocket, PathTooLong
-from drivers.modem.finder import Connect, PortClaims, connect
-from drivers.modem.fragments import Fragments
-from drivers.modem.modem import Modem, Shared
-from drivers.modem.reports import Reports
+from drivers.modem.life.finder import Connect, PortClaims, connect
+from drivers.modem.life.modem import Modem, Shared
+from drivers.modem.messages.fragments import Fragments
+from drivers.modem.messages.reports import Reports
 from drivers.modem.timing import Timing
 from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting
 from drivers.runtime import settings as read

@@ -8,11 +8,11 @@ import asyncio
 import re
 from dataclasses import dataclass
 
-from drivers.modem.answers import number, parameters, value_of
 from drivers.modem.at.results import CommandRefused, CommandUnanswered, Unsolicited
 from drivers.modem.codec import gsm7
-from drivers.modem.identity import ask
 from drivers.modem.line import Commands, Priority
+from drivers.modem.setup.answers import number, parameters, value_of
+from drivers.modem.setup.identity import ask
 from drivers.modem.timing import Timing
 
 CODE_PATTERN = re.compile(r"[0-9*#+]{1,182}")

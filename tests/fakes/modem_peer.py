@@ -11,7 +11,7 @@ import tty
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from drivers.modem.port_errors import PortLost
+from drivers.modem.link.port_errors import PortLost
 
 CTRL_Z, ESCAPE, CARRIAGE_RETURN = b"\x1a\x1b\r"
 HEARD_WITHIN_S = 20.0

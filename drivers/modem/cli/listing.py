@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from drivers.modem.cli.options import AsJson
 from drivers.modem.cli.output import say, say_json, table
-from drivers.modem.serial_ports import serial_ports
+from drivers.modem.link.serial_ports import serial_ports
 
 
 def list_(*, as_json: AsJson = False) -> None:

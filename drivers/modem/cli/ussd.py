@@ -17,11 +17,11 @@ from drivers.modem.cli.options import AsJson, ConfigOption, config_file, var_fol
 from drivers.modem.cli.output import CommandFailed, note, printable, say, say_json
 from drivers.modem.conditions import NotReady
 from drivers.modem.config import ConfigInvalid, ModemConfig, read_config
-from drivers.modem.finder import Finder, PortClaims, connect
-from drivers.modem.identity import ask as ask_modem
-from drivers.modem.identity import read_identity
+from drivers.modem.life.finder import Finder, PortClaims, connect
 from drivers.modem.line import Commands
-from drivers.modem.quirks import Quirks, quirks_for
+from drivers.modem.setup.identity import ask as ask_modem
+from drivers.modem.setup.identity import read_identity
+from drivers.modem.setup.quirks import Quirks, quirks_for
 from drivers.modem.timing import Timing
 from drivers.modem.ussd import UssdDialogue, UssdRefused, UssdUnanswered
 from drivers.runtime.clock import SystemClock

@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Sequence
 
 from drivers.modem.at.results import AtFailure
-from drivers.modem.port import open_port
+from drivers.modem.link.port import open_port
+from drivers.modem.link.serial_ports import SerialPort, serial_ports
 from drivers.modem.probe.findings import Examination, Finding, Mark, Tell
 from drivers.modem.probe.inspection import Facts, Inspection
 from drivers.modem.probe.reaching import OpenPort, Reached, Reacher
-from drivers.modem.serial_ports import SerialPort, serial_ports
 from drivers.modem.timing import Timing
 from drivers.runtime.clock import SystemClock
 

@@ -8,16 +8,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.modem.answers import groups, listed_numbers, number, numbers, parameters, value_of
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.conditions import CONDITIONS, Reason
-from drivers.modem.identity import Identity, ask, read_iccid, read_identity
 from drivers.modem.line import Commands
-from drivers.modem.patience import Patience
 from drivers.modem.probe.findings import Finding, Mark, Tell
-from drivers.modem.quirks import Quirks, quirks_for
-from drivers.modem.reception import Reception, read_reception
-from drivers.modem.sim import CME_REASONS, CMS_REASONS, FINE
+from drivers.modem.setup.answers import groups, listed_numbers, number, numbers, parameters, value_of
+from drivers.modem.setup.identity import Identity, ask, read_iccid, read_identity
+from drivers.modem.setup.patience import Patience
+from drivers.modem.setup.quirks import Quirks, quirks_for
+from drivers.modem.setup.reception import Reception, read_reception
+from drivers.modem.setup.sim import CME_REASONS, CMS_REASONS, FINE
 from drivers.modem.timing import Timing
 from drivers.runtime.clock import Clock
 

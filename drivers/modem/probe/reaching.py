@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from drivers.modem.at.results import AtFailure, CommandRefused
-from drivers.modem.channel import Channel
-from drivers.modem.dialogue import BytePort
-from drivers.modem.port_errors import MODEM_MANAGER, PortBusy, PortError, PortMissing
+from drivers.modem.link.channel import Channel
+from drivers.modem.link.dialogue import BytePort
+from drivers.modem.link.port_errors import MODEM_MANAGER, PortBusy, PortError, PortMissing
+from drivers.modem.link.serial_ports import SerialPort, holders_of, names, siblings
 from drivers.modem.probe.findings import Finding, Mark, Tell
-from drivers.modem.serial_ports import SerialPort, holders_of, names, siblings
 from drivers.modem.timing import Timing
 
 SPEEDS = (9600, 19200, 38400, 57600, 230400, 460800)

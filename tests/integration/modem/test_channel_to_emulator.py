@@ -15,10 +15,10 @@ from drivers.modem.at.results import (
     NoReference,
     Unsolicited,
 )
-from drivers.modem.channel import Channel, Ending
 from drivers.modem.codec import submit_pdus
 from drivers.modem.emulator import Emulator
-from drivers.modem.port import open_port
+from drivers.modem.link.channel import Channel, Ending
+from drivers.modem.link.port import open_port
 
 LONG_S = 30.0
 SHORT_S = 0.2

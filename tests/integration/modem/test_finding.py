@@ -12,10 +12,10 @@ from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
 from drivers.modem.emulator import Emulator
 from drivers.modem.emulator.general_commands import Equipment
-from drivers.modem.finder import Finder, PortClaims, connect
-from drivers.modem.reception import read_reception
-from drivers.modem.sim import SimGate
-from drivers.modem.start_up import StartUp
+from drivers.modem.life.finder import Finder, PortClaims, connect
+from drivers.modem.setup.reception import read_reception
+from drivers.modem.setup.sim import SimGate
+from drivers.modem.setup.start_up import StartUp
 from drivers.modem.timing import Timing
 from drivers.runtime.clock import SystemClock
 from tests.unit.drivers.modem.memory_host import MemoryHost

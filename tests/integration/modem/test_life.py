@@ -11,8 +11,8 @@ from drivers.modem.config import ModemConfig
 from drivers.modem.driver import ModemDriver
 from drivers.modem.emulator import Emulator
 from drivers.modem.emulator.sim import Sim
-from drivers.modem.finder import Connection, OnUnsolicited, connect
-from drivers.modem.port import open_port
+from drivers.modem.life.finder import Connection, OnUnsolicited, connect
+from drivers.modem.link.port import open_port
 from drivers.modem.timing import Timing
 from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_ONLINE
 from tests.fakes.core_stub import StubCore

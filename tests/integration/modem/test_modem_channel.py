@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from drivers.modem.at.results import CommandUnanswered, NoPrompt, Unsolicited
-from drivers.modem.channel import Channel, Ending
-from drivers.modem.port import open_port
+from drivers.modem.link.channel import Channel, Ending
+from drivers.modem.link.port import open_port
 from tests.fakes.modem_peer import ModemPeer, on_socket, on_terminal
 
 Carrier = Callable[[ModemPeer], AbstractAsyncContextManager[str]]

@@ -19,10 +19,10 @@ import pytest
 import serial
 import serial.rfc2217
 
-from drivers.modem import port as port_module
-from drivers.modem import port_errors
-from drivers.modem.device_thread import DeviceThread
-from drivers.modem.port import (
+from drivers.modem.link import port as port_module
+from drivers.modem.link import port_errors
+from drivers.modem.link.device_thread import DeviceThread
+from drivers.modem.link.port import (
     Port,
     PortBusy,
     PortFailed,

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 
 from drivers.modem.config import read_config
-from drivers.modem.dialogue import BytePort
 from drivers.modem.emulator import Emulator, Equipment
-from drivers.modem.port_errors import MODEM_MANAGER, busy, opening_failed
+from drivers.modem.link.dialogue import BytePort
+from drivers.modem.link.port_errors import MODEM_MANAGER, busy, opening_failed
+from drivers.modem.link.serial_ports import SerialPort
 from drivers.modem.probe.examining import examine
 from drivers.modem.probe.findings import Examination, Finding, Mark
-from drivers.modem.serial_ports import SerialPort
 from drivers.modem.timing import Timing
 
 TIMING = replace(

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from drivers.modem.at.results import Unsolicited
-from drivers.modem.fragments import Fragments
-from drivers.modem.inbox import Inbox
 from drivers.modem.line import Line
-from drivers.modem.reports import Reports
-from drivers.modem.sending import Sender
+from drivers.modem.messages.fragments import Fragments
+from drivers.modem.messages.inbox import Inbox
+from drivers.modem.messages.reports import Reports
+from drivers.modem.messages.sending import Sender
 from drivers.modem.timing import Timing
 from drivers.runtime import Context, Driver, Outcome, SendAgain
 from drivers.runtime.commands import SendingLimits

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from drivers.modem.at.results import Unsolicited
-from drivers.modem.channel import Channel
+from drivers.modem.link.channel import Channel
 from tests.fakes.modem_peer import MemoryPort, ModemPeer
 
 PDU = "0011000B915155214365F700000AE8329BFD06"

@@ -13,9 +13,9 @@ from drivers.modem.at.results import (
     PduNotWritten,
     Unsolicited,
 )
-from drivers.modem.channel import Channel, Ending
 from drivers.modem.line import Priority
-from drivers.modem.port_errors import PortLost, PortStalled
+from drivers.modem.link.channel import Channel, Ending
+from drivers.modem.link.port_errors import PortLost, PortStalled
 from tests.fakes.modem_peer import MemoryPort, ModemPeer
 from tests.unit.drivers.modem.channel_room import (
     HANDED_OVER,

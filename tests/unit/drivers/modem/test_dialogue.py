@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from drivers.modem.at.results import CommandRefused
-from drivers.modem.dialogue import Dialogue
-from drivers.modem.jobs import ExecuteJob, SubmitJob
 from drivers.modem.line import Priority
+from drivers.modem.link.dialogue import Dialogue
+from drivers.modem.link.jobs import ExecuteJob, SubmitJob
 
 SHORT_S = 0.0
 """The time is over in the turn of the event loop in which the answer comes."""

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers.modem.codec import Concatenation, deliver_pdus, encode_deliver
-from drivers.modem.incoming import GAP
+from drivers.modem.messages.incoming import GAP
 from tests.unit.drivers.modem.at_work import PATIENCE_S, SHORT, Process, World
 from tests.unit.drivers.modem.played_modem import Killer
 
@@ -229,7 +229,7 @@ async def test_nearly_full_memory_gives_up_fragments_that_are_in_the_journal() -
 async def test_fragments_of_ever_new_messages_push_out_the_oldest_which_is_told_with_its_gaps(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("drivers.modem.fragments.MESSAGES_MAX", 3)
+    monkeypatch.setattr("drivers.modem.messages.fragments.MESSAGES_MAX", 3)
     world = World()
     async with world.process() as process:
         for reference in range(5):

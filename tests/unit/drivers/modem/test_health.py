@@ -8,11 +8,11 @@ import pytest
 
 from drivers.modem.at.results import ChannelClosed, Unsolicited
 from drivers.modem.config import ModemConfig
-from drivers.modem.health import Health
-from drivers.modem.pacing import Pacer
-from drivers.modem.sim import SimGate
-from drivers.modem.standing import Standing
-from drivers.modem.start_up import StartUp
+from drivers.modem.life.health import Health
+from drivers.modem.life.pacing import Pacer
+from drivers.modem.life.standing import Standing
+from drivers.modem.setup.sim import SimGate
+from drivers.modem.setup.start_up import StartUp
 from drivers.modem.timing import Timing
 from tests.unit.drivers.modem.memory_host import MemoryHost
 from tests.unit.drivers.modem.scripted_modem import Answer, ScriptedModem, in_turn, no_answer, refusal

@@ -2,7 +2,7 @@
 
 import itertools
 
-from drivers.modem.ladder import Ladder, Step
+from drivers.modem.life.ladder import Ladder, Step
 from drivers.modem.timing import Timing
 from tests.unit.drivers.runtime.world import SetClock
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from drivers.modem.config import ModemConfig
-from drivers.modem.notification import Notification, NotificationSetUp, Reading
-from drivers.modem.quirks import Quirks, quirks_for
+from drivers.modem.setup.notification import Notification, NotificationSetUp, Reading
+from drivers.modem.setup.quirks import Quirks, quirks_for
 from drivers.modem.timing import Timing
 from tests.unit.drivers.modem.scripted_modem import Answer, ScriptedModem, refusal
 

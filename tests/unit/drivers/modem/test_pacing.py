@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from drivers.modem.config import ModemConfig
-from drivers.modem.pacing import Pacer
+from drivers.modem.life.pacing import Pacer
 from drivers.modem.timing import Timing
 from tests.unit.drivers.modem.memory_host import MemoryHost
 

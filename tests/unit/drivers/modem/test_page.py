@@ -8,7 +8,7 @@ from drivers.modem.at.causes import TABLES, Action
 from drivers.modem.at.results import Domain
 from drivers.modem.conditions import CONDITIONS, Reason
 from drivers.modem.config import KEYS
-from drivers.modem.quirks import CASES, READERS, read_overrides
+from drivers.modem.setup.quirks import CASES, READERS, read_overrides
 from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
 from tests import repository
 

@@ -3,7 +3,7 @@
 import pytest
 
 from drivers.modem.at.commands import parse
-from drivers.modem.quirks import CASES, READERS, Quirks, quirks_for, read_overrides
+from drivers.modem.setup.quirks import CASES, READERS, Quirks, quirks_for, read_overrides
 
 
 def test_unknown_modem_is_expected_to_keep_to_the_standard() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.modem.answers import (
+from drivers.modem.setup.answers import (
     groups,
     listed_numbers,
     listed_words,
@@ -11,7 +11,7 @@ from drivers.modem.answers import (
     plain_value,
     value_of,
 )
-from drivers.modem.reception import Reception, read_reception, signal_percent
+from drivers.modem.setup.reception import Reception, read_reception, signal_percent
 from drivers.modem.timing import Timing
 from tests.unit.drivers.modem.scripted_modem import Answer, ScriptedModem, refusal
 

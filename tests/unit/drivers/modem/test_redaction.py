@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.modem.redaction import redacted
+from drivers.modem.link.redaction import redacted
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from drivers.modem.parts import PARTS_MAX, Part, PartLedger, is_same_number
+from drivers.modem.messages.parts import PARTS_MAX, Part, PartLedger, is_same_number
 from infinireach.driver.v1.fact_pb2 import CommandReport
 from infinireach.v1.message_pb2 import (
     FAILURE_REASON_CONTENT_UNSUPPORTED,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.modem.serial_ports import SerialPort, holders_of, names, serial_ports, siblings
+from drivers.modem.link.serial_ports import SerialPort, holders_of, names, serial_ports, siblings
 
 STICK = [
     SerialPort(

@@ -7,7 +7,7 @@ import pytest
 from drivers.modem.at.results import ChannelClosed, Domain
 from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
-from drivers.modem.sim import Sim, SimGate
+from drivers.modem.setup.sim import Sim, SimGate
 from drivers.modem.timing import Timing
 from tests.unit.drivers.modem.memory_host import MemoryHost, ProcessDied
 from tests.unit.drivers.modem.scripted_modem import ScriptedModem, in_turn, no_answer, refusal

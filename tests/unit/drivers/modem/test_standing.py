@@ -4,9 +4,9 @@ import pytest
 
 from drivers.modem.conditions import CONDITIONS, Condition, Reason
 from drivers.modem.config import ModemConfig
-from drivers.modem.pacing import Pacer
-from drivers.modem.reception import Reception
-from drivers.modem.standing import Standing
+from drivers.modem.life.pacing import Pacer
+from drivers.modem.life.standing import Standing
+from drivers.modem.setup.reception import Reception
 from drivers.modem.timing import Timing
 from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
 from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT, FAILURE_REASON_NO_SERVICE

@@ -7,9 +7,9 @@ import pytest
 from drivers.modem.at.results import CommandUnanswered
 from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
-from drivers.modem.notification import Notification
-from drivers.modem.sim import SimGate
-from drivers.modem.start_up import SetUp, StartUp
+from drivers.modem.setup.notification import Notification
+from drivers.modem.setup.sim import SimGate
+from drivers.modem.setup.start_up import SetUp, StartUp
 from drivers.modem.timing import Timing
 from tests.unit.drivers.modem.memory_host import MemoryHost
 from tests.unit.drivers.modem.scripted_modem import Answer, ScriptedModem, in_turn, no_answer, refusal

@@ -3,7 +3,7 @@
 import pytest
 
 from drivers.modem.at.results import CommandRefused, Domain
-from drivers.modem.storage import Room, Slot, Storage
+from drivers.modem.messages.storage import Room, Slot, Storage
 from drivers.modem.timing import Timing
 from tests.unit.drivers.modem.scripted_modem import ScriptedModem, refusal
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from drivers.modem.cli import system_files
-from drivers.modem.serial_ports import CONVERTER_VENDORS, MODEM_VENDORS
+from drivers.modem.link.serial_ports import CONVERTER_VENDORS, MODEM_VENDORS
 from tests.fakes.command_line import Finished, infinireach_modem
 
 RULES, UNIT = system_files.NAMES

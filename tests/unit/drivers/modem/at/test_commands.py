@@ -20,7 +20,7 @@ from drivers.modem.at.commands import Form, parse, pdu_line, submit_line
             "AT^ICCID?",
             "AT^ICCID",
             Form.READ,
-            {"^ICCID", "+CCID", "+QCCID", "+ICCID", "#CCID", "%CCID", "^SCID"},
+            {"^ICCID", "+CCID", "+QCCID", "+CICCID", "+ICCID", "#CCID", "%CCID", "^SCID"},
         ),
         ("AT+CMEE=1;+CREG=2", "AT+CMEE;+CREG", Form.SET, {"+CMEE", "+CREG"}),
         ('AT+CUSD=1,"*100;1#",15', "AT+CUSD", Form.SET, {"+CUSD"}),

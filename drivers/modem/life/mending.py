@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from drivers.modem.at.results import AtFailure
 from drivers.modem.conditions import Condition, Reason
 from drivers.modem.config import ModemConfig
-from drivers.modem.finder import Finder
-from drivers.modem.ladder import Ladder, Step
-from drivers.modem.quirks import Quirks, quirks_for
+from drivers.modem.life.finder import Finder
+from drivers.modem.life.ladder import Ladder, Step
+from drivers.modem.setup.quirks import Quirks, quirks_for
 from drivers.modem.timing import Timing
 from drivers.runtime import Context
 

@@ -14,10 +14,10 @@ import structlog
 
 from drivers.modem.at import commands
 from drivers.modem.at.results import AtFailure, ChannelClosed, Unsolicited
-from drivers.modem.dialogue import BARRIER_TIMEOUT_S, PROMPT_TIMEOUT_S, SILENCE_S, BytePort, Dialogue
-from drivers.modem.jobs import ExecuteJob, Job, Stage, SubmitJob, failure_at_the_end
 from drivers.modem.line import Priority
-from drivers.modem.port_errors import PortLost
+from drivers.modem.link.dialogue import BARRIER_TIMEOUT_S, PROMPT_TIMEOUT_S, SILENCE_S, BytePort, Dialogue
+from drivers.modem.link.jobs import ExecuteJob, Job, Stage, SubmitJob, failure_at_the_end
+from drivers.modem.link.port_errors import PortLost
 from drivers.runtime.failures import describe
 
 

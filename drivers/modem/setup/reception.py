@@ -6,9 +6,9 @@ Owns +CREG, +CEREG, +COPS and +CSQ (3GPP TS 27.007 §7.2, §10.1.22, §7.3, §8.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.modem.answers import number, numbers, parameters, value_of
-from drivers.modem.identity import ask
 from drivers.modem.line import Commands
+from drivers.modem.setup.answers import number, numbers, parameters, value_of
+from drivers.modem.setup.identity import ask
 from drivers.modem.timing import Timing
 
 HOME = frozenset({1, 6})

@@ -20,9 +20,9 @@ from drivers.modem.at.results import (
     NoReference,
     Unsolicited,
 )
-from drivers.modem.jobs import ExecuteJob, Stage, SubmitJob
-from drivers.modem.port_errors import PortError, PortLost
-from drivers.modem.redaction import redacted
+from drivers.modem.link.jobs import ExecuteJob, Stage, SubmitJob
+from drivers.modem.link.port_errors import PortError, PortLost
+from drivers.modem.link.redaction import redacted
 
 BARRIERS_MAX = 2
 """Failed ones in a row, after which the modem counts as stuck."""

@@ -11,12 +11,12 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from drivers.modem.arrivals import Arrivals, Kept
 from drivers.modem.at.results import AtFailure, CommandRefused, Unsolicited
-from drivers.modem.fragments import Fragments
 from drivers.modem.line import Line, Priority
-from drivers.modem.reports import Reports
-from drivers.modem.storage import Room, Slot, Storage, Stored, parse_notice
+from drivers.modem.messages.arrivals import Arrivals, Kept
+from drivers.modem.messages.fragments import Fragments
+from drivers.modem.messages.reports import Reports
+from drivers.modem.messages.storage import Room, Slot, Storage, Stored, parse_notice
 from drivers.modem.timing import Timing
 from drivers.runtime import Context, JournalUnwritable
 

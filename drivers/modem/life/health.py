@@ -6,15 +6,15 @@ Owns when is looked and what is noticed. It mends nothing: it says that the mode
 import asyncio
 import contextlib
 
-from drivers.modem.answers import numbers, value_of
 from drivers.modem.at.results import CommandUnanswered, Unsolicited
 from drivers.modem.at.unsolicited import RESTARTED
 from drivers.modem.conditions import Reason
-from drivers.modem.identity import ask, read_iccid
-from drivers.modem.notification import read_back
-from drivers.modem.reception import read_reception
-from drivers.modem.standing import Standing
-from drivers.modem.start_up import SetUp, read_smsc
+from drivers.modem.life.standing import Standing
+from drivers.modem.setup.answers import numbers, value_of
+from drivers.modem.setup.identity import ask, read_iccid
+from drivers.modem.setup.notification import read_back
+from drivers.modem.setup.reception import read_reception
+from drivers.modem.setup.start_up import SetUp, read_smsc
 from drivers.modem.timing import Timing
 from drivers.runtime.clock import Clock
 

@@ -7,18 +7,18 @@ is reset to the factory's or the stored settings (AT&F, ATZ): they are the owner
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.modem.answers import number, parameters, value_of
 from drivers.modem.at.results import CommandRefused
 from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
-from drivers.modem.identity import Identity, ask, read_identity
 from drivers.modem.line import Commands, Line
-from drivers.modem.notification import Notification, NotificationSetUp
-from drivers.modem.patience import Patience
-from drivers.modem.quirks import Quirks, quirks_for
-from drivers.modem.sim import Sim, SimGate
+from drivers.modem.setup.answers import number, parameters, value_of
+from drivers.modem.setup.identity import Identity, ask, read_identity
+from drivers.modem.setup.notification import Notification, NotificationSetUp
+from drivers.modem.setup.patience import Patience
+from drivers.modem.setup.quirks import Quirks, quirks_for
+from drivers.modem.setup.sim import Sim, SimGate
+from drivers.modem.setup.waking import wake
 from drivers.modem.timing import Timing
-from drivers.modem.waking import wake
 from drivers.runtime import Context
 
 

@@ -9,7 +9,7 @@ import json
 from dataclasses import dataclass, field
 
 from drivers.modem.codec import Concatenation, Deliver, decode_incoming
-from drivers.modem.incoming import fingerprint
+from drivers.modem.messages.incoming import fingerprint
 from drivers.runtime import Receipt
 
 SPACING_S = 120.0

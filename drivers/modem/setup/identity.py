@@ -8,9 +8,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.modem.answers import parameters, plain_value, value_of
 from drivers.modem.at.results import CommandRefused
 from drivers.modem.line import Commands
+from drivers.modem.setup.answers import parameters, plain_value, value_of
 from drivers.modem.timing import Timing
 
 ICCID_COMMANDS = ("AT+CCID", "AT+ICCID", "AT+QCCID", "AT^ICCID?", "AT#CCID")

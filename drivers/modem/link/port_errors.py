@@ -9,7 +9,7 @@ from pathlib import Path
 
 from serial import SerialException
 
-from drivers.modem.serial_ports import holders_of
+from drivers.modem.link.serial_ports import holders_of
 
 MODEM_MANAGER = "ModemManager"
 BUSY_ERRORS = {errno.EBUSY, errno.EAGAIN}

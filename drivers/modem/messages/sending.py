@@ -14,7 +14,7 @@ from drivers.modem.at.causes import Action, Cause, cause_of
 from drivers.modem.at.results import AtFailure, CommandRefused, CommandUnanswered, NoReference, PduNotWritten
 from drivers.modem.codec import AddressInvalid, TextTooLong, TextUnencodable
 from drivers.modem.line import Line, Lines, Priority, Turns
-from drivers.modem.outgoing import (
+from drivers.modem.messages.outgoing import (
     Outgoing,
     PartMark,
     Stage,
@@ -23,8 +23,8 @@ from drivers.modem.outgoing import (
     decode_mark,
     shared_of,
 )
-from drivers.modem.parts import Part
-from drivers.modem.reports import SLACK_S, VALIDITY_S, Reports
+from drivers.modem.messages.parts import Part
+from drivers.modem.messages.reports import SLACK_S, VALIDITY_S, Reports
 from drivers.modem.timing import Timing
 from drivers.runtime import Context, Failed, Outcome, SendAgain, Submitted, Unknown
 from drivers.runtime.context import Changes

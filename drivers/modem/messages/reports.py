@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from drivers.modem.codec import DeliveryStatus, StatusReport, decode_incoming
-from drivers.modem.parts import Part, PartLedger, is_same_number, load_ledger
+from drivers.modem.messages.parts import Part, PartLedger, is_same_number, load_ledger
 from drivers.modem.timing import Timing
 from drivers.runtime import Context, Delivered, Failed, Report
 from drivers.runtime.context import Changes

@@ -13,8 +13,8 @@ from typing import Any
 import serial
 from serial.urlhandler import protocol_socket
 
-from drivers.modem.device_thread import DeviceThread
-from drivers.modem.port_errors import (
+from drivers.modem.link.device_thread import DeviceThread
+from drivers.modem.link.port_errors import (
     MODEM_MANAGER,
     PortBusy,
     PortError,

@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 
 from drivers.modem.codec import Concatenation, Deliver
-from drivers.modem.incoming import fingerprint
-from drivers.modem.long_message import LongMessage, about, decode_long_message
+from drivers.modem.messages.incoming import fingerprint
+from drivers.modem.messages.long_message import LongMessage, about, decode_long_message
 from drivers.modem.timing import Timing
 from drivers.runtime import Context, Receipt
 from drivers.runtime.context import Changes

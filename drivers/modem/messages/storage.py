@@ -8,9 +8,9 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.modem import answers
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.line import Commands
+from drivers.modem.setup import answers
 from drivers.modem.timing import Timing
 
 RECEIVED = (0, 1)

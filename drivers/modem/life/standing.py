@@ -6,8 +6,8 @@ Owns the order in which conditions hide each other, and that the core hears of c
 import asyncio
 
 from drivers.modem.conditions import WINDOW, Condition, Reason
-from drivers.modem.pacing import Pacer
-from drivers.modem.reception import Reception
+from drivers.modem.life.pacing import Pacer
+from drivers.modem.setup.reception import Reception
 from drivers.modem.timing import Timing
 from drivers.runtime import Context
 from infinireach.driver.v1.fact_pb2 import DeviceChanged

@@ -11,22 +11,22 @@ from typing import Any, NoReturn
 
 from drivers.modem.at.results import ChannelClosed, CommandUnanswered, Unsolicited
 from drivers.modem.at.unsolicited import RESTARTED
-from drivers.modem.channel import Ending
 from drivers.modem.conditions import Condition, NotReady, Reason
 from drivers.modem.config import ModemConfig
-from drivers.modem.finder import Connect, Finder, Found, PortClaims
-from drivers.modem.fragments import Fragments
-from drivers.modem.health import MAY_HAVE_RESTARTED, Health
-from drivers.modem.inbox import Inbox
+from drivers.modem.life.finder import Connect, Finder, Found, PortClaims
+from drivers.modem.life.health import MAY_HAVE_RESTARTED, Health
+from drivers.modem.life.mending import Mender
+from drivers.modem.life.pacing import Pacer
+from drivers.modem.life.races import first_of
+from drivers.modem.life.standing import Standing
 from drivers.modem.line import Line
-from drivers.modem.mending import Mender
-from drivers.modem.pacing import Pacer
-from drivers.modem.races import first_of
-from drivers.modem.reports import Reports
-from drivers.modem.sending import Sender
-from drivers.modem.sim import SimGate
-from drivers.modem.standing import Standing
-from drivers.modem.start_up import SetUp, StartUp
+from drivers.modem.link.channel import Ending
+from drivers.modem.messages.fragments import Fragments
+from drivers.modem.messages.inbox import Inbox
+from drivers.modem.messages.reports import Reports
+from drivers.modem.messages.sending import Sender
+from drivers.modem.setup.sim import SimGate
+from drivers.modem.setup.start_up import SetUp, StartUp
 from drivers.modem.timing import Timing
 from drivers.modem.ussd import UssdAnswer, UssdDialogue
 from drivers.runtime import Context, Failed, Outcome, SendAgain

@@ -9,13 +9,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from drivers.modem.answers import groups, listed_numbers, listed_words, numbers, value_of
 from drivers.modem.at.results import CommandRefused
 from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
-from drivers.modem.identity import ask
 from drivers.modem.line import Commands
-from drivers.modem.quirks import Quirks
+from drivers.modem.setup.answers import groups, listed_numbers, listed_words, numbers, value_of
+from drivers.modem.setup.identity import ask
+from drivers.modem.setup.quirks import Quirks
 from drivers.modem.timing import Timing
 
 TRIES_MAX = 10

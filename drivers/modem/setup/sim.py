@@ -9,13 +9,13 @@ import hashlib
 import json
 from dataclasses import dataclass
 
-from drivers.modem.answers import value_of
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
-from drivers.modem.identity import read_iccid, read_imsi
 from drivers.modem.line import Commands
-from drivers.modem.patience import Patience
+from drivers.modem.setup.answers import value_of
+from drivers.modem.setup.identity import read_iccid, read_imsi
+from drivers.modem.setup.patience import Patience
 from drivers.modem.timing import Timing
 from drivers.runtime import Context
 

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.modem.codec import Deliver, DeliverKind, StatusReport, Undecodable, decode_incoming
-from drivers.modem.fragments import Fragments, HandIn
-from drivers.modem.incoming import identity_of, inbound_messages, is_for_nobody
-from drivers.modem.long_message import LongMessage
-from drivers.modem.reports import Reports
+from drivers.modem.messages.fragments import Fragments, HandIn
+from drivers.modem.messages.incoming import identity_of, inbound_messages, is_for_nobody
+from drivers.modem.messages.long_message import LongMessage
+from drivers.modem.messages.reports import Reports
 from drivers.runtime import Context, Receipt
 from drivers.runtime.context import Changes
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from drivers.modem.at.results import AtFailure, ChannelClosed, Unsolicited
-from drivers.modem.channel import Channel, Ending
 from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
-from drivers.modem.identity import read_imei
 from drivers.modem.line import Commands
-from drivers.modem.port import PortBusy, PortError, PortMissing, open_port
+from drivers.modem.link.channel import Channel, Ending
+from drivers.modem.link.port import PortBusy, PortError, PortMissing, open_port
+from drivers.modem.setup.identity import read_imei
+from drivers.modem.setup.waking import wake
 from drivers.modem.timing import Timing
-from drivers.modem.waking import wake
 from drivers.runtime.clock import Clock
 
 CANDIDATES_MAX = 64

@@ -1,0 +1,1 @@
+"""The way to a modem: its port, and AT commands carried out over it one at a time."""

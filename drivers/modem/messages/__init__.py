@@ -1,0 +1,1 @@
+"""What goes out through a modem and what comes in."""

@@ -1,0 +1,1 @@
+"""From an open port to a modem that can work."""
