@@ -62,7 +62,7 @@ def _round(name: str, radio_s: float, seconds: float) -> tuple[dict[str, Any], d
         cpu_before, reported, from_s = processes.cpu_s(subject.pids), subject.reported(), time.time()
         time.sleep(seconds)
         cpu, until_s = processes.cpu_s(subject.pids), time.time()
-        taken = [at for at in modems.taken_at() if from_s <= at < until_s]
+        taken = [at for at, _ in modems.taken() if from_s <= at < until_s]
         if not subject.waiting():
             raise RuntimeError(f"{name} had nothing to send any more")
         rate = per_minute(taken)
@@ -86,7 +86,7 @@ def _made(folder: Path) -> Path:
 def wait_for_first(modems: Emulated) -> None:
     """Return once each modem has sent something, on the whole."""
     give_up_at = time.monotonic() + FIRST_S_MAX
-    while not modems.radio_log.exists() or len(modems.taken_at()) < len(modems.modems):
+    while not modems.radio_log.exists() or len(modems.taken()) < len(modems.modems):
         if time.monotonic() > give_up_at:
             raise RuntimeError(f"nothing was sent within {FIRST_S_MAX:g} s")
         time.sleep(POLL_S)
