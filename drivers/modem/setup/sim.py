@@ -7,7 +7,8 @@ than before never goes on under the old number. Knows nothing of ports and of se
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.conditions import NotReady, Reason
@@ -15,7 +16,7 @@ from drivers.modem.config import ModemConfig
 from drivers.modem.line import Commands
 from drivers.modem.setup.answers import value_of
 from drivers.modem.setup.identity import read_iccid, read_imsi
-from drivers.modem.setup.patience import Patience
+from drivers.modem.setup.patience import NOT_YET, Patience
 from drivers.modem.timing import Timing
 from drivers.runtime import Context
 
@@ -58,6 +59,21 @@ class Sim:
     imsi: str
 
 
+@dataclass(slots=True, frozen=True)
+class SimIdentity:
+    """What a SIM is told apart by; empty what is not known."""
+
+    iccid: str = ""
+    imsi: str = ""
+
+    def is_same(self, other: "SimIdentity") -> bool | None:
+        """Whether both are the same SIM; None if they have nothing that could be compared."""
+        for one, another in ((self.iccid, other.iccid), (self.imsi, other.imsi)):
+            if one and another:
+                return one == another
+        return None
+
+
 class SimGate:
     """Lets a modem's SIM through, or says why not. One for each modem, for the life of the process."""
 
@@ -76,8 +92,9 @@ class SimGate:
         """
         state = await self._wait_until_told(commands)
         # The serial number needs no PIN on most modems. If it is another SIM, the PIN is not for it.
-        iccid = await read_iccid(commands, iccid_command, self._timing)
-        await self._check_same(iccid, imsi="")
+        iccid = await self._told(lambda: read_iccid(commands, iccid_command, self._timing))
+        known = await self._known()
+        self._refuse_another(known, SimIdentity(iccid))
         self._seen = iccid or f"imei-{imei}"
         if state == PIN_WANTED:
             await self._enter_pin(commands)
@@ -85,14 +102,17 @@ class SimGate:
             await self._note_ready()
         else:
             raise NotReady(_reason_of(state))
-        iccid = iccid or await read_iccid(commands, iccid_command, self._timing)
-        imsi = await read_imsi(commands, self._timing)
-        await self._check_same(iccid, imsi)
-        if self._config.iccid and not iccid:
-            raise NotReady(Reason.SIM_FAILURE, "The modem does not tell the SIM's serial number.")
-        known = {"iccid": iccid, "imsi": imsi, "number": self._config.number}
-        await self._store.write({self._sim_place: json.dumps(known).encode()})
-        return Sim(key=iccid or (f"imsi-{imsi}" if imsi else f"imei-{imei}"), iccid=iccid, imsi=imsi)
+        iccid = iccid or await self._told(lambda: read_iccid(commands, iccid_command, self._timing))
+        imsi = await self._told(lambda: read_imsi(commands, self._timing))
+        told = self._recognized(known, SimIdentity(iccid, imsi))
+        await self._store.write({
+            self._sim_place: json.dumps({**asdict(told), "number": self._config.number}).encode()
+        })
+        return Sim(
+            key=told.iccid or (f"imsi-{told.imsi}" if told.imsi else f"imei-{imei}"),
+            iccid=told.iccid,
+            imsi=told.imsi,
+        )
 
     async def forgive(self) -> bool:
         """A person says that the PIN is right: forget what became of PINs at this SIM. False if no SIM was seen yet."""
@@ -159,26 +179,49 @@ class SimGate:
         if marks.get(self._mark_place) == TRYING:
             await self._store.write({self._mark_place: ACCEPTED})
 
-    # The number.
+    # Which SIM it is.
 
-    async def _check_same(self, iccid: str, imsi: str) -> None:
+    async def _told(self, question: Callable[[], Awaitable[str]]) -> str:
+        """What the SIM tells once it can be read; empty if it never can."""
+        try:
+            return await self._patience.until_told(question, busy=NOT_YET)
+        except CommandRefused:
+            return ""
+
+    async def _known(self) -> SimIdentity:
+        """What is known of the SIM that the configured number belongs to."""
+        stored = (await self._store.read(self._sim_place)).get(self._sim_place)
+        known: dict[str, str] = json.loads(stored) if stored is not None else {}
+        if known.get("number") != self._config.number:
+            # None was seen yet, or the owner has given the modem another number since.
+            return SimIdentity()
+        return SimIdentity(known["iccid"], known["imsi"])
+
+    def _refuse_another(self, known: SimIdentity, told: SimIdentity) -> None:
         """Raise NotReady if this SIM is certainly not the one that the configured number belongs to."""
         if self._config.iccid:
-            if iccid and not _is_same_iccid(iccid, self._config.iccid):
-                raise NotReady(Reason.SIM_CHANGED)
-            return
-        stored = (await self._store.read(self._sim_place)).get(self._sim_place)
-        if stored is None:
-            return
-        known: dict[str, str] = json.loads(stored)
-        if known["number"] != self._config.number:
-            # The owner has given the modem another number since: this is the SIM that it goes with.
-            return
-        for now, before in ((iccid, known["iccid"]), (imsi, known["imsi"])):
-            if now and before:
-                if now != before:
-                    raise NotReady(Reason.SIM_CHANGED)
-                return
+            is_another = told.iccid != "" and not _is_same_iccid(told.iccid, self._config.iccid)
+        else:
+            is_another = known.is_same(told) is False
+        if is_another:
+            raise NotReady(Reason.SIM_CHANGED)
+
+    def _recognized(self, known: SimIdentity, told: SimIdentity) -> SimIdentity:
+        """All that is known of this SIM, which is the configured number's. Raises NotReady if that cannot be said.
+
+        What was known and is not told now is still true of the same SIM, so its key does not change with the moods of
+        a modem; and what is known is never forgotten, so that the next SIM is compared with it.
+        """
+        self._refuse_another(known, told)
+        is_same = known.is_same(told)
+        if is_same:
+            told = SimIdentity(told.iccid or known.iccid, told.imsi or known.imsi)
+        if self._config.iccid:
+            if not told.iccid or not _is_same_iccid(told.iccid, self._config.iccid):
+                raise NotReady(Reason.SIM_FAILURE, "The modem does not tell the SIM's serial number.")
+        elif is_same is None and known != SimIdentity():
+            raise NotReady(Reason.SIM_BUSY, "The modem does not tell which SIM it is.")
+        return told
 
 
 def _is_same_iccid(one: str, other: str) -> bool:

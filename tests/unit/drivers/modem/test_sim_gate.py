@@ -259,6 +259,43 @@ async def test_sim_is_told_apart_by_its_subscriber_where_no_command_tells_its_se
     assert await admit(host, other) is Reason.SIM_CHANGED
 
 
+@pytest.mark.parametrize("not_yet", [refusal(14), refusal(13), refusal(313, Domain.CMS)])
+async def test_serial_number_is_waited_for_while_the_sim_cannot_be_read_yet(
+    host: MemoryHost, not_yet: Exception
+) -> None:
+    told = ["+CCID: 89490200001234567890"]
+    sim = await admit(host, ScriptedModem({"AT+CCID": in_turn(*[not_yet] * 3, told)}))
+    assert isinstance(sim, Sim)
+    assert sim.key == "89490200001234567890"
+
+
+async def test_sim_keeps_its_key_while_the_modem_tells_no_more_than_its_subscriber(host: MemoryHost) -> None:
+    known = await admit(host, ScriptedModem())
+    for _ in range(2):
+        assert await admit(host, ScriptedModem({"AT+CCID": refusal()})) == known
+    config = replace(CONFIG, iccid="89490200001234567890")
+    assert await admit(host, ScriptedModem({"AT+CCID": refusal()}), config) == known
+
+
+async def test_sim_that_tells_nothing_is_not_taken_for_the_known_one_which_is_not_forgotten(
+    host: MemoryHost,
+) -> None:
+    silent = {"AT+CCID": refusal(), "AT+CIMI": refusal()}
+    known = await admit(host, ScriptedModem())
+    assert await admit(host, ScriptedModem(silent)) is Reason.SIM_BUSY
+    assert await admit(host, ScriptedModem({"AT+CCID": OTHER_SIM})) is Reason.SIM_CHANGED
+    assert await admit(host, ScriptedModem()) == known
+
+
+async def test_sim_that_cannot_be_read_for_long_is_no_new_one(host: MemoryHost) -> None:
+    def not_yet() -> Exception:
+        host.clock.now_s += 1
+        return refusal(13)
+
+    assert isinstance(await admit(host, ScriptedModem()), Sim)
+    assert await admit(host, ScriptedModem({"AT+CCID": not_yet, "AT+CIMI": not_yet})) is Reason.SIM_BUSY
+
+
 async def test_serial_number_that_is_wanted_and_not_told_is_said(host: MemoryHost) -> None:
     config = replace(CONFIG, iccid="89490200009999999999")
     assert await admit(host, ScriptedModem({"AT+CCID": refusal()}), config) is Reason.SIM_FAILURE
