@@ -1,11 +1,9 @@
-"""The SIM: whether it is there, its PIN, and whether it is the one that the number belongs to.
+"""The SIM: whether it is there and open, and whether it is the one that the number belongs to.
 
-Owns two rules. A PIN is entered at most once for each (SIM, PIN) that is not known to be right: "trying" is on disk
-before the SIM hears it, so neither a crash nor a loop can use up a second try; a PUK is never entered. And another SIM
-than before never goes on under the old number. Knows nothing of ports and of sending.
+Owns the rule that another SIM than before never goes on under the old number, nor gets its PIN. Knows nothing of ports
+and of sending; how often a PIN is entered is in `pin`.
 """
 
-import hashlib
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
@@ -17,19 +15,11 @@ from drivers.modem.line import Commands
 from drivers.modem.setup.answers import value_of
 from drivers.modem.setup.identity import read_iccid, read_imsi
 from drivers.modem.setup.patience import NOT_YET, Patience
+from drivers.modem.setup.pin import FINE, PUK_WANTED, PinEntry
 from drivers.modem.timing import Timing
 from drivers.runtime import Context
 
-READY = "READY"
 PIN_WANTED = "SIM PIN"
-FINE = frozenset({READY, "SIM PIN2", "SIM PUK2"})
-"""The second PIN guards settings of the SIM that this driver does not touch."""
-REFUSED_TRIES_MAX = 2
-"""Refused PINs of one SIM after which none is tried: the third would lock it (TS 102 221 §9.5.1)."""
-
-TRYING = b"trying"
-ACCEPTED = b"accepted"
-REFUSED = b"refused"
 
 CME_REASONS = {
     10: Reason.SIM_MISSING,
@@ -82,8 +72,9 @@ class SimGate:
         self._config = config
         self._timing = timing
         self._patience = Patience(timing, context.clock)
-        self._seen = ""
-        """The key of the SIM whose PIN was asked for last."""
+        self._pin = PinEntry(context, config, timing)
+        self._seen: str | None = None
+        """The serial number of the SIM that was asked last, empty if it did not tell; None: none was there yet."""
 
     async def admit(self, commands: Commands, *, iccid_command: str, imei: str) -> Sim:
         """The SIM, ready and known to belong to the configured number.
@@ -95,11 +86,11 @@ class SimGate:
         iccid = await self._told(lambda: read_iccid(commands, iccid_command, self._timing))
         known = await self._known()
         self._refuse_another(known, SimIdentity(iccid))
-        self._seen = iccid or f"imei-{imei}"
+        self._seen = iccid
         if state == PIN_WANTED:
-            await self._enter_pin(commands)
+            await self._pin.enter(commands, iccid, lambda: self._wait_until_told(commands))
         elif state in FINE:
-            await self._note_ready()
+            await self._pin.note_open(iccid)
         else:
             raise NotReady(_reason_of(state))
         iccid = iccid or await self._told(lambda: read_iccid(commands, iccid_command, self._timing))
@@ -116,13 +107,10 @@ class SimGate:
 
     async def forgive(self) -> bool:
         """A person says that the PIN is right: forget what became of PINs at this SIM. False if no SIM was seen yet."""
-        if not self._seen:
+        if self._seen is None:
             return False
-        marks = await self._store.read(self._marks_place)
-        await self._store.write(dict.fromkeys(marks))
+        await self._pin.forget(self._seen)
         return True
-
-    # The PIN.
 
     async def _wait_until_told(self, commands: Commands) -> str:
         """What AT+CPIN? says, once the SIM is not busy any more."""
@@ -138,46 +126,6 @@ class SimGate:
     @property
     def _sim_place(self) -> str:
         return f"modem/{self._config.name}/sim"
-
-    @property
-    def _marks_place(self) -> str:
-        return f"modem-pin/{self._seen}/"
-
-    @property
-    def _mark_place(self) -> str:
-        digest = hashlib.sha256(f"{self._seen}/{self._config.pin}".encode()).hexdigest()
-        return f"{self._marks_place}{digest[:16]}"
-
-    async def _enter_pin(self, commands: Commands) -> None:
-        if not self._config.pin:
-            raise NotReady(Reason.PIN_MISSING)
-        marks = await self._store.read(self._marks_place)
-        match marks.get(self._mark_place):
-            case b"refused":
-                raise NotReady(Reason.PIN_REFUSED)
-            case b"trying":
-                raise NotReady(Reason.PIN_UNCERTAIN)
-            case _ if list(marks.values()).count(REFUSED) >= REFUSED_TRIES_MAX:
-                raise NotReady(Reason.PIN_LAST_TRY)
-            case _:
-                await self._store.write({self._mark_place: TRYING})
-        try:
-            await commands.execute(f'AT+CPIN="{self._config.pin}"', timeout_s=self._timing.pin_s)
-        except CommandRefused as refused:
-            await self._store.write({self._mark_place: REFUSED})
-            is_locked = _reason_of_refusal(refused) is Reason.PUK_REQUIRED
-            raise NotReady(Reason.PUK_REQUIRED if is_locked else Reason.PIN_REFUSED) from None
-        await self._store.write({self._mark_place: ACCEPTED})
-        if await self._wait_until_told(commands) not in FINE:
-            raise NotReady(Reason.SIM_BUSY)
-
-    async def _note_ready(self) -> None:
-        """The SIM is open. If a PIN was being tried when the process died, it was that one."""
-        if not self._config.pin:
-            return
-        marks = await self._store.read(self._marks_place)
-        if marks.get(self._mark_place) == TRYING:
-            await self._store.write({self._mark_place: ACCEPTED})
 
     # Which SIM it is.
 
@@ -231,7 +179,7 @@ def _is_same_iccid(one: str, other: str) -> bool:
 
 
 def _reason_of(state: str) -> Reason:
-    if state == "SIM PUK":
+    if state == PUK_WANTED:
         return Reason.PUK_REQUIRED
     return Reason.SIM_LOCKED if state.startswith("PH-") else Reason.SIM_BUSY
 
