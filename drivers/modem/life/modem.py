@@ -324,7 +324,7 @@ class Modem:
             return Failed(FAILURE_REASON_CONTENT_UNSUPPORTED, detail=detail)
         if self._lines.current is None or not self.standing.condition.can_send:
             return Failed(self.standing.failure_reason, detail=self.standing.sentence)
-        if not self._pacer.admits(parts):
+        if not await self._pacer.admits(parts):
             self._look_at_once()
             return Failed(FAILURE_REASON_RATE_LIMITED, detail=self.standing.sentence)
         outcome = await self._sender.send(command, self._lines, self._pacer)
