@@ -12,7 +12,8 @@ object per line, one answer per line:
     {"ussd": {"device": "alpha", "code": "*100#"}}
         {"ok": true, "text": "…", "is_open": false}; is_open: the network waits for an answer, sent the same way
     {"unlock": {"device": "alpha"}}
-        {"ok": true}; the PIN in modems.toml is right, whatever became of it, and is to be tried once more
+        {"ok": true, "is_last_try": false}; the PIN in modems.toml is right, whatever became of it, and is to be tried
+        once more; is_last_try: if the SIM refuses it now, it may be locked
 
 Whoever hangs up before the answer takes back what was not begun: a code that waits for its turn is not sent.
 
@@ -84,7 +85,6 @@ class Requests:
 
     async def _unlock(self, modem: Modem) -> dict[str, Any]:
         try:
-            await modem.unlock()
+            return {"is_last_try": await modem.unlock()}
         except ModemAway as away:
             raise RequestRefused("not_ready", str(away)) from None
-        return {}

@@ -53,8 +53,9 @@ def unlock(name: NameArgument) -> None:
 
     A PIN that a SIM refused, or whose outcome was lost, is never tried again by itself: three wrong ones lock the SIM.
     """
-    ask(var_folder() / SOCKET_NAME, {"unlock": {"device": name}})
-    say(f"The PIN of {name} will be tried once more. See: infinireach modem status")
+    answer = ask(var_folder() / SOCKET_NAME, {"unlock": {"device": name}})
+    last = " It is the last try: another refusal locks the SIM." if answer.get("is_last_try") else ""
+    say(f"The PIN of {name} will be tried once more.{last} See: infinireach modem status")
 
 
 def _removed(counts: dict[str, int]) -> int:
