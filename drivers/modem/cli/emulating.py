@@ -144,7 +144,11 @@ def fault(
     if kind is None:
         raise CommandFailed(f"There is no fault {name}. There are: {', '.join(FAULTS)}")
     extent: dict[str, Any] = {"count": count, "skip": skip, "seconds": seconds}
-    fields = {"name": name, **_values(kind, parameters or []), **{k: v for k, v in extent.items() if v}}
+    fields = {
+        "name": name,
+        **_values(kind, parameters or []),
+        **{k: v for k, v in extent.items() if v is not None},
+    }
     _tell(socket, "fault", fields, modem)
     say(kind.sentence)
 

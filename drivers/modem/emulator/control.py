@@ -61,7 +61,7 @@ class ControlSocket:
     def _answer(self, line: bytes) -> dict[str, object]:
         try:
             order: object = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             return {"ok": False, "error": "The line is not JSON."}
         return self._orders.carry_out(order)
 

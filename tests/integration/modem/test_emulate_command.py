@@ -85,6 +85,7 @@ REFUSED = [
     (["fault", "cms_error", "code=many"], "code must be like 500, not 'many'."),
     (["fault", "cms_error", "taken=1"], "taken must be like no, not '1'."),
     (["fault", "hang", "--count", "2"], "hang takes neither count nor skip."),
+    (["fault", "cms_error", "--count", "0"], "count and seconds must be more than 0"),
     (["inbound", "--body", "Hi", "--parts", "first"], "--parts takes numbers"),
     (["inbound", "--body", "Hi", "--parts", "2"], "The message has 1 parts"),
     (
