@@ -4,6 +4,7 @@ Owns the file's form and reads it once, reporting every problem together. Knows 
 says about a modem is trusted: its number, and that a new number goes with a new SIM.
 """
 
+import errno
 import os
 import re
 import stat
@@ -17,6 +18,7 @@ from typing import Any
 from drivers.modem.setup.quirks import read_overrides
 
 MODEMS_MAX = 256
+BAUD_MIN, BAUD_MAX = 300, 4_000_000
 FILE_BYTES_MAX = 1_000_000
 GLOB_CHARACTERS = frozenset("*?[")
 
@@ -152,7 +154,7 @@ KEYS = (
     ),
     Key(
         "baud",
-        _between(300, 4_000_000),
+        _between(BAUD_MIN, BAUD_MAX),
         "Speed of a real serial line; USB modems ignore it. 115200 if not set.",
     ),
     Key(
@@ -186,8 +188,8 @@ KEYS = (
 def read_config(path: Path) -> tuple[ModemConfig, ...]:
     """The modems of a file, in its order. Raises ConfigInvalid with every problem it has."""
     try:
+        mode = _mode_of_file(path)
         content = path.read_bytes()
-        mode = path.stat().st_mode
     except OSError as error:
         raise ConfigInvalid([f"{path} must be a file that can be read: {error.strerror}"]) from None
     if len(content) > FILE_BYTES_MAX:
@@ -196,6 +198,8 @@ def read_config(path: Path) -> tuple[ModemConfig, ...]:
         document = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid([f"{path} must be TOML: {error}"]) from None
+    except RecursionError:
+        raise ConfigInvalid([f"{path} must be TOML without deep nesting"]) from None
     return _Reader(path, mode).read(document)
 
 
@@ -259,16 +263,18 @@ class _Reader:
             return _exposure("pin", self._path, self._mode)
         if file is None:
             return []
-        path = self._path.parent / Path(file).expanduser()
         try:
+            path = self._path.parent / Path(file).expanduser()
+            mode = _mode_of_file(path)
             pin = path.read_text(encoding="ascii", errors="replace").strip()
-            exposure = _exposure("pin_file", path, path.stat().st_mode)
         except OSError as error:
             return [f"pin_file must be a file that can be read: {error.strerror}"]
+        except RuntimeError:
+            return ["pin_file must not begin in the home of a user whom there is not"]
         if not re.fullmatch(r"[0-9]{4,8}", pin):
             return ["pin_file must hold 4 to 8 digits"]
         values["pin"] = pin
-        return exposure
+        return _exposure("pin_file", path, mode)
 
     def _find_duplicates(self, modems: list[ModemConfig]) -> None:
         for key in ("name", "number", "imei", "iccid"):
@@ -282,6 +288,14 @@ class _Reader:
             if ports[modem.port] > 1 and not (modem.is_pattern and modem.imei):
                 sentence = "port is that of another modem too; modems that share a pattern need an imei each"
                 self._problems.append(f'modem "{modem.name}": {sentence}')
+
+
+def _mode_of_file(path: Path) -> int:
+    """The mode of a regular file; reading another may never end. Raises OSError."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "It is no regular file")
+    return mode
 
 
 def _exposure(key: str, path: Path, mode: int) -> list[str]:

@@ -203,6 +203,19 @@ def test_everything_wrong_in_a_file_is_told_at_once(var: Path) -> None:
         assert key in refused.err
 
 
+@pytest.mark.parametrize("variable", ["INFINIREACH_VAR", "INFINIREACH_MODEM_CONFIG"])
+def test_a_folder_of_nobody_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "~nobody-of-this-name/x")
+    refused = infinireach_modem("status" if variable == "INFINIREACH_VAR" else "check-config")
+    assert refused.status == 1
+    assert refused.err == "~nobody-of-this-name/x begins in the home of a user whom there is not.\n"
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "5000000"])
+def test_a_speed_that_modems_toml_would_not_take_is_not_probed_with(speed: str) -> None:
+    assert infinireach_modem("probe", "/dev/none", "--baud", speed).status == 2
+
+
 def test_ports_are_listed_as_text_and_as_json() -> None:
     assert infinireach_modem("list").status == 0
     assert isinstance(json.loads(infinireach_modem("list", "--json").out)["ports"], list)

@@ -125,10 +125,11 @@ def test_a_second_emulator_in_the_same_folder_is_refused(var: Path) -> None:
     [
         (("--number", "0170"), "--number must be"),
         (("--pin", "12"), "--pin must be"),
+        (("--modems", "3", "--tcp", "65534"), "--tcp must leave a port for each modem: at most 65533."),
         (("--script", "/nowhere"), "The modems cannot be served: No such file or directory (/nowhere)."),
     ],
 )
-def test_modems_that_cannot_be_served_are_told(option: tuple[str, str], sentence: str) -> None:
+def test_modems_that_cannot_be_served_are_told(option: tuple[str, ...], sentence: str) -> None:
     refused = emulate(*option)
     assert refused.status == 1
     assert refused.err.startswith(sentence)

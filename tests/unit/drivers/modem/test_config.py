@@ -1,5 +1,6 @@
 """modems.toml is read once, and everything that is wrong with it is said together."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -183,9 +184,29 @@ def test_pin_and_pin_file_exclude_each_other(path: Path) -> None:
     assert "must not both be given" in problems(path, f'{GOOD}\npin = "1234"\npin_file = "pin"')[0]
 
 
-@pytest.mark.parametrize("text", ["", "modem = 3", "[modem]\nname = 'x'", "not toml ==", "modem = [3]"])
+@pytest.mark.parametrize(
+    "text", ["", "modem = 3", "[modem]\nname = 'x'", "not toml ==", "modem = [3]", "x = " + "[" * 9999]
+)
 def test_file_without_modems_is_refused(path: Path, text: str) -> None:
     assert problems(path, text)
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("pipe", "pin_file must be a file that can be read: It is no regular file"),
+        ("~nobody-of-this-name/pin", "pin_file must not begin in the home of a user whom there is not"),
+    ],
+)
+def test_pin_file_that_is_no_file_is_said(path: Path, file: str, sentence: str) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    assert problems(path, f'{GOOD}\npin_file = "{file}"') == [f'modem "alpha": {sentence}']
+
+
+def test_file_that_never_ends_is_refused(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(ConfigInvalid, match="no regular file"):
+        read_config(path)
 
 
 def test_missing_file_is_said(path: Path) -> None:
