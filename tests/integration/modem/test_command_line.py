@@ -235,6 +235,11 @@ def test_the_gateways_command_hands_everything_on(arguments: list[str]) -> None:
     assert "probe" in shown.stdout
 
 
+def test_the_driver_is_started_in_one_way_which_the_help_tells() -> None:
+    assert infinireach_modem("run").status == 2
+    assert "infinireach driver modem --config modems.toml" in infinireach_modem("--help").out
+
+
 def test_a_fault_ends_in_a_sentence_and_no_log_line(var: Path) -> None:
     shown = subprocess.run(
         command_of("drivers.modem", "probe", str(var / "none")),
