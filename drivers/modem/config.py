@@ -20,6 +20,7 @@ from drivers.modem.setup.quirks import read_overrides
 MODEMS_MAX = 256
 BAUD_MIN, BAUD_MAX = 300, 4_000_000
 FILE_BYTES_MAX = 1_000_000
+IMEI_DIGITS = 14
 GLOB_CHARACTERS = frozenset("*?[")
 
 
@@ -56,6 +57,11 @@ class ModemConfig:
     memory: str = ""
     quirks: Mapping[str, Any] = field(default_factory=dict[str, Any])
     balance_ussd: str = ""
+
+    @property
+    def place(self) -> str:
+        """The port, the same whatever its name."""
+        return self.port if "://" in self.port or self.is_pattern else os.path.realpath(self.port)
 
     @property
     def is_pattern(self) -> bool:
@@ -122,7 +128,7 @@ KEYS = (
         "port",
         _matching(r"[^\x00-\x1f\x7f]{1,1000}", "a device file, a pattern for one, or a URL of pyserial"),
         "Device file, best one below /dev/serial/by-id; or a pattern for it; or a URL such as "
-        "socket://host:port. With a pattern that fits several modems give the imei too.",
+        "socket://host:port. A pattern needs the imei too where there are several modems.",
         is_required=True,
     ),
     Key(
@@ -277,17 +283,40 @@ class _Reader:
         return _exposure("pin_file", path, mode)
 
     def _find_duplicates(self, modems: list[ModemConfig]) -> None:
-        for key in ("name", "number", "imei", "iccid"):
-            counted = Counter(value for modem in modems if (value := getattr(modem, key)))
-            for value, count in counted.items():
-                if count > 1:
-                    named = ", ".join(f'"{modem.name}"' for modem in modems if getattr(modem, key) == value)
+        """What two modems must not have in common; compared as it is when a modem is found."""
+        for key, is_same in UNIQUE.items():
+            for modem in modems:
+                value = getattr(modem, key)
+                same = [other for other in modems if value and is_same(value, getattr(other, key))]
+                if len(same) > 1 and same[0] is modem:
+                    named = ", ".join(f'"{other.name}"' for other in same)
                     self._problems.append(f"{key} must differ between modems; it is the same in {named}")
-        ports = Counter(modem.port for modem in modems)
+        places = Counter(modem.place for modem in modems)
         for modem in modems:
-            if ports[modem.port] > 1 and not (modem.is_pattern and modem.imei):
-                sentence = "port is that of another modem too; modems that share a pattern need an imei each"
+            if modem.is_pattern and not modem.imei and len(modems) > 1:
+                sentence = "port is a pattern, so with several modems imei must say which one is meant"
                 self._problems.append(f'modem "{modem.name}": {sentence}')
+            elif not modem.is_pattern and places[modem.place] > 1:
+                self._problems.append(f'modem "{modem.name}": port is that of another modem too')
+
+
+def is_same_imei(one: str, other: str) -> bool:
+    """What follows the 14 digits is a check digit or a software version (3GPP TS 23.003 §6.2)."""
+    return one[:IMEI_DIGITS] == other[:IMEI_DIGITS]
+
+
+def is_same_iccid(one: str, other: str) -> bool:
+    """Printed and reported forms differ in the check digit and in filler; none is the same as none."""
+    shorter, longer = sorted((one.upper().rstrip("F"), other.upper().rstrip("F")), key=len)
+    return longer.startswith(shorter) and bool(shorter) == bool(longer)
+
+
+UNIQUE: dict[str, Callable[[str, str], bool]] = {
+    "name": str.__eq__,
+    "number": str.__eq__,
+    "imei": is_same_imei,
+    "iccid": is_same_iccid,
+}
 
 
 def _mode_of_file(path: Path) -> int:

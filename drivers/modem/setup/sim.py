@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.conditions import NotReady, Reason
-from drivers.modem.config import ModemConfig
+from drivers.modem.config import ModemConfig, is_same_iccid
 from drivers.modem.line import Commands
 from drivers.modem.setup.answers import value_of
 from drivers.modem.setup.identity import read_iccid, read_imsi
@@ -164,7 +164,7 @@ class SimGate:
     async def _check_same(self, iccid: str, imsi: str) -> None:
         """Raise NotReady if this SIM is certainly not the one that the configured number belongs to."""
         if self._config.iccid:
-            if iccid and not _is_same_iccid(iccid, self._config.iccid):
+            if iccid and not is_same_iccid(iccid, self._config.iccid):
                 raise NotReady(Reason.SIM_CHANGED)
             return
         stored = (await self._store.read(self._sim_place)).get(self._sim_place)
@@ -179,12 +179,6 @@ class SimGate:
                 if now != before:
                     raise NotReady(Reason.SIM_CHANGED)
                 return
-
-
-def _is_same_iccid(one: str, other: str) -> bool:
-    """Printed and reported forms differ in the check digit and in filler."""
-    shorter, longer = sorted((one.upper().rstrip("F"), other.upper().rstrip("F")), key=len)
-    return longer.startswith(shorter)
 
 
 def _reason_of(state: str) -> Reason:
