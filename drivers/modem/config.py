@@ -10,7 +10,7 @@ import re
 import stat
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -317,6 +317,11 @@ UNIQUE: dict[str, Callable[[str, str], bool]] = {
     "imei": is_same_imei,
     "iccid": is_same_iccid,
 }
+
+
+def unknown_modem(name: str, known: Iterable[str]) -> str:
+    """What to say of a name that no modem of the driver has."""
+    return f"The driver has no modem {name}. It has: {', '.join(known)}"
 
 
 def _mode_of_file(path: Path) -> int:

@@ -147,6 +147,12 @@ def test_ussd_without_a_code_of_a_modem_that_has_none_says_where_it_belongs(driv
     assert refused.err == "office has no balance_ussd in modems.toml; name a CODE, such as '*100#'.\n"
 
 
+def test_ussd_without_a_code_of_a_modem_that_the_driver_has_not_says_so(driver: RunningDriver) -> None:
+    driver.answer = {"ok": True, "modems": [MODEM]}
+    refused = infinireach_modem("ussd", "nobody")
+    assert (refused.status, refused.err) == (1, "The driver has no modem nobody. It has: office\n")
+
+
 def test_the_drivers_refusal_is_passed_on(driver: RunningDriver) -> None:
     driver.answer = {"ok": False, "code": "not_ready", "error": "The modem is away."}
     refused = infinireach_modem("unlock", "office")
