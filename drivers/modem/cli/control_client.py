@@ -12,6 +12,10 @@ SOCKET_NAME = "modem.sock"
 TIMEOUT_S = Timing().ussd_whole_s + 15.0
 """Longer than the driver takes for a USSD code, so that its end is always told."""
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
+AS_A_SERVICE = (
+    "Where the driver runs as a service, ask as its user: sudo -u infinireach env "
+    "INFINIREACH_VAR=/var/lib/infinireach /opt/infinireach/bin/infinireach modem status"
+)
 
 
 class NobodyListens(CommandFailed):
@@ -29,8 +33,11 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
                 answer = json.loads(lines.readline(ANSWER_BYTES_MAX))
     except (FileNotFoundError, ConnectionRefusedError):
         raise NobodyListens(
-            f"No modem driver listens at {path}. Start one: infinireach driver modem --config modems.toml"
+            f"No modem driver listens at {path}. Start one: infinireach driver modem --config modems.toml\n"
+            f"{AS_A_SERVICE}"
         ) from None
+    except PermissionError:
+        raise CommandFailed(f"This user may not use {path}. {AS_A_SERVICE}") from None
     except (OSError, ValueError) as error:
         raise CommandFailed(f"The modem driver at {path} did not answer: {error}") from None
     if not isinstance(answer, dict):

@@ -1,5 +1,6 @@
 """Commands of `infinireach modem` that ask the running driver, and those that look at files and ports."""
 
+import errno
 import json
 import socket
 import subprocess
@@ -172,6 +173,19 @@ def test_without_a_driver_the_way_to_start_one_is_told(var: Path) -> None:
     assert refused.status == 1
     assert f"No modem driver listens at {var}/modem.sock" in refused.err
     assert "infinireach driver modem --config modems.toml" in refused.err
+    assert "sudo -u infinireach env INFINIREACH_VAR=/var/lib/infinireach" in refused.err
+
+
+def test_a_socket_of_another_user_is_told_with_the_way_to_ask_as_that_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    refused = infinireach_modem("status")
+    assert refused.err.startswith("This user may not use")
+    assert "sudo -u infinireach env INFINIREACH_VAR=/var/lib/infinireach" in refused.err
 
 
 def test_ussd_without_driver_and_without_file_names_both_ways() -> None:
