@@ -94,6 +94,11 @@ class ModemDriver(Driver):
             # The modems work all the same.
             context.log.error("control.not_open", error=str(error), remedy="set INFINIREACH_VAR")
 
+    def stopping(self) -> None:
+        """Begin no further part: the next process goes on with what is left of a message."""
+        for modem in self._modems.values():
+            modem.stopping()
+
     async def stop(self, grace_s: float) -> None:
         """Close every port."""
         await self._control.close()

@@ -323,6 +323,10 @@ class Modem:
             self._look_at_once()
         return outcome
 
+    def stopping(self) -> None:
+        """The process is about to stop: begin no further part."""
+        self._sender.stopping()
+
     async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
         """What became of a message that an earlier process began to send; goes on with it where that is safe."""
         return await self._sender.recover(command, self._lines, self._pacer)

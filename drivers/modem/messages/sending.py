@@ -7,8 +7,9 @@ a modem is set up and of what comes in. docs/adr/0015 says why the marks are whe
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from drivers.modem.at.causes import Action, Cause, cause_of
 from drivers.modem.at.results import AtFailure, CommandRefused, CommandUnanswered, NoReference, PduNotWritten
@@ -26,7 +27,7 @@ from drivers.modem.messages.outgoing import (
 from drivers.modem.messages.parts import Part
 from drivers.modem.messages.reports import SLACK_S, VALIDITY_S, Reports
 from drivers.modem.timing import Timing
-from drivers.runtime import Context, Failed, Outcome, SendAgain, Submitted, Unknown
+from drivers.runtime import Context, CutShort, Failed, Outcome, SendAgain, Submitted, Unknown
 from drivers.runtime.context import Changes
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.v1.message_pb2 import (
@@ -54,6 +55,8 @@ _NOT_WRITTEN = Cause(
     Action.RETRY, FAILURE_REASON_DEVICE_FAULT, "The modem refused the message before it was given to it."
 )
 _AWAY = Failed(FAILURE_REASON_NO_SERVICE, detail="The modem is not ready.")
+T = TypeVar("T")
+
 _CUT_OFF = Unknown("The driver was cut off between handing a segment over and the answer.")
 
 
@@ -100,6 +103,11 @@ class Sender:
         self._on_device_failure = on_device_failure
         self._on_device_success = on_device_success
         self._one_at_a_time = asyncio.Lock()
+        self._stopping = asyncio.Event()
+
+    def stopping(self) -> None:
+        """The process is about to stop: begin no further part. Who waits for one gets CutShort."""
+        self._stopping.set()
 
     async def send(self, command: SendCommand, lines: Lines, turns: Turns) -> Outcome:
         """Hand a message to the network. Called once for each command."""
@@ -171,9 +179,9 @@ class Sender:
     ) -> Outcome | None:
         """Send one part, with the retries that its refusals allow. None: the network took it."""
         tries = _Tries()
-        await turns.turn()
+        await self._unless_stopping(turns.turn())
         while True:
-            line = await self._line_for(message, lines)
+            line = await self._unless_stopping(self._line_for(message, lines))
             if line is None:
                 sentence = "The modem did not come back with the same SIM."
                 return message.failed(FAILURE_REASON_NO_SERVICE, "", sentence) if message.taken else _AWAY
@@ -202,6 +210,19 @@ class Sender:
                 return None
         return line if line is not None and line.iccid == message.shared.iccid else None
 
+    async def _unless_stopping(self, wait: Coroutine[Any, Any, T]) -> T:
+        """Wait where nothing is under way. Raises CutShort: the journal says where the next process is to go on."""
+        waiting = asyncio.ensure_future(wait)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if self._stopping.is_set():
+                raise CutShort
+            return waiting.result()
+        finally:
+            waiting.cancel()
+            stopping.cancel()
+
     async def _keep_link(self, line: Line) -> None:
         """Ask for the radio link to stay open between the parts. Not every modem can; it is only faster."""
         try:
@@ -229,7 +250,7 @@ class Sender:
         is_retried = cause.action is Action.RETRY or (cause.action is Action.DEVICE and bool(message.taken))
         if is_retried and tries.retries < cause.retries_max:
             tries.retries += 1
-            await asyncio.sleep(self._timing.retry_step_s * tries.retries)
+            await self._unless_stopping(asyncio.sleep(self._timing.retry_step_s * tries.retries))
             return None
         return message.failed(cause.reason, refused.code, cause.sentence)
 

@@ -75,6 +75,7 @@ class OneModem(Driver):
         self.lines = PlayedLines(world.line)
         self.failures: list[str] = []
         self.successes = 0
+        self.is_stopping = asyncio.Event()
         self.drained = 0
         self._receiving: asyncio.Task[None] | None = None
 
@@ -115,6 +116,10 @@ class OneModem(Driver):
 
     async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
         return await self.sender.recover(command, self.lines, NoLimit())
+
+    def stopping(self) -> None:
+        self.sender.stopping()
+        self.is_stopping.set()
 
     async def change_line(self, line: Line | None) -> None:
         """The line is lost, or comes back."""
