@@ -123,7 +123,7 @@ class Reports:
         sim = self._sims[iccid]
         part = self._find(sim, report)
         if part is None and not sim.ledger.has_part_in_hand():
-            part = self._find_without_reference(sim, report)
+            part = self._find_likeliest(sim, report)
         if part is not None:
             await self._apply(part, report, {})
         elif sim.ledger.has_part_in_hand() and report.delivery is not DeliveryStatus.PENDING:
@@ -138,7 +138,7 @@ class Reports:
             is_over = self._now_s() >= parked.seen_s + self._timing.report_parking_s
             part = self._find(sim, parked.report)
             if part is None and (is_over or not sim.ledger.has_part_in_hand()):
-                part = self._find_without_reference(sim, parked.report)
+                part = self._find_likeliest(sim, parked.report)
             if part is None and not is_over:
                 continue
             if sim.parked.pop(parked.key, None) is None:
@@ -170,24 +170,38 @@ class Reports:
         await self._context.store.write(changes)
 
     def _find(self, sim: _Sim, report: StatusReport) -> Part | None:
-        """The part that has the report's reference; with several, the one of its time, else the newest."""
-        same = [
+        """The part that has the report's reference and is of its time."""
+        same = self._with_reference(sim, report)
+        network_s = _network_s(report)
+        if network_s is None:
+            return None
+        reported = next((part for part in same if part.network_s == network_s), None)
+        if reported is not None:
+            return self._its_twin(reported, same) or reported
+        near = [
+            part for part in same if part.network_s is None and abs(part.started_s - network_s) <= NEAR_S
+        ]
+        return min(reversed(near), key=lambda part: abs(part.started_s - network_s)) if near else None
+
+    def _find_likeliest(self, sim: _Sim, report: StatusReport) -> Part | None:
+        """The part that a report can be meant for that fits none in both reference and time.
+
+        One whose answer was lost and whose time it is; else, since a network's clock can be wrong, the newest that has
+        the reference and no report. Not while a part is in hand: that may be the one.
+        """
+        same = self._with_reference(sim, report)
+        free = [part for part in same if part.network_s is None and part.status is None]
+        lost = self._find_without_reference(sim, report)
+        if _network_s(report) is None:
+            return free[-1] if free else lost or (same[-1] if same else None)
+        return lost or (free[-1] if free else None)
+
+    def _with_reference(self, sim: _Sim, report: StatusReport) -> list[Part]:
+        return [
             part
             for part in sim.ledger.with_reference(report.message_reference, now_s=self._now_s())
             if is_same_number(part.recipient, report.recipient)
         ]
-        network_s = _network_s(report)
-        if network_s is None:
-            unreported = [part for part in same if part.status is None]
-            return (unreported or same or [None])[-1]
-        reported = next((part for part in same if part.network_s == network_s), None)
-        if reported is not None:
-            return self._its_twin(reported, same) or reported
-        free = [part for part in same if part.network_s is None]
-        near = [part for part in free if abs(part.started_s - network_s) <= NEAR_S]
-        if near:
-            return min(reversed(near), key=lambda part: abs(part.started_s - network_s))
-        return free[-1] if free else None
 
     def _its_twin(self, reported: Part, same: Sequence[Part]) -> Part | None:
         """The next part that the network took in the same second as one that has its report already.

@@ -239,6 +239,38 @@ async def test_report_settles_a_message_whose_outcome_nobody_knew() -> None:
         await world.until(lambda: world.core.states() == {"c": "delivered"})
 
 
+async def two_with_one_reference(world: World, process: Process) -> None:
+    """An old message that was never reported, and a new one with its reference that is with the network."""
+    await sent(world, process, "old")
+    world.clock.now_s += 2 * 86_400
+    world.modem.reference -= 1
+    process.offer(command("new"))
+    await world.until(lambda: len(world.modem.taken) == 2)
+    assert world.modem.taken[0].reference == world.modem.taken[1].reference
+
+
+async def test_report_of_a_message_whose_answer_was_lost_does_not_go_to_an_old_one() -> None:
+    world = World()
+    world.modem.answers.extend([None, UNANSWERED])
+    async with world.process() as process:
+        await two_with_one_reference(world, process)
+        await world.settled()
+        await reported(world, process, world.modem.taken[1])
+        await world.until(lambda: world.core.states() == {"old": "submitted", "new": "delivered"})
+
+
+async def test_report_that_is_faster_than_the_modems_answer_does_not_go_to_an_old_message() -> None:
+    world = World()
+    async with world.process() as process:
+        world.modem.when_taking = lambda taken: (
+            world.modem.may_answer.clear() if len(world.modem.taken) == 2 else None
+        )
+        await two_with_one_reference(world, process)
+        await reported(world, process, world.modem.taken[1])
+        world.modem.may_answer.set()
+        await world.until(lambda: world.core.states() == {"old": "submitted", "new": "delivered"})
+
+
 async def test_report_of_another_time_does_not_settle_an_unknown_outcome() -> None:
     world = World()
     world.modem.answers.append(UNANSWERED)
