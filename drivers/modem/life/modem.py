@@ -118,6 +118,7 @@ class Modem:
             timing=timing,
             reports=shared.reports,
             fragments=shared.fragments,
+            on_doubt=self._suspect,
         )
         self._sender = Sender(
             context,
@@ -245,8 +246,8 @@ class Modem:
             unannounced = self._inbox.counts["unannounced"]
             with contextlib.suppress(CommandUnanswered):
                 await self._inbox.sweep(line)
-            if self._inbox.counts["unannounced"] > unannounced and self._health is not None:
-                self._health.suspect()
+            if self._inbox.counts["unannounced"] > unannounced:
+                self._suspect()
             await asyncio.sleep(self._timing.sweep_s)
 
     async def _on_the_way(self, condition: Condition) -> None:
@@ -286,6 +287,11 @@ class Modem:
         self._context.log.warning("modem.send_failed", device=self.config.name, detail=sentence)
         self.standing.failed()
         self._look_at_once()
+
+    def _suspect(self) -> None:
+        """It may have lost its settings."""
+        if self._health is not None:
+            self._health.suspect()
 
     def _look_at_once(self) -> None:
         if self._health is not None:

@@ -118,6 +118,23 @@ async def test_fault_while_messages_come_in_loses_none_and_doubles_none(
         await came_in(scene, *texts)
 
 
+async def test_missed_acknowledgement_makes_the_driver_set_the_notifications_again_at_once(
+    core: StubCore, folder: Path, emulator: Emulator
+) -> None:
+    emulator.modem.receiver.acknowledge_s = 0.3
+    port = config(await emulator.open_pty(), quirks={"report_routes": (1,)})
+    async with at_work(core, folder, port) as scene:
+        await scene.goes_out()
+        known = len(scene.changes())
+        emulator.network.report_after_s = 0.3
+        await scene.state(scene.offer(), "submitted")
+        emulator.faults.add("slow_radio", delay_s=1.0)
+        await scene.state(scene.offer(), "submitted", "delivered")
+        await scene.told_since("starting", known)
+        await scene.told("")
+        await scene.goes_out()
+
+
 async def test_process_that_ends_while_the_network_thinks_settles_the_message_by_its_report(
     core: StubCore, folder: Path, emulator: Emulator
 ) -> None:

@@ -75,6 +75,7 @@ class OneModem(Driver):
         self.lines = PlayedLines(world.line)
         self.failures: list[str] = []
         self.successes = 0
+        self.doubts = 0
         self.is_stopping = asyncio.Event()
         self.drained = 0
         self._receiving: asyncio.Task[None] | None = None
@@ -85,7 +86,12 @@ class OneModem(Driver):
         self.reports = Reports(context, timing)
         self.fragments = Fragments(context, timing)
         self.inbox = Inbox(
-            context, device_key=DEVICE, timing=timing, reports=self.reports, fragments=self.fragments
+            context,
+            device_key=DEVICE,
+            timing=timing,
+            reports=self.reports,
+            fragments=self.fragments,
+            on_doubt=self._doubt,
         )
         self.sender = Sender(
             context,
@@ -107,6 +113,9 @@ class OneModem(Driver):
     async def _drain(self, line: Line) -> None:
         self.drained += 1
         await self.inbox.sweep(line)
+
+    def _doubt(self) -> None:
+        self.doubts += 1
 
     def _succeed(self) -> None:
         self.successes += 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.codec import encode_deliver, encode_octets_deliver
-from tests.unit.drivers.modem.at_work import ICCID, NUMBER, World, command
+from tests.unit.drivers.modem.at_work import ICCID, NUMBER, SHORT, World, command
 
 SENT_AT = datetime(2026, 11, 3, 10, 0, tzinfo=UTC)
 SENDER = "+491701234567"
@@ -160,7 +160,15 @@ async def test_stored_message_waits_in_its_slot_while_the_journal_is_full() -> N
     assert world.texts() == ["hello"]
 
 
-async def test_refused_acknowledgement_loses_nothing() -> None:
+async def test_acknowledgement_that_comes_too_late_leaves_doubt_whether_the_modem_goes_on() -> None:
+    world = World(replace(SHORT, acknowledgement_s=0.0))
+    world.line = replace(world.line, acknowledges=True)
+    async with world.process() as process:
+        process.says("+CMT", pdu=text("hello"))
+        await world.until(lambda: process.driver.doubts == 1)
+
+
+async def test_refused_acknowledgement_loses_nothing_and_leaves_doubt() -> None:
     world = World()
     world.line = replace(world.line, acknowledges=True)
     world.modem.refuses["AT+CNMA"] = CommandRefused("AT+CNMA", Domain.CMS, 340, "+CMS ERROR: 340")
@@ -168,6 +176,7 @@ async def test_refused_acknowledgement_loses_nothing() -> None:
         process.says("+CMT", pdu=text("one"))
         process.says("+CMT", pdu=text("two"))
         await world.until(lambda: process.inbox.counts["acknowledgement_failed"] == 2)
+        assert process.driver.doubts == 2
     assert world.texts() == ["one", "two"]
 
 
