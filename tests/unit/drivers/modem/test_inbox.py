@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.modem.at.results import CommandRefused, Domain
-from drivers.modem.codec import encode_deliver, encode_octets_deliver
+from drivers.modem.codec import deliver_pdus, encode_deliver, encode_octets_deliver
 from tests.unit.drivers.modem.at_work import ICCID, NUMBER, SHORT, World, command
 
 SENT_AT = datetime(2026, 11, 3, 10, 0, tzinfo=UTC)
@@ -58,6 +58,24 @@ async def test_message_that_waited_for_the_core_over_a_restart_is_told_once() ->
         process.pump()
         await world.cleared()
     assert world.texts() == ["hello"]
+
+
+async def test_what_lies_in_the_modems_memory_is_told_once_though_its_sim_is_changed() -> None:
+    world = World()
+    world.core.acknowledges = False
+    long = deliver_pdus("ab" * 100, originator=SENDER, sent_at=SENT_AT, reference=1)
+    async with world.process() as process:
+        for pdu in (text("short"), *(part.hex for part in long)):
+            process.comes_in(pdu)
+        await world.until(lambda: len(world.texts()) == 2)
+    world.line = replace(world.line, iccid="8949000000000000002", number="+15550000002")
+    async with world.process() as process:
+        world.core.acknowledges = True
+        world.core.acknowledge()
+        process.pump()
+        await world.cleared()
+    assert sorted(world.texts()) == ["ab" * 100, "short"]
+    assert {message.destination for message in world.core.inbound} == {NUMBER}
 
 
 async def test_message_whose_notice_was_lost_is_found_by_the_next_sweep() -> None:
