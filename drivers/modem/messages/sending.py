@@ -18,10 +18,8 @@ from drivers.modem.messages.outgoing import (
     Outgoing,
     PartMark,
     Stage,
-    compose,
     compose_new,
-    decode_mark,
-    shared_of,
+    take_up,
 )
 from drivers.modem.messages.parts import Part
 from drivers.modem.messages.refusals import (
@@ -57,8 +55,6 @@ RETRY_STEPS_MAX = 12
 _NO_ANSWER = "The modem did not say whether the network took it."
 _AWAY = Failed(FAILURE_REASON_NO_SERVICE, detail="The modem is not ready.")
 T = TypeVar("T")
-
-_CUT_OFF = Unknown("The driver was cut off between handing a segment over and the answer.")
 
 
 class Sender:
@@ -110,20 +106,15 @@ class Sender:
 
     async def recover(self, command: SendCommand, lines: Lines, turns: Turns) -> Outcome | SendAgain:
         """What became of a message that an earlier process began. Goes on with it where that is certain."""
-        marks = {mark.segment: decode_mark(mark) for mark in await self._context.segments(command.command_id)}
-        if any(mark.stage is Stage.STARTED for mark in marks.values()):
-            return _CUT_OFF
-        taken = {number: mark.reference for number, mark in marks.items() if mark.stage is Stage.TAKEN}
-        if not taken:
+        marks = await self._context.segments(command.command_id)
+        wants_report = self._wants_reports and command.delivery_report_wanted
+        left = take_up(command, marks, wants_report=wants_report)
+        if left is None:
             return SendAgain()
-        message = compose(
-            command,
-            shared_of(list(marks.values())),
-            wants_report=self._wants_reports and command.delivery_report_wanted,
-            taken=taken,
-        )
+        if isinstance(left, Unknown):
+            return left
         async with self._one_at_a_time:
-            return await self._hand_over(message, lines, turns)
+            return await self._hand_over(left, lines, turns)
 
     async def _compose(self, command: SendCommand, line: Line) -> Outgoing:
         reference = await self._last_reference(line.iccid)
