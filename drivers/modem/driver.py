@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from drivers.modem.config import ConfigInvalid, ModemConfig, read_config
-from drivers.modem.control import ControlSocket, PathTooLong
+from drivers.modem.control import SOCKET_NAME, Requests
 from drivers.modem.life.finder import Connect, PortClaims, connect
 from drivers.modem.life.modem import Modem, Shared
 from drivers.modem.messages.fragments import Fragments
@@ -18,6 +18,7 @@ from drivers.modem.messages.reports import Reports
 from drivers.modem.timing import Timing
 from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting, Submitted, Unknown
 from drivers.runtime import settings as read
+from drivers.runtime.control_socket import ControlSocket, SocketUnusable
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.session_pb2 import (
     CAPABILITY_CANCEL,
@@ -28,7 +29,6 @@ from infinireach.driver.v1.session_pb2 import (
 )
 from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT
 
-SOCKET_NAME = "modem.sock"
 NOT_IN_FILE = "The modem is no longer in modems.toml."
 SHARE_FOR_PORTS = 0.9
 """How much of the time that the driver has to stop the ports may take."""
@@ -82,7 +82,8 @@ class ModemDriver(Driver):
             fragments=Fragments(context, timing),
         )
         self._modems = {config.name: Modem(context, config, timing, shared) for config in configs}
-        self._control = ControlSocket(self._modems)
+        counts = {"segments": shared.fragments.counts, "reports": shared.reports.counts}
+        self._control = ControlSocket(Requests(self._modems, counts).carry_out)
         await self._open_control(context)
         self._lives = [
             asyncio.create_task(modem.run(), name=f"modem {name}") for name, modem in self._modems.items()
@@ -92,7 +93,7 @@ class ModemDriver(Driver):
     async def _open_control(self, context: Context) -> None:
         try:
             await self._control.open(context.var_folder / SOCKET_NAME)
-        except (PathTooLong, OSError) as error:
+        except SocketUnusable as error:
             # The modems work all the same.
             context.log.error("control.not_open", error=str(error), remedy="set INFINIREACH_VAR")
 

@@ -356,11 +356,16 @@ class Modem:
             raise ModemAway(self.standing.sentence)
         return await self._ussd.ask(line.commands, code, is_packed=set_up.quirks.ussd_is_packed)
 
-    async def unlock(self) -> None:
-        """A person says that the PIN is right: try it once more. Raises ModemAway if its SIM was not seen yet."""
-        if not await self._gate.forgive():
+    async def unlock(self) -> bool:
+        """A person says that the PIN is right: try it once more. Whether another refusal may lock the SIM.
+
+        Raises ModemAway if its SIM was not seen yet.
+        """
+        is_last = await self._gate.allow_pin()
+        if is_last is None:
             raise ModemAway(self.standing.sentence)
         self._look_again.set()
+        return is_last
 
     def status(self) -> dict[str, Any]:
         """Everything that is known of it, for a person at this machine (control.py says what it holds)."""
@@ -384,4 +389,5 @@ class Modem:
             "resets": self._mender.resets,
             "balance_ussd": self.config.balance_ussd,
             "number_differs": set_up is not None and set_up.number_differs,
+            "counts": dict(self._inbox.counts),
         }

@@ -65,7 +65,7 @@ class Inbox:
         self._on_doubt = on_doubt
         self._arrivals = Arrivals(context, device_key=device_key, reports=reports, fragments=fragments)
         self.counts: Counter[str] = self._arrivals.counts
-        """What came and what was done, by name; for metrics."""
+        """What came and what was done, by name; `infinireach modem status --json` shows them."""
         self._direct: deque[_Direct] = deque()
         self._has_direct = asyncio.Event()
         self._notices: deque[Slot] = deque()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.codec import deliver_pdus, encode_deliver, encode_octets_deliver
-from tests.unit.drivers.modem.at_work import ICCID, NUMBER, SHORT, World, command
+from tests.unit.drivers.modem.at_work import NUMBER, SHORT, World, command
 
 SENT_AT = datetime(2026, 11, 3, 10, 0, tzinfo=UTC)
 SENDER = "+491701234567"
@@ -213,17 +213,20 @@ async def test_nearly_full_memory_gives_up_its_oldest_journalled_messages_before
     assert sorted(world.texts()) == [f"message {number}" for number in range(8)]
 
 
-async def test_undecodable_pdu_is_kept_and_does_not_block_its_slot() -> None:
+async def test_pdu_that_cannot_be_read_is_told_as_it_is_and_does_not_block_its_slot() -> None:
     world = World()
     async with world.process() as process:
-        for garbage in ("00", "0791", "XYZ", "07914477"):
+        for garbage in ("00", "0791", "XYZ", "07914477", "\x1b\ud800", "F" * 5_000, "00"):
             process.comes_in(garbage)
         process.comes_in(text("hello"))
         await world.cleared()
-        kept = await process.driver.context.store.read(f"undecodable/{ICCID}/")
-        assert len(kept) == 4
-        assert process.inbox.counts["undecodable"] == 4
-    assert world.texts() == ["hello"]
+    *unreadable, last = sorted(world.texts())
+    assert last == "hello"
+    assert unreadable == [
+        f"[message that cannot be read: {pdu}]"
+        for pdu in ("00", "07914477", "0791", "F" * 1_000 + "…", "XYZ", "\\x1b\\ud800")
+    ]
+    assert {message.source for message in world.core.inbound} == {SENDER, "unknown"}
 
 
 async def test_silent_messages_and_sim_data_are_dropped_with_a_count() -> None:
