@@ -13,9 +13,10 @@ from drivers.modem.control import SOCKET_NAME, Requests
 from drivers.modem.life.finder import Connect, PortClaims, connect
 from drivers.modem.life.modem import Modem, Shared
 from drivers.modem.messages.fragments import Fragments
+from drivers.modem.messages.outgoing import Outgoing, take_up
 from drivers.modem.messages.reports import Reports
 from drivers.modem.timing import Timing
-from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting
+from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting, Submitted, Unknown
 from drivers.runtime import settings as read
 from drivers.runtime.control_socket import ControlSocket, SocketUnusable
 from infinireach.driver.v1.command_pb2 import SendCommand
@@ -28,6 +29,7 @@ from infinireach.driver.v1.session_pb2 import (
 )
 from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT
 
+NOT_IN_FILE = "The modem is no longer in modems.toml."
 SHARE_FOR_PORTS = 0.9
 """How much of the time that the driver has to stop the ports may take."""
 
@@ -97,6 +99,11 @@ class ModemDriver(Driver):
             # The modems work all the same.
             context.log.error("control.not_open", error=str(error), remedy="set INFINIREACH_VAR")
 
+    def stopping(self) -> None:
+        """Begin no further part: the next process goes on with what is left of a message."""
+        for modem in self._modems.values():
+            modem.stopping()
+
     async def stop(self, grace_s: float) -> None:
         """Close every port."""
         await self._control.close()
@@ -109,10 +116,23 @@ class ModemDriver(Driver):
         """Send through the modem that the command names."""
         modem = self._modems.get(command.device_key)
         if modem is None:
-            return Failed(FAILURE_REASON_DEVICE_FAULT, detail="The modem is no longer in modems.toml.")
+            return Failed(FAILURE_REASON_DEVICE_FAULT, detail=NOT_IN_FILE)
         return await modem.send(command)
 
     async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
         """Find out what became of a command, with the modem that it was for."""
         modem = self._modems.get(command.device_key)
-        return None if modem is None else await modem.recover(command)
+        return await (self._recover_without(command) if modem is None else modem.recover(command))
+
+    async def _recover_without(self, command: SendCommand) -> Outcome:
+        """What is certain of a command whose modem is gone: the journal's marks say how far it got."""
+        left = take_up(command, await self._context.segments(command.command_id), wants_report=False)
+        match left:
+            case None:
+                return Failed(FAILURE_REASON_DEVICE_FAULT, detail=NOT_IN_FILE)
+            case Unknown():
+                return left
+            case Outgoing() if left.missing():
+                return left.failed(FAILURE_REASON_DEVICE_FAULT, "", NOT_IN_FILE)
+            case Outgoing():
+                return Submitted(left.references())

@@ -121,6 +121,7 @@ class Modem:
             timing=timing,
             reports=shared.reports,
             fragments=shared.fragments,
+            on_doubt=self._suspect,
         )
         self._sender = Sender(
             context,
@@ -254,8 +255,8 @@ class Modem:
             unannounced = self._inbox.counts["unannounced"]
             with contextlib.suppress(CommandUnanswered):
                 await self._inbox.sweep(line)
-            if self._inbox.counts["unannounced"] > unannounced and self._health is not None:
-                self._health.suspect()
+            if self._inbox.counts["unannounced"] > unannounced:
+                self._suspect()
             await asyncio.sleep(self._timing.sweep_s)
 
     async def _on_the_way(self, condition: Condition) -> None:
@@ -296,6 +297,11 @@ class Modem:
         self.standing.failed()
         self._look_at_once()
 
+    def _suspect(self) -> None:
+        """It may have lost its settings."""
+        if self._health is not None:
+            self._health.suspect()
+
     def _look_at_once(self) -> None:
         if self._health is not None:
             self._health.look_again()
@@ -331,6 +337,10 @@ class Modem:
         if self._pacer.is_exhausted:
             self._look_at_once()
         return outcome
+
+    def stopping(self) -> None:
+        """The process is about to stop: begin no further part."""
+        self._sender.stopping()
 
     async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
         """What became of a message that an earlier process began to send; goes on with it where that is safe."""

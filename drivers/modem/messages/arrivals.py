@@ -41,6 +41,19 @@ class Kept:
         return self.receipt is None or self.receipt.is_acknowledged
 
 
+@dataclass(slots=True)
+class _HandIn:
+    device_key: str
+    number: str
+    context: Context
+
+    async def __call__(self, parts: Sequence[Deliver | None], identity: str, changes: Changes) -> Receipt:
+        *others, last = inbound_messages(parts, device_key=self.device_key, number=self.number)
+        for position, message in enumerate(others):
+            await self.context.received(message, identity=identity and f"{identity}/{position}")
+        return await self.context.received(last, identity=identity, changes=changes)
+
+
 class Arrivals:
     """What comes in through one modem."""
 
@@ -77,14 +90,7 @@ class Arrivals:
 
     def hand_in(self, number: str) -> HandIn:
         """How messages that came to this number get into the journal."""
-
-        async def hand_in(parts: Sequence[Deliver | None], identity: str, changes: Changes) -> Receipt:
-            *others, last = inbound_messages(parts, device_key=self.device_key, number=number)
-            for position, message in enumerate(others):
-                await self._context.received(message, identity=identity and f"{identity}/{position}")
-            return await self._context.received(last, identity=identity, changes=changes)
-
-        return hand_in
+        return _HandIn(self.device_key, number, self._context)
 
     async def _keep_message(self, deliver: Deliver, *, iccid: str, number: str) -> Kept:
         if is_for_nobody(deliver):
@@ -96,7 +102,7 @@ class Arrivals:
             message = await self._fragments.add(iccid, deliver, concatenation, hand_in)
             self.counts["segment"] += 1
             return Kept(message=message)
-        receipt = await hand_in([deliver], identity_of(iccid, deliver), {})
+        receipt = await hand_in([deliver], identity_of(self.device_key, deliver), {})
         self.counts["message"] += 1
         if deliver.kind is not DeliverKind.TEXT:
             self.counts[f"message_{deliver.kind.value}"] += 1

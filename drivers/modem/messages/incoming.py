@@ -48,12 +48,14 @@ def fingerprint(deliver: Deliver) -> str:
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def identity_of(iccid: str, deliver: Deliver) -> str:
-    """The network's identity of a message of one segment. Empty if the network does not say when it took the message:
+def identity_of(device_key: str, deliver: Deliver) -> str:
+    """The network's identity of a message of one segment, and the modem that it came to.
 
-    then an equal text of tomorrow looks the same, and it is better to hand one in twice than to lose one.
+    It does not name the SIM: what lies in the memory of a modem stays there when its SIM is changed. Empty if the
+    network does not say when it took the message: then an equal text of tomorrow looks the same, and it is better to
+    hand one in twice than to lose one.
     """
-    return "" if deliver.sent_at is None else f"{iccid}/{fingerprint(deliver)}"
+    return "" if deliver.sent_at is None else f"{device_key}/{fingerprint(deliver)}"
 
 
 def identity_of_unreadable(device_key: str, pdu: str) -> str:
