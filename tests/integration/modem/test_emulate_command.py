@@ -117,7 +117,7 @@ def test_a_second_emulator_in_the_same_folder_is_refused(var: Path) -> None:
         command_of("drivers.modem", "emulate"), capture_output=True, text=True, timeout=60, check=False
     )
     assert refused.returncode == 1
-    assert refused.stderr == f"An emulator runs at {var / 'emulated' / 'emulator.sock'} already.\n"
+    assert refused.stderr == f"A process listens at {var / 'emulated' / 'emulator.sock'} already.\n"
 
 
 @pytest.mark.parametrize(
