@@ -202,6 +202,32 @@ async def test_time_in_which_the_modem_was_away_does_not_count() -> None:
         await world.until(lambda: world.texts() == ["ab"])
 
 
+@pytest.mark.parametrize("step_s", [2 * LATE_S, -2 * LATE_S])
+async def test_clock_that_is_set_meanwhile_neither_ends_nor_prolongs_the_wait(step_s: float) -> None:
+    world = World()
+    async with world.process() as process:
+        await come_in(world, process, part("a", 1, 2), part("x", 1, 2, reference=8))
+        world.clock.set_by_s += step_s
+        await pass_time(world, process, WAIT_S - 1)
+        assert world.texts() == []
+        await come_in(world, process, part("b", 2, 2))
+        await world.until(lambda: world.texts() == ["ab"])
+        await pass_time(world, process, 2)
+        await world.until(lambda: world.texts() == ["ab", f"x{GAP}"])
+
+
+async def test_clock_that_was_ahead_in_an_earlier_process_does_not_prolong_the_wait() -> None:
+    world = World()
+    world.clock.set_by_s = 2 * LATE_S
+    async with world.process() as process:
+        await come_in(world, process, part("a", 1, 2))
+    world.clock.set_by_s = 0.0
+    async with world.process() as process:
+        await process.inbox.sweep(world.line)
+        await pass_time(world, process, WAIT_S + 1)
+        await world.until(lambda: world.texts() == [f"a{GAP}"])
+
+
 async def test_character_that_was_cut_in_two_is_whole_again() -> None:
     world = World()
     # As some senders cut: the first half of a surrogate pair ends one segment, the second begins the next.
