@@ -34,10 +34,10 @@ class Emulated:
     radio_s: float
     pid: int
 
-    def taken_at(self) -> list[float]:
-        """When each part was taken, in order; seconds since 1970."""
+    def taken(self) -> list[tuple[float, str]]:
+        """When each part was taken, seconds since 1970, and the number it came from; in order."""
         whole = self.radio_log.read_text(encoding="utf-8").rpartition("\n")[0]
-        return [json.loads(line)["time"] for line in whole.splitlines()]
+        return [(part["time"], part["from"]) for part in map(json.loads, whole.splitlines())]
 
 
 @contextmanager

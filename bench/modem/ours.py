@@ -62,7 +62,7 @@ def driver(folder: Path, emulated: Emulated) -> Generator[Subject]:
                 reported=lambda: core.counts()["delivered"],
                 waiting=lambda: 1,
                 durability=DURABILITY,
-                configuration={"modems.toml": text.replace(str(folder), ".")},
+                configuration={"modems.toml": text},
                 versions={"infinireach": version("infinireach")},
             )
     finally:
@@ -105,7 +105,7 @@ def gateway(folder: Path, emulated: Emulated) -> Generator[Subject]:
             reported=lambda: _in_state(running, "delivered"),
             waiting=lambda: _in_state(running, "queued"),
             durability=f"each message committed before its 201; {DURABILITY}",
-            configuration={"modems.toml": text.replace(str(folder), ".")},
+            configuration={"modems.toml": text},
             versions={"infinireach": version("infinireach")},
         )
 

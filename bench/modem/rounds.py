@@ -62,7 +62,7 @@ def _round(name: str, radio_s: float, seconds: float) -> tuple[dict[str, Any], d
         cpu_before, reported, from_s = processes.cpu_s(subject.pids), subject.reported(), time.time()
         time.sleep(seconds)
         cpu, until_s = processes.cpu_s(subject.pids), time.time()
-        taken = [at for at in modems.taken_at() if from_s <= at < until_s]
+        taken = [at for at, _ in modems.taken() if from_s <= at < until_s]
         if not subject.waiting():
             raise RuntimeError(f"{name} had nothing to send any more")
         rate = per_minute(taken)
@@ -75,7 +75,7 @@ def _round(name: str, radio_s: float, seconds: float) -> tuple[dict[str, Any], d
                 role: round((cpu[role] - cpu_before[role]) * 1000 / max(1, len(taken)), 2) for role in cpu
             },
         }
-        return figures, _description(subject)
+        return figures, _description(subject, place)
 
 
 def _made(folder: Path) -> Path:
@@ -86,7 +86,7 @@ def _made(folder: Path) -> Path:
 def wait_for_first(modems: Emulated) -> None:
     """Return once each modem has sent something, on the whole."""
     give_up_at = time.monotonic() + FIRST_S_MAX
-    while not modems.radio_log.exists() or len(modems.taken_at()) < len(modems.modems):
+    while not modems.radio_log.exists() or len(modems.taken()) < len(modems.modems):
         if time.monotonic() > give_up_at:
             raise RuntimeError(f"nothing was sent within {FIRST_S_MAX:g} s")
         time.sleep(POLL_S)
@@ -99,11 +99,12 @@ def per_minute(taken: list[float]) -> float:
     return (len(taken) - 1) / (taken[-1] - taken[0]) * MINUTE_S
 
 
-def _description(subject: Subject) -> dict[str, Any]:
+def _description(subject: Subject, place: str) -> dict[str, Any]:
+    """What it is and how it is set up; the folder of its turn is `.`."""
     return {
         "durability": subject.durability,
         "versions": dict(subject.versions),
-        "configuration": dict(subject.configuration),
+        "configuration": {name: text.replace(place, ".") for name, text in subject.configuration.items()},
     }
 
 
@@ -120,7 +121,7 @@ def _summary(rounds: list[dict[str, Any]]) -> dict[str, Any]:
         }
         if radio_s:
             summary[f"{title}: share of the radio's rate"] = {
-                name: statistics.median(each["share_of_radio"] for each in those)
+                name: round(statistics.median(each["share_of_radio"] for each in those), 3)
                 for name, those in own.items()
             }
         summary[f"{title}: CPU ms a message"] = {

@@ -133,7 +133,7 @@ CONDITIONS: dict[Reason, Row] = {
     ),
     Reason.PIN_UNCERTAIN: Row(
         _PERSON,
-        "The driver was cut off while the SIM checked the PIN, so it is not tried again by itself. If the PIN is "
+        "It is not known what the SIM said to the PIN, so it is not tried again by itself. If the PIN is "
         "right: `infinireach modem unlock {name}`.",
     ),
     Reason.PIN_LAST_TRY: Row(

@@ -79,7 +79,8 @@ class Timing:
     reset_command_s: float = 60.0
     """For the owner's reset command to end."""
     cool_down_s: float = 300.0
-    """Between two resets of one modem, and in which it must have worked for the next trouble to be a new one."""
+    """Between two rounds of rough measures for one modem, and in which it must have worked for the next trouble to be a
+    new one."""
     fault_s: float = 15.0
     """Before a modem whose task failed unexpectedly is started again."""
     close_s: float = 3.0

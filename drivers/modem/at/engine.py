@@ -192,7 +192,7 @@ class Engine:
                 return [code]
             self._head = None
             return [replace(head, pdu=line)]
-        if self._final(line) is not None:
+        if self._breaks_quote(line):
             self._head = None
             return [head, *self._take(line)]
         head = replace(head, parameters=f"{head.parameters}\n{line}")
@@ -202,6 +202,21 @@ class Engine:
             return []
         self._head = None
         return [head]
+
+    def _breaks_quote(self, line: str) -> bool:
+        """Whether a line within an open quote is certainly none of its text: the modem has never closed it.
+
+        A bare "OK" or "ERROR" is the operator's text. Where it was the result of the running command after all, that
+        one times out, which is little beside a message whose fate a text decides.
+        """
+        final = self._final(line)
+        if final is not None:
+            return final.domain is not Domain.NONE or self.state is State.CLEARING
+        code = unsolicited_of(line)
+        if code is None:
+            return False
+        is_answer = self._command is not None and answers(self._command, code, self._lines)
+        return is_answer or code.name in RESTARTED
 
     def _unasked(self, code: Unsolicited) -> list[Event]:
         if code.name in WITH_PDU or (code.name == "+CUSD" and has_open_quote(code.parameters)):

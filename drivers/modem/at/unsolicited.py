@@ -18,6 +18,8 @@ WITH_PDU = frozenset({"+CMT", "+CDS", "+CBM"})
 """Take the following line."""
 RESTARTED = frozenset({"RDY", "SYSSTART", "^SYSSTART", "^SYSSTART AIRPLANE MODE", "MODEM:STARTUP"})
 """Only a modem that has just started says this: it has forgotten what it was told before."""
+CLOSED_QUOTE = re.compile(r'",\s*[0-9]{1,3}$')
+"""The end of the string in `+CUSD: <m>,"<str>",<dcs>` (3GPP TS 27.007 §7.15), whatever quotes were in it."""
 QUOTED_LINES_MAX = 16
 """How many lines the string of one `+CUSD` may have."""
 WORDS = frozenset({
@@ -94,4 +96,4 @@ def is_pdu(line: str) -> bool:
 
 def has_open_quote(line: str) -> bool:
     """Whether a quoted string goes on in the next line, as long texts of +CUSD do."""
-    return line.count('"') % 2 == 1
+    return line.count('"') % 2 == 1 and CLOSED_QUOTE.search(line) is None

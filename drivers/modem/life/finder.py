@@ -8,12 +8,13 @@ import asyncio
 import glob
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from drivers.modem.at.results import AtFailure, ChannelClosed, Unsolicited
 from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
+from drivers.modem.life.known_port import KnownPort
 from drivers.modem.line import Commands
 from drivers.modem.link.channel import Channel, Ending
 from drivers.modem.link.port import PortBusy, PortError, PortMissing, open_port
@@ -53,16 +54,30 @@ class Connect(Protocol):
     """How a port is opened; `connect` is the real way."""
 
     async def __call__(
-        self, url: str, config: ModemConfig, timing: Timing, *, on_unsolicited: OnUnsolicited
+        self,
+        url: str,
+        config: ModemConfig,
+        timing: Timing,
+        *,
+        on_unsolicited: OnUnsolicited,
+        is_in_step: bool = False,
     ) -> Connection:
         """Raises PortBusy, PortMissing or PortFailed."""
         ...
 
 
 async def connect(
-    url: str, config: ModemConfig, timing: Timing, *, on_unsolicited: OnUnsolicited
+    url: str,
+    config: ModemConfig,
+    timing: Timing,
+    *,
+    on_unsolicited: OnUnsolicited,
+    is_in_step: bool = False,
 ) -> Connection:
-    """Open a port and a channel on it. Raises PortBusy, PortMissing or PortFailed."""
+    """Open a port and a channel on it; `is_in_step`: nothing needs to be cleared before the first command is written.
+
+    Raises PortBusy, PortMissing or PortFailed.
+    """
     return Channel(
         await open_port(url, baud_rate=config.baud),
         on_unsolicited=on_unsolicited,
@@ -70,7 +85,7 @@ async def connect(
         prompt_timeout_s=timing.prompt_s,
         barrier_timeout_s=timing.barrier_s,
         silence_s=timing.silence_s,
-        is_in_step=False,
+        is_in_step=is_in_step,
     )
 
 
@@ -101,7 +116,7 @@ class Found:
     url: str
     place: str
     answers: bool
-    """False: it is the only port that can be meant, and nobody has answered."""
+    """False: it is the only port that can be meant, or the one where the modem answered last, and nobody does now."""
 
 
 class Finder:
@@ -115,28 +130,46 @@ class Finder:
         *,
         connect: Connect,
         claims: PortClaims,
+        known: KnownPort | None = None,
         on_unsolicited: OnUnsolicited,
     ) -> None:
+        """`known` None: nothing is known of where the modem answered last."""
         self._config = config
         self._timing = timing
         self._clock = clock
         self._connect = connect
         self._claims = claims
+        self._known = known
         self._on_unsolicited = on_unsolicited
 
     async def find(self) -> Found:
-        """The first port that is this modem's. Raises NotReady with what a person should know of the ports."""
+        """The first port that is this modem's, beginning with the one where it answered last.
+
+        Raises NotReady with what a person should know of the ports.
+        """
         problems: dict[Reason, str] = {}
         urls = await asyncio.to_thread(self._candidates)
-        for url in urls:
+        known = await self._known.url() if self._known is not None else ""
+        is_known_silent = False
+        for url in sorted(urls, key=lambda url: url != known):
             try:
                 return await self._try(url, is_only=len(urls) == 1)
             except NotReady as not_ready:
-                problems.setdefault(not_ready.condition.reason, not_ready.condition.detail)
+                reason = not_ready.condition.reason
+                problems.setdefault(reason, not_ready.condition.detail)
+                is_known_silent |= url == known and reason is Reason.NOT_ANSWERING
+        if is_known_silent:
+            # The modem is on none of the others, so it is this one that boots or hangs.
+            return await self._try(known, is_only=True)
         for reason in WORST_FIRST:
             if reason in problems:
                 raise NotReady(reason, problems[reason])
         raise NotReady(Reason.PORT_MISSING)
+
+    async def reopen(self, found: Found) -> Found:
+        """The same port, opened anew to be written to at once, whether anybody answers or not. Raises NotReady."""
+        await found.connection.close()
+        return replace(found, connection=await self._connected(found.url, is_in_step=True))
 
     async def close(self, found: Found) -> None:
         """Close a port that was found."""
@@ -179,9 +212,15 @@ class Finder:
                 raise NotReady(Reason.NOT_ANSWERING)
             await asyncio.sleep(self._timing.busy_step_s)
 
-    async def _connected(self, url: str) -> Connection:
+    async def _connected(self, url: str, *, is_in_step: bool = False) -> Connection:
         try:
-            return await self._connect(url, self._config, self._timing, on_unsolicited=self._on_unsolicited)
+            return await self._connect(
+                url,
+                self._config,
+                self._timing,
+                on_unsolicited=self._on_unsolicited,
+                is_in_step=is_in_step,
+            )
         except PortError as error:
             raise NotReady(_reason_of(error), f"{error.sentence} {error.remedy}".strip()) from error
 

@@ -6,7 +6,7 @@ Owns when is looked and what is noticed. It mends nothing: it says that the mode
 import asyncio
 import contextlib
 
-from drivers.modem.at.results import CommandUnanswered, Unsolicited
+from drivers.modem.at.results import CommandRefused, CommandUnanswered, Unsolicited
 from drivers.modem.at.unsolicited import RESTARTED
 from drivers.modem.conditions import Reason
 from drivers.modem.life.standing import Standing
@@ -115,7 +115,7 @@ class Health:
 
     async def _difference(self) -> str:
         """What is not as it was set up; empty if nothing is, or if it cannot be told."""
-        with contextlib.suppress(CommandUnanswered):
+        with contextlib.suppress(CommandUnanswered, CommandRefused):
             mode = value_of(await ask(self._commands, "AT+CMGF?", timeout_s=self._timing.answer_s), "+CMGF")
             if mode is not None and mode != "0":
                 return "text_mode"

@@ -5,14 +5,14 @@ answered; the owner's command is the owner's decision.
 """
 
 import asyncio
-import contextlib
 import os
 from collections.abc import Awaitable, Callable
 
-from drivers.modem.at.results import AtFailure
+from drivers.modem.at.results import ChannelClosed, CommandRefused, CommandUnanswered
 from drivers.modem.conditions import Condition, Reason
 from drivers.modem.config import ModemConfig
 from drivers.modem.life.finder import Finder
+from drivers.modem.life.known_port import KnownPort
 from drivers.modem.life.ladder import Ladder, Step
 from drivers.modem.setup.quirks import Quirks, quirks_for
 from drivers.modem.timing import Timing
@@ -27,33 +27,33 @@ Tell = Callable[[Condition], Awaitable[None]]
 class Mender:
     """Mends one modem."""
 
-    def __init__(self, context: Context, config: ModemConfig, timing: Timing, finder: Finder) -> None:
+    def __init__(
+        self, context: Context, config: ModemConfig, timing: Timing, finder: Finder, *, known: KnownPort
+    ) -> None:
         self._context = context
         self._config = config
         self._timing = timing
         self._finder = finder
         self._ladder = Ladder(timing, context.clock, has_command=bool(config.reset_command))
         self._quirks = quirks_for("", "", config.quirks)
-        self._place = f"modem/{config.name}/answered"
-        self._is_known: bool | None = None
+        self._known = known
         self.resets = 0
         """Resets since the process started, the owner's command included."""
 
-    async def works(self, quirks: Quirks) -> None:
+    async def works(self, quirks: Quirks, url: str) -> None:
         """The modem was set up: it is on this port, and this is how it is reset."""
         self._ladder.works()
         self._quirks = quirks
-        if not await self._knows_port():
-            await self._context.store.write({self._place: self._config.port.encode()})
-            self._is_known = True
+        await self._known.keep(url)
 
-    async def mend(self, tell: Tell, *, is_deaf: bool) -> None:
+    async def mend(self, tell: Tell, url: str | None, *, is_deaf: bool) -> None:
         """The modem cannot be worked with, and its port is closed: do the next thing. Look for it afterwards.
 
-        `is_deaf`: it does not answer at all, so it is spared the reset if it does by then. Otherwise it answers and
-        cannot be set up. Raises NotReady if a port is wanted and there is none.
+        `url` is its port; None: any of several may be. `is_deaf`: it does not answer at all, so it is spared the reset
+        if it does by then. Otherwise it answers and cannot be set up. Raises NotReady if a port is wanted and there is
+        none.
         """
-        step = self._ladder.next_step(may_reset=await self._knows_port())
+        step = self._ladder.next_step(may_reset=await self._is_known(url))
         match step:
             case Step.REOPEN:
                 await tell(Condition(Reason.NOT_ANSWERING))
@@ -68,21 +68,25 @@ class Mender:
                 await tell(Condition(Reason.STUCK if is_hopeless else Reason.NOT_ANSWERING))
                 await asyncio.sleep(self._timing.port_refused_s)
 
-    async def _knows_port(self) -> bool:
-        """Whether this modem has ever answered on the port of modems.toml."""
-        if self._is_known is None:
-            stored = await self._context.store.read(self._place)
-            self._is_known = stored.get(self._place) == self._config.port.encode()
-        return self._is_known
+    async def _is_known(self, url: str | None) -> bool:
+        """Whether this is where the modem answered last."""
+        return url is not None and url == await self._known.url()
 
     async def _reset(self, *, is_deaf: bool) -> None:
+        """Write the reset command, unless the modem answers by now or it is another port that is left."""
         found = await self._finder.find()
         try:
-            if found.answers and is_deaf:
+            if (found.answers and is_deaf) or not await self._is_known(found.url):
                 return
-            with contextlib.suppress(AtFailure):
-                # Deaf modems hear this more often than one would think; an answer is not to be expected.
-                await found.connection.execute(self._quirks.reset_at, timeout_s=self._timing.reset_answer_s)
+            if not found.answers:
+                # The channel to a modem that does not answer has ended. Deaf modems hear this more often than one
+                # would think, so it is written all the same.
+                found = await self._finder.reopen(found)
+            await found.connection.execute(self._quirks.reset_at, timeout_s=self._timing.reset_answer_s)
+        except (CommandRefused, CommandUnanswered):
+            pass  # an answer is not to be expected
+        except ChannelClosed:
+            return
         finally:
             await self._finder.close(found)
         self._note(Step.RESET)

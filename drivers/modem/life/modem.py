@@ -15,6 +15,7 @@ from drivers.modem.conditions import Condition, NotReady, Reason
 from drivers.modem.config import ModemConfig
 from drivers.modem.life.finder import Connect, Finder, Found, PortClaims
 from drivers.modem.life.health import MAY_HAVE_RESTARTED, Health
+from drivers.modem.life.known_port import KnownPort
 from drivers.modem.life.mending import Mender
 from drivers.modem.life.pacing import Pacer
 from drivers.modem.life.races import first_of
@@ -103,15 +104,17 @@ class Modem:
         self.standing = Standing(context, config.name, self._pacer, timing)
         self._gate = SimGate(context, config, timing)
         self._start_up = StartUp(context, config, timing, self._gate)
+        known = KnownPort(context, config)
         self._finder = Finder(
             config,
             timing,
             context.clock,
             connect=shared.connect,
             claims=shared.claims,
+            known=known,
             on_unsolicited=self._take,
         )
-        self._mender = Mender(context, config, timing, self._finder)
+        self._mender = Mender(context, config, timing, self._finder, known=known)
         self._inbox = Inbox(
             context,
             device_key=config.name,
@@ -173,7 +176,13 @@ class Modem:
     async def _turn(self) -> None:
         """From the search for the port until it is closed, and mended if need be. Raises NotReady."""
         await self._pacer.load()
-        found = await self._finder.find()
+        try:
+            found = await self._finder.find()
+        except NotReady as not_ready:
+            if not_ready.condition.reason is not Reason.NOT_ANSWERING:
+                raise
+            await self._mender.mend(self._on_the_way, None, is_deaf=True)
+            return
         self._url = found.url
         try:
             ending = await self._use(found)
@@ -182,7 +191,7 @@ class Modem:
         finally:
             await self._finder.close(found)
         if ending is None or ending is Ending.STUCK:
-            await self._mender.mend(self._on_the_way, is_deaf=ending is not None)
+            await self._mender.mend(self._on_the_way, found.url, is_deaf=ending is not None)
             return
         await self._on_the_way(Condition(Reason.PORT_MISSING))
         await self._rest(self._timing.port_lost_s)
@@ -202,7 +211,7 @@ class Modem:
         while failures < SET_UPS_MAX:
             try:
                 set_up = await self._start_up.carry_out(found.connection)
-                await self._mender.works(set_up.quirks)
+                await self._mender.works(set_up.quirks, found.url)
                 failures = 0
                 why = await self._serve(set_up)
             except NotReady as not_ready:
@@ -321,7 +330,7 @@ class Modem:
             return Failed(FAILURE_REASON_CONTENT_UNSUPPORTED, detail=detail)
         if self._lines.current is None or not self.standing.condition.can_send:
             return Failed(self.standing.failure_reason, detail=self.standing.sentence)
-        if not self._pacer.admits(parts):
+        if not await self._pacer.admits(parts):
             self._look_at_once()
             return Failed(FAILURE_REASON_RATE_LIMITED, detail=self.standing.sentence)
         outcome = await self._sender.send(command, self._lines, self._pacer)

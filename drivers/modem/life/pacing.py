@@ -1,7 +1,7 @@
 """How much a SIM may send: parts in a minute, parts in a day.
 
-Owns the counts; the day's is in the journal's store, so a restart does not begin it anew. Operators block SIMs that
-send like machines, and no error code says so beforehand.
+Owns the counts; those of the last days are in the journal's store, so neither a restart nor a clock that is set begins
+a day anew. Operators block SIMs that send like machines, and no error code says so beforehand.
 """
 
 import asyncio
@@ -11,6 +11,9 @@ from datetime import UTC, datetime
 from drivers.modem.config import ModemConfig
 from drivers.modem.timing import Timing
 from drivers.runtime import Context
+
+DAYS_KEPT = 4
+"""Days that were counted last, whatever their date: a clock may be a day or decades off until it is set."""
 
 
 class Pacer:
@@ -25,25 +28,32 @@ class Pacer:
         """0: no limit."""
         self._place = f"modem/{config.name}/parts"
         self._turns: deque[float] = deque(maxlen=max(1, config.parts_per_minute))
-        self._day = ""
-        self._count = 0
+        self._counts: dict[str, int] = {}
+        """Parts of each day, the one that was counted last at the end."""
+        self._is_loaded = False
+        self._loading = asyncio.Lock()
         self._refused_on = ""
         """The day on which a message did not fit any more."""
 
     async def load(self) -> None:
-        """Take up the count of an earlier process of today."""
-        stored = (await self._store.read(self._place)).get(self._place, b"").decode()
-        day, _, count = stored.partition(" ")
-        if day == self._today():
-            self._day, self._count = day, int(count)
+        """Take up the counts of earlier processes, if that was not done yet."""
+        async with self._loading:
+            if self._is_loaded:
+                return
+            stored = (await self._store.read(self._place)).get(self._place, b"").decode()
+            for line in stored.splitlines():
+                day, _, count = line.partition(" ")
+                self._counts[day] = int(count)
+            self._is_loaded = True
 
     @property
     def parts_today(self) -> int:
-        """Parts that were begun today."""
-        return self._count if self._day == self._today() else 0
+        """Parts that were begun today; none until the counts are loaded."""
+        return self._counts.get(self._today(), 0)
 
-    def admits(self, parts: int) -> bool:
+    async def admits(self, parts: int) -> bool:
         """Whether a message of so many parts may be begun today. A message that was begun is not cut."""
+        await self.load()
         if not self.per_day or self.parts_today + parts <= self.per_day:
             return True
         if parts <= self.per_day:
@@ -59,17 +69,20 @@ class Pacer:
 
     async def turn(self) -> None:
         """Wait until one more part may be sent, and count it. Awaited before each part."""
+        await self.load()
         while self._per_minute and len(self._turns) == self._turns.maxlen:
             wait_s = self._turns[0] + self._timing.minute_s - self._clock.monotonic()
             if wait_s <= 0:
                 break
             await asyncio.sleep(wait_s)
         self._turns.append(self._clock.monotonic())
-        if self._day != self._today():
-            self._day, self._count = self._today(), 0
-        self._count += 1
+        today = self._today()
+        self._counts[today] = self._counts.pop(today, 0) + 1
+        while len(self._counts) > DAYS_KEPT:
+            del self._counts[next(iter(self._counts))]
         if self.per_day:
-            await self._store.write({self._place: f"{self._day} {self._count}".encode()})
+            lines = [f"{day} {count}" for day, count in self._counts.items()]
+            await self._store.write({self._place: "\n".join(lines).encode()})
 
     def _today(self) -> str:
         """The date by the local clock: that is what an operator's day is."""

@@ -14,7 +14,7 @@ from drivers.modem.line import Commands
 from drivers.modem.probe.findings import Finding, Mark, Tell
 from drivers.modem.setup.answers import groups, listed_numbers, number, numbers, parameters, value_of
 from drivers.modem.setup.identity import Identity, ask, read_iccid, read_identity
-from drivers.modem.setup.patience import Patience
+from drivers.modem.setup.patience import NOT_YET, Patience
 from drivers.modem.setup.quirks import Quirks, quirks_for
 from drivers.modem.setup.reception import Reception, read_reception
 from drivers.modem.setup.sim import CME_REASONS, CMS_REASONS, FINE
@@ -107,13 +107,21 @@ class Inspection:
             facts.wants_pin = reason is Reason.PIN_MISSING
             self._say("SIM", Mark.FAULT, SIM_FAULTS[reason], CONDITIONS[reason].remedy)
             return False
-        iccid = await read_iccid(self._commands, quirks.iccid_command, self._timing)
+        iccid = await self._iccid(quirks)
         self._say(
             "SIM",
             Mark.OK,
             f"The SIM is ready, {f'ICCID {iccid}' if iccid else 'and does not tell its ICCID'}.",
         )
         return True
+
+    async def _iccid(self, quirks: Quirks) -> str:
+        try:
+            return await self._patience.until_told(
+                lambda: read_iccid(self._commands, quirks.iccid_command, self._timing), busy=NOT_YET
+            )
+        except CommandRefused:
+            return ""
 
     async def _own_number(self) -> str:
         told = value_of(await self._ask("AT+CNUM"), "+CNUM")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from drivers.modem.at.results import CommandRefused
 from drivers.modem.line import Commands
 from drivers.modem.setup.answers import parameters, plain_value, value_of
+from drivers.modem.setup.patience import NOT_YET
 from drivers.modem.timing import Timing
 
 ICCID_COMMANDS = ("AT+CCID", "AT+ICCID", "AT+QCCID", "AT^ICCID?", "AT#CCID")
@@ -47,17 +48,33 @@ async def read_identity(commands: Commands, timing: Timing) -> Identity:
 
 
 async def read_iccid(commands: Commands, own_command: str, timing: Timing) -> str:
-    """The SIM's serial number, 18 to 20 digits without filler; empty if no command tells it."""
+    """The SIM's serial number, 18 to 20 digits without filler; empty if no command tells it.
+
+    Raises CommandRefused if none does and one was refused since the SIM cannot be read yet; CommandUnanswered,
+    ChannelClosed.
+    """
     own = (own_command,) if own_command else ()
-    for command in dict.fromkeys((*own, *ICCID_COMMANDS)):
-        lines = await ask(commands, command, timeout_s=timing.answer_s)
-        found = re.search(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{18,22}(?![0-9A-Fa-f])", " ".join(lines))
-        if found and (iccid := _iccid_of(found.group())):
-            return iccid
-    fields = parameters(
-        value_of(await ask(commands, READ_EF_ICCID, timeout_s=timing.answer_s), "+CRSM") or ""
-    )
-    return _iccid_of(fields[2]) if len(fields) > 2 else ""
+    not_yet: CommandRefused | None = None
+    for command in dict.fromkeys((*own, *ICCID_COMMANDS, READ_EF_ICCID)):
+        try:
+            iccid = _iccid_in(await ask_sim(commands, command, timeout_s=timing.answer_s))
+        except CommandRefused as refused:
+            not_yet = refused
+        else:
+            if iccid:
+                return iccid
+    if not_yet is not None:
+        raise not_yet
+    return ""
+
+
+def _iccid_in(lines: Sequence[str]) -> str:
+    """The serial number in an answer; empty if there is none."""
+    file = parameters(value_of(lines, "+CRSM") or "")
+    if file:
+        return _iccid_of(file[2]) if len(file) > 2 else ""
+    found = re.search(r"(?<![0-9A-Fa-f])[0-9A-Fa-f]{18,22}(?![0-9A-Fa-f])", " ".join(lines))
+    return _iccid_of(found.group()) if found else ""
 
 
 def _iccid_of(digits: str) -> str:
@@ -73,8 +90,11 @@ def _iccid_of(digits: str) -> str:
 
 
 async def read_imsi(commands: Commands, timing: Timing) -> str:
-    """The subscriber's number on the SIM, 6 to 15 digits; empty if the modem does not say it."""
-    lines = await ask(commands, "AT+CIMI", timeout_s=timing.answer_s)
+    """The subscriber's number on the SIM, 6 to 15 digits; empty if the modem does not say it.
+
+    Raises CommandRefused if the SIM cannot be read yet; CommandUnanswered, ChannelClosed.
+    """
+    lines = await ask_sim(commands, "AT+CIMI", timeout_s=timing.answer_s)
     found = re.search(r"(?<![0-9])[0-9]{6,15}(?![0-9])", " ".join(lines))
     return found.group() if found else ""
 
@@ -84,4 +104,14 @@ async def ask(commands: Commands, command: str, *, timeout_s: float) -> Sequence
     try:
         return await commands.execute(command, timeout_s=timeout_s)
     except CommandRefused:
+        return ()
+
+
+async def ask_sim(commands: Commands, command: str, *, timeout_s: float) -> Sequence[str]:
+    """The same for what is read from the SIM. Raises CommandRefused if it cannot be read yet: ask again."""
+    try:
+        return await commands.execute(command, timeout_s=timeout_s)
+    except CommandRefused as refused:
+        if (refused.domain, refused.code) in NOT_YET:
+            raise
         return ()

@@ -5,7 +5,8 @@ on says it for seconds (3GPP TS 27.007 §9.2, +CME ERROR: 14; TS 27.005 §3.2.5,
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.line import Commands
@@ -13,6 +14,10 @@ from drivers.modem.timing import Timing
 from drivers.runtime.clock import Clock
 
 BUSY = frozenset({(Domain.CME, 14), (Domain.CMS, 314)})
+NOT_YET = BUSY | {(Domain.CME, 13), (Domain.CMS, 313)}
+"""What a SIM that has just become ready says when its files are read: "failure" for a moment, as well as "busy"."""
+
+T = TypeVar("T")
 
 
 class Patience:
@@ -24,11 +29,17 @@ class Patience:
 
     async def ask(self, commands: Commands, command: str, *, timeout_s: float) -> Sequence[str]:
         """The answer. Raises CommandRefused with the last refusal, CommandUnanswered, ChannelClosed."""
+        return await self.until_told(lambda: commands.execute(command, timeout_s=timeout_s), busy=BUSY)
+
+    async def until_told(
+        self, question: Callable[[], Awaitable[T]], *, busy: frozenset[tuple[Domain, int]]
+    ) -> T:
+        """The same for any question; `busy` are the refusals after which it is asked again."""
         give_up_at = self._clock.monotonic() + self._timing.sim_busy_s
         while True:
             try:
-                return await commands.execute(command, timeout_s=timeout_s)
+                return await question()
             except CommandRefused as refused:
-                if (refused.domain, refused.code) not in BUSY or self._clock.monotonic() >= give_up_at:
+                if (refused.domain, refused.code) not in busy or self._clock.monotonic() >= give_up_at:
                     raise
             await asyncio.sleep(self._timing.busy_step_s)

@@ -1,13 +1,12 @@
-"""The SIM: whether it is there, its PIN, and whether it is the one that the number belongs to.
+"""The SIM: whether it is there and open, and whether it is the one that the number belongs to.
 
-Owns two rules. A PIN is entered at most once for each (SIM, PIN) that is not known to be right: "trying" is on disk
-before the SIM hears it, so neither a crash nor a loop can use up a second try; a PUK is never entered. And another SIM
-than before never goes on under the old number. Knows nothing of ports and of sending.
+Owns the rule that another SIM than before never goes on under the old number, nor gets its PIN. Knows nothing of ports
+and of sending; how often a PIN is entered is in `pin`.
 """
 
-import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
 
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.conditions import NotReady, Reason
@@ -15,20 +14,12 @@ from drivers.modem.config import ModemConfig
 from drivers.modem.line import Commands
 from drivers.modem.setup.answers import value_of
 from drivers.modem.setup.identity import read_iccid, read_imsi
-from drivers.modem.setup.patience import Patience
+from drivers.modem.setup.patience import NOT_YET, Patience
+from drivers.modem.setup.pin import FINE, PUK_WANTED, PinEntry
 from drivers.modem.timing import Timing
 from drivers.runtime import Context
 
-READY = "READY"
 PIN_WANTED = "SIM PIN"
-FINE = frozenset({READY, "SIM PIN2", "SIM PUK2"})
-"""The second PIN guards settings of the SIM that this driver does not touch."""
-REFUSED_TRIES_MAX = 2
-"""Refused PINs of one SIM after which none is tried: the third would lock it (TS 102 221 §9.5.1)."""
-
-TRYING = b"trying"
-ACCEPTED = b"accepted"
-REFUSED = b"refused"
 
 CME_REASONS = {
     10: Reason.SIM_MISSING,
@@ -58,6 +49,21 @@ class Sim:
     imsi: str
 
 
+@dataclass(slots=True, frozen=True)
+class SimIdentity:
+    """What a SIM is told apart by; empty what is not known."""
+
+    iccid: str = ""
+    imsi: str = ""
+
+    def is_same(self, other: "SimIdentity") -> bool | None:
+        """Whether both are the same SIM; None if they have nothing that could be compared."""
+        for one, another in ((self.iccid, other.iccid), (self.imsi, other.imsi)):
+            if one and another:
+                return one == another
+        return None
+
+
 class SimGate:
     """Lets a modem's SIM through, or says why not. One for each modem, for the life of the process."""
 
@@ -66,8 +72,9 @@ class SimGate:
         self._config = config
         self._timing = timing
         self._patience = Patience(timing, context.clock)
-        self._seen = ""
-        """The key of the SIM whose PIN was asked for last."""
+        self._pin = PinEntry(context, config, timing)
+        self._seen: str | None = None
+        """The serial number of the SIM that was asked last, empty if it did not tell; None: none was there yet."""
 
     async def admit(self, commands: Commands, *, iccid_command: str, imei: str) -> Sim:
         """The SIM, ready and known to belong to the configured number.
@@ -76,33 +83,34 @@ class SimGate:
         """
         state = await self._wait_until_told(commands)
         # The serial number needs no PIN on most modems. If it is another SIM, the PIN is not for it.
-        iccid = await read_iccid(commands, iccid_command, self._timing)
-        await self._check_same(iccid, imsi="")
-        self._seen = iccid or f"imei-{imei}"
+        iccid = await self._told(lambda: read_iccid(commands, iccid_command, self._timing))
+        known = await self._known()
+        self._refuse_another(known, SimIdentity(iccid))
+        self._seen = iccid
         if state == PIN_WANTED:
-            await self._enter_pin(commands)
+            await self._pin.enter(commands, iccid, lambda: self._wait_until_told(commands))
         elif state in FINE:
-            await self._note_ready()
+            await self._pin.note_open(iccid)
         else:
             raise NotReady(_reason_of(state))
-        iccid = iccid or await read_iccid(commands, iccid_command, self._timing)
-        imsi = await read_imsi(commands, self._timing)
-        await self._check_same(iccid, imsi)
-        if self._config.iccid and not iccid:
-            raise NotReady(Reason.SIM_FAILURE, "The modem does not tell the SIM's serial number.")
-        known = {"iccid": iccid, "imsi": imsi, "number": self._config.number}
-        await self._store.write({self._sim_place: json.dumps(known).encode()})
-        return Sim(key=iccid or (f"imsi-{imsi}" if imsi else f"imei-{imei}"), iccid=iccid, imsi=imsi)
+        iccid = iccid or await self._told(lambda: read_iccid(commands, iccid_command, self._timing))
+        imsi = await self._told(lambda: read_imsi(commands, self._timing))
+        told = self._recognized(known, SimIdentity(iccid, imsi))
+        await self._store.write({
+            self._sim_place: json.dumps({**asdict(told), "number": self._config.number}).encode()
+        })
+        return Sim(
+            key=told.iccid or (f"imsi-{told.imsi}" if told.imsi else f"imei-{imei}"),
+            iccid=told.iccid,
+            imsi=told.imsi,
+        )
 
     async def forgive(self) -> bool:
         """A person says that the PIN is right: forget what became of PINs at this SIM. False if no SIM was seen yet."""
-        if not self._seen:
+        if self._seen is None:
             return False
-        marks = await self._store.read(self._marks_place)
-        await self._store.write(dict.fromkeys(marks))
+        await self._pin.forget(self._seen)
         return True
-
-    # The PIN.
 
     async def _wait_until_told(self, commands: Commands) -> str:
         """What AT+CPIN? says, once the SIM is not busy any more."""
@@ -119,66 +127,49 @@ class SimGate:
     def _sim_place(self) -> str:
         return f"modem/{self._config.name}/sim"
 
-    @property
-    def _marks_place(self) -> str:
-        return f"modem-pin/{self._seen}/"
+    # Which SIM it is.
 
-    @property
-    def _mark_place(self) -> str:
-        digest = hashlib.sha256(f"{self._seen}/{self._config.pin}".encode()).hexdigest()
-        return f"{self._marks_place}{digest[:16]}"
-
-    async def _enter_pin(self, commands: Commands) -> None:
-        if not self._config.pin:
-            raise NotReady(Reason.PIN_MISSING)
-        marks = await self._store.read(self._marks_place)
-        match marks.get(self._mark_place):
-            case b"refused":
-                raise NotReady(Reason.PIN_REFUSED)
-            case b"trying":
-                raise NotReady(Reason.PIN_UNCERTAIN)
-            case _ if list(marks.values()).count(REFUSED) >= REFUSED_TRIES_MAX:
-                raise NotReady(Reason.PIN_LAST_TRY)
-            case _:
-                await self._store.write({self._mark_place: TRYING})
+    async def _told(self, question: Callable[[], Awaitable[str]]) -> str:
+        """What the SIM tells once it can be read; empty if it never can."""
         try:
-            await commands.execute(f'AT+CPIN="{self._config.pin}"', timeout_s=self._timing.pin_s)
-        except CommandRefused as refused:
-            await self._store.write({self._mark_place: REFUSED})
-            is_locked = _reason_of_refusal(refused) is Reason.PUK_REQUIRED
-            raise NotReady(Reason.PUK_REQUIRED if is_locked else Reason.PIN_REFUSED) from None
-        await self._store.write({self._mark_place: ACCEPTED})
-        if await self._wait_until_told(commands) not in FINE:
-            raise NotReady(Reason.SIM_BUSY)
+            return await self._patience.until_told(question, busy=NOT_YET)
+        except CommandRefused:
+            return ""
 
-    async def _note_ready(self) -> None:
-        """The SIM is open. If a PIN was being tried when the process died, it was that one."""
-        if not self._config.pin:
-            return
-        marks = await self._store.read(self._marks_place)
-        if marks.get(self._mark_place) == TRYING:
-            await self._store.write({self._mark_place: ACCEPTED})
+    async def _known(self) -> SimIdentity:
+        """What is known of the SIM that the configured number belongs to."""
+        stored = (await self._store.read(self._sim_place)).get(self._sim_place)
+        known: dict[str, str] = json.loads(stored) if stored is not None else {}
+        if known.get("number") != self._config.number:
+            # None was seen yet, or the owner has given the modem another number since.
+            return SimIdentity()
+        return SimIdentity(known["iccid"], known["imsi"])
 
-    # The number.
-
-    async def _check_same(self, iccid: str, imsi: str) -> None:
+    def _refuse_another(self, known: SimIdentity, told: SimIdentity) -> None:
         """Raise NotReady if this SIM is certainly not the one that the configured number belongs to."""
         if self._config.iccid:
-            if iccid and not _is_same_iccid(iccid, self._config.iccid):
-                raise NotReady(Reason.SIM_CHANGED)
-            return
-        stored = (await self._store.read(self._sim_place)).get(self._sim_place)
-        if stored is None:
-            return
-        known: dict[str, str] = json.loads(stored)
-        if known["number"] != self._config.number:
-            # The owner has given the modem another number since: this is the SIM that it goes with.
-            return
-        for now, before in ((iccid, known["iccid"]), (imsi, known["imsi"])):
-            if now and before:
-                if now != before:
-                    raise NotReady(Reason.SIM_CHANGED)
-                return
+            is_another = told.iccid != "" and not _is_same_iccid(told.iccid, self._config.iccid)
+        else:
+            is_another = known.is_same(told) is False
+        if is_another:
+            raise NotReady(Reason.SIM_CHANGED)
+
+    def _recognized(self, known: SimIdentity, told: SimIdentity) -> SimIdentity:
+        """All that is known of this SIM, which is the configured number's. Raises NotReady if that cannot be said.
+
+        What was known and is not told now is still true of the same SIM, so its key does not change with the moods of
+        a modem; and what is known is never forgotten, so that the next SIM is compared with it.
+        """
+        self._refuse_another(known, told)
+        is_same = known.is_same(told)
+        if is_same:
+            told = SimIdentity(told.iccid or known.iccid, told.imsi or known.imsi)
+        if self._config.iccid:
+            if not told.iccid or not _is_same_iccid(told.iccid, self._config.iccid):
+                raise NotReady(Reason.SIM_FAILURE, "The modem does not tell the SIM's serial number.")
+        elif is_same is None and known != SimIdentity():
+            raise NotReady(Reason.SIM_BUSY, "The modem does not tell which SIM it is.")
+        return told
 
 
 def _is_same_iccid(one: str, other: str) -> bool:
@@ -188,7 +179,7 @@ def _is_same_iccid(one: str, other: str) -> bool:
 
 
 def _reason_of(state: str) -> Reason:
-    if state == "SIM PUK":
+    if state == PUK_WANTED:
         return Reason.PUK_REQUIRED
     return Reason.SIM_LOCKED if state.startswith("PH-") else Reason.SIM_BUSY
 

@@ -13,6 +13,7 @@ from drivers.modem.config import ModemConfig
 from drivers.modem.emulator import Emulator
 from drivers.modem.emulator.general_commands import Equipment
 from drivers.modem.life.finder import Finder, PortClaims, connect
+from drivers.modem.life.known_port import KnownPort
 from drivers.modem.setup.reception import read_reception
 from drivers.modem.setup.sim import SimGate
 from drivers.modem.setup.start_up import StartUp
@@ -32,15 +33,22 @@ async def emulator() -> AsyncIterator[Emulator]:
 
 
 def finder(
-    port: str | Path, *, claims: PortClaims | None = None, imei: str = "", timing: Timing = TIMING
+    port: str | Path,
+    *,
+    claims: PortClaims | None = None,
+    imei: str = "",
+    timing: Timing = TIMING,
+    host: MemoryHost | None = None,
 ) -> Finder:
     config = ModemConfig("alpha", str(port), "+15559876543", imei=imei)
+    context = (host or MemoryHost()).context()
     return Finder(
         config,
         timing,
         SystemClock(),
         connect=connect,
         claims=claims or PortClaims(),
+        known=KnownPort(context, config),
         on_unsolicited=lambda unsolicited: None,
     )
 
@@ -146,6 +154,24 @@ async def test_right_one_of_several_ports_is_found(tmp_path: Path) -> None:
         await one.close(found)
         assert found.url == os.fspath(tmp_path / "port2")
         assert await reason_why_not(finder(tmp_path / "port*", imei="350000000000099")) is Reason.WRONG_MODEM
+
+
+async def test_port_where_the_modem_answered_last_is_its_port_while_nobody_answers(tmp_path: Path) -> None:
+    host = MemoryHost()
+    async with Emulator() as silent, Emulator() as meant:
+        for place, emulator in enumerate((silent, meant)):
+            await emulator.open_pty(tmp_path / f"port{place}")
+        silent.faults.add("wrong_port")
+        meant.faults.add("wrong_port")
+        one = finder(tmp_path / "port*", imei=IMEI, host=host)
+        assert await reason_why_not(one) is Reason.NOT_ANSWERING
+        config = ModemConfig("alpha", str(tmp_path / "port*"), "+15559876543")
+        await KnownPort(host.context(), config).keep(os.fspath(tmp_path / "port1"))
+        one = finder(tmp_path / "port*", imei=IMEI, host=host)
+        found = await one.find()
+        await one.close(found)
+        assert found.url == os.fspath(tmp_path / "port1")
+        assert not found.answers
 
 
 async def test_port_that_is_lost_as_soon_as_it_is_open_counts_as_missing() -> None:

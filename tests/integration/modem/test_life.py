@@ -28,6 +28,28 @@ async def emulator() -> AsyncIterator[Emulator]:
         yield emulator
 
 
+def heard_by(emulator: Emulator) -> list[bytes]:
+    """All that is written to the modem, whose port is opened afterwards."""
+    heard: list[bytes] = []
+    hear = emulator.modem.hear
+    emulator.modem.hear = lambda data: (heard.append(data), hear(data))[1]
+    return heard
+
+
+def heals_when_reset(emulator: Emulator) -> None:
+    """The modem, whose port is opened afterwards, answers again once AT+CFUN=1,1 was written to it."""
+    heard = bytearray()
+    hear = emulator.modem.hear
+
+    def hear_reset(data: bytes) -> None:
+        heard.extend(data)
+        if b"AT+CFUN=1,1\r" in heard:
+            emulator.faults.clear("wrong_port")
+        hear(data)
+
+    emulator.modem.hear = hear_reset
+
+
 async def test_all_modems_are_announced_at_once_and_get_to_work(core: StubCore, folder: Path) -> None:
     async with quick_emulator() as first, quick_emulator(sim=Sim(OTHER, iccid=OTHER_ICCID)) as second:
         configs = (
@@ -66,16 +88,53 @@ async def test_modem_that_needs_a_reset_gets_one_only_after_gentler_measures(
     core: StubCore, folder: Path, emulator: Emulator
 ) -> None:
     """Nothing is answered until AT+CFUN=1,1 came."""
+    heals_when_reset(emulator)
     async with at_work(core, folder, config(await emulator.open_pty())) as scene:
         await scene.goes_out()
         known = len(scene.changes())
         emulator.faults.add("wrong_port")
         await scene.told_since("resetting", known)
+        await scene.told_since("", known)
         reasons = [change.reason for change in scene.changes()[known:]]
         assert reasons.index("not_answering") < reasons.index("resetting")
-        emulator.faults.clear("wrong_port")
-        await scene.told("")
+        assert "stuck" not in reasons
         await scene.goes_out()
+
+
+async def test_modem_that_hangs_is_reset_on_its_own_one_of_several_ports(
+    core: StubCore, folder: Path, emulator: Emulator
+) -> None:
+    async with quick_emulator() as silent:
+        silent.faults.add("wrong_port")
+        heard = heard_by(silent)
+        heals_when_reset(emulator)
+        await silent.open_pty(folder / "port0")
+        await emulator.open_pty(folder / "port1")
+        configured = config(folder / "port*", imei=emulator.modem.equipment.imei)
+        async with at_work(core, folder, configured) as scene:
+            await scene.goes_out()
+            known = len(scene.changes())
+            emulator.faults.add("wrong_port")
+            await scene.told_since("resetting", known)
+            await scene.told_since("", known)
+            await scene.goes_out()
+        assert b"CFUN" not in b"".join(heard)
+
+
+async def test_command_of_the_owner_is_run_when_no_port_of_several_ever_answered(
+    core: StubCore, folder: Path, emulator: Emulator
+) -> None:
+    flag = folder / "flag"
+    async with quick_emulator() as other:
+        heard = heard_by(emulator), heard_by(other)
+        for place, silent in enumerate((emulator, other)):
+            silent.faults.add("wrong_port")
+            await silent.open_pty(folder / f"port{place}")
+        configured = config(folder / "port*", reset_command=("touch", str(flag)))
+        async with at_work(core, folder, configured, scale=2 * SCALE) as scene:
+            await scene.told("stuck")
+        assert flag.exists()
+        assert b"CFUN" not in b"".join(heard[0] + heard[1])
 
 
 async def test_modem_that_answers_and_cannot_be_set_up_is_reset(
@@ -112,9 +171,7 @@ async def test_command_of_the_owner_is_run_when_the_reset_did_not_help(
 async def test_port_on_which_nobody_ever_answered_is_not_reset(
     core: StubCore, folder: Path, emulator: Emulator
 ) -> None:
-    heard: list[bytes] = []
-    hear = emulator.modem.hear
-    emulator.modem.hear = lambda data: (heard.append(data), hear(data))[1]
+    heard = heard_by(emulator)
     emulator.faults.add("wrong_port")
     async with at_work(core, folder, config(await emulator.open_pty()), scale=100) as scene:
         await scene.told("not_answering")
@@ -157,11 +214,16 @@ async def test_failure_of_one_modem_does_not_reach_the_others(core: StubCore, fo
     failures = iter([RuntimeError("alpha's own fault"), MemoryError()])
 
     async def connect_or_fail(
-        url: str, config: ModemConfig, timing: Timing, *, on_unsolicited: OnUnsolicited
+        url: str,
+        config: ModemConfig,
+        timing: Timing,
+        *,
+        on_unsolicited: OnUnsolicited,
+        is_in_step: bool = False,
     ) -> Connection:
         if config.name == "alpha" and (failure := next(failures, None)):
             raise failure
-        return await connect(url, config, timing, on_unsolicited=on_unsolicited)
+        return await connect(url, config, timing, on_unsolicited=on_unsolicited, is_in_step=is_in_step)
 
     class Failing(ModemDriver):
         connect = staticmethod(connect_or_fail)

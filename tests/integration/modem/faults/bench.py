@@ -88,6 +88,22 @@ class Bench:
         ])
         return command_id
 
+    def find_network_once_set_up(self) -> None:
+        """Keep the modem out of its network from the next PDU on until the driver has set it up again.
+
+        A modem that has restarted tells nobody of the reports that come before that: they are lost.
+        """
+
+        def cut(data: bytes) -> bytes:
+            if data.endswith(b"\x1a"):
+                self.emulator.faults.add("no_signal")
+            elif data.startswith(b"AT+CNMI="):
+                self.wire.cut = None
+                self.emulator.faults.clear("no_signal")
+            return data
+
+        self.wire.cut = cut
+
     async def settled(self, command_id: str) -> CommandReport:
         """Wait for the result of a message, and give it. Some segments may be reported as delivered before."""
         await self.until(lambda: self.has_result(command_id))

@@ -5,6 +5,7 @@ its modules itself, which is most of what a start takes.
 """
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -29,8 +30,9 @@ class Forked:
 
     def send_signal(self, signal: int) -> None:
         """Send a signal, unless it has ended."""
-        if not self._status.done():
-            os.kill(self.pid, signal)
+        with contextlib.suppress(ProcessLookupError):
+            if not self._status.done():
+                os.kill(self.pid, signal)
 
     async def wait(self) -> int:
         """Wait until it has ended; its status."""

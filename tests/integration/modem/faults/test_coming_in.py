@@ -65,7 +65,7 @@ async def test_full_memory_is_told_and_what_waits_at_the_network_comes_later(sha
     await shared.settled(message)
     shared.emulator.faults.clear("memory_full")
     await arrived(shared, "later")
-    await shared.delivered(message)
+    await shared.delivered_in_the_end(message)
     await shared.until(lambda: shared.reasons()[-1] == "")
     await shared.check()
 

@@ -8,7 +8,7 @@ import pytest
 from drivers.modem.emulator import FAULTS
 from tests.integration.modem.faults.covering import ATTRIBUTE
 
-MODULES = ("test_sending", "test_reports", "test_coming_in", "test_modem", "test_wire")
+MODULES = ("test_sending", "test_reports", "test_coming_in", "test_modem", "test_looking_after", "test_wire")
 
 
 def faults_with_a_test() -> set[str]:

@@ -227,6 +227,7 @@ async def test_network_that_is_too_slow_leaves_the_outcome_to_the_report(shared:
 async def test_modem_that_restarts_in_mid_send_leaves_the_outcome_unknown(
     shared: Bench, *, taken: bool
 ) -> None:
+    shared.find_network_once_set_up()
     shared.emulator.faults.add("reboot_in_send", taken=taken)
     message = shared.offer()
     assert outcome(await shared.settled(message)) == "outcome_unknown"
@@ -252,6 +253,8 @@ async def test_restart_in_mid_message_never_repeats_what_is_out(shared: Bench) -
 async def test_port_that_vanishes_in_mid_send_leaves_the_outcome_unknown(
     shared: Bench, *, taken: bool, powered: bool
 ) -> None:
+    if not powered:
+        shared.find_network_once_set_up()
     shared.emulator.faults.add("vanish_in_send", taken=taken, powered=powered, away_s=0.3)
     message = shared.offer()
     assert outcome(await shared.settled(message)) == "outcome_unknown"

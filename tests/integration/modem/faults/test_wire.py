@@ -58,15 +58,23 @@ async def test_bytes_that_mean_nothing_are_passed_over(shared: Bench) -> None:
     await works(shared)
 
 
-@about("vanish", "reboot_in_send")
+@about("vanish", "vanish_in_send", "reboot_in_send", "hang_after_pdu", "no_prompt")
 async def test_modem_behind_a_tcp_port_is_treated_as_one_on_a_device_file(tmp_path: Path) -> None:
     async with bench(tmp_path, is_tcp=True) as own:
         own.begin()
         own.emulator.faults.add("vanish", away_s=0.3)
         await own.until(lambda: bool({"port_missing", "port_failed"} & set(own.reasons())))
+        own.emulator.faults.add("no_prompt")
         await own.check()
-        own.begin()
-        own.emulator.faults.add("reboot_in_send")
-        message = own.offer(LONG)
-        assert (await own.settled(message)).WhichOneof("outcome") == "outcome_unknown"
-        await own.check()
+        for fault in ("reboot_in_send", "vanish_in_send", "hang_after_pdu"):
+            own.begin()
+            if fault != "hang_after_pdu":
+                own.find_network_once_set_up()
+            own.emulator.faults.add(fault)
+            message = own.offer()
+            report = await own.settled(message)
+            assert report.WhichOneof("outcome") == "outcome_unknown"
+            own.emulator.faults.clear("hang")
+            await own.delivered(message)
+            assert own.payloads_of(message) == [1]
+            await own.check()

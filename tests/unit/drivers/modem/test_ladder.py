@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from drivers.modem.life.ladder import Ladder, Step
 from drivers.modem.timing import Timing
 from tests.unit.drivers.runtime.world import SetClock
@@ -40,17 +42,22 @@ def test_port_on_which_nobody_ever_answered_is_not_reset() -> None:
     assert Step.RESET not in steps(ladder, clock, count=100, may_reset=False)
 
 
-def test_rough_measures_are_a_cool_down_apart_for_ever() -> None:
+@pytest.mark.parametrize("works_s", [0.0, 20.0, 240.0])
+@pytest.mark.parametrize("has_command", [True, False])
+def test_rough_measures_of_a_kind_are_a_cool_down_apart_for_ever(has_command: bool, works_s: float) -> None:
     clock = SetClock()
-    ladder = Ladder(TIMING, clock, has_command=False)
-    resets: list[float] = []
+    ladder = Ladder(TIMING, clock, has_command=has_command)
+    taken: dict[Step, list[float]] = {step: [] for step in Step}
     for _ in range(2000):
-        if ladder.next_step(may_reset=True) is Step.RESET:
-            resets.append(clock.now_s)
+        taken[ladder.next_step(may_reset=True)].append(clock.now_s)
         clock.now_s += 20
-    assert len(resets) > 50
-    gaps = [after - before for before, after in itertools.pairwise(resets)]
-    assert min(gaps) >= TIMING.cool_down_s
+        if works_s:
+            ladder.works()
+            clock.now_s += works_s
+    for step in [Step.RESET, Step.RUN_COMMAND] if has_command else [Step.RESET]:
+        gaps = [after - before for before, after in itertools.pairwise(taken[step])]
+        assert len(gaps) > 50
+        assert min(gaps) >= TIMING.cool_down_s
 
 
 def test_modem_that_worked_for_long_begins_at_the_bottom_again() -> None:

@@ -301,17 +301,6 @@ def test_another_code_between_a_message_and_its_pdu_is_told_first(line: Line) ->
     assert line.engine.feed(data) == [Unsolicited("+CMTI", '"SM",1'), Unsolicited("+CMT", ",24", OTHER_PDU)]
 
 
-def test_a_quote_that_is_never_closed_ends_with_the_command(line: Line) -> None:
-    line.engine.start("AT+CSQ")
-    assert line.ended(b'+CUSD: 0,"5 inch: 5"",15\r\nOK\r\n') == Ended()
-    assert line.events == [Unsolicited("+CUSD", '0,"5 inch: 5"",15')]
-
-
-def test_a_quote_that_is_never_closed_takes_no_more_than_a_few_lines(line: Line) -> None:
-    events = line.engine.feed(b'+CUSD: 0,"' + b"x\r\n" * 40)
-    assert len(events) == 1
-
-
 def test_a_free_modem_answers_nothing(line: Line) -> None:
     assert line.engine.feed(b"OK\r\nERROR\r\n+CMS ERROR: 500\r\n> \r\nsome text\r\nMEMORY\r\n") == []
 
