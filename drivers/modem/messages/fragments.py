@@ -6,12 +6,15 @@ rules:
  - A message that stays incomplete for `Timing.fragment_wait_s` is handed in as it is, with marks where something is
    missing. If the rest comes within `Timing.late_fragment_s`, the whole is handed in as one more message. If only some
    of the rest comes, what there is then is handed in at the end of that time.
+ - Of segments with the same reference that the network took too far apart to be of one message, those that complete
+   each other exactly are one all the same, if nothing else has completed either when their time is over.
  - A segment that comes again is known, also after its message was handed in, until that time is over.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from drivers.modem.codec import Concatenation, Deliver
@@ -120,7 +123,8 @@ class Fragments:
         async with self._one_at_a_time:
             for message in list(self._sims.get(iccid, {}).values()):
                 due = self._due(message, since)
-                if due is not None and due <= self._now():
+                is_over = due is not None and due <= self._now()
+                if is_over and message.joined_to is None:
                     await self._end(iccid, message, hand_in)
 
     def next_due(self, iccid: str, *, since: float) -> float | None:
@@ -147,7 +151,13 @@ class Fragments:
 
     async def _end(self, iccid: str, message: LongMessage, hand_in: HandIn) -> None:
         """The time of a message is over: hand in what the core does not have, or forget it."""
-        if message.has_news:
+        other = self._completing(iccid, message)
+        if other is not None and not other.handed_in and other.seen_at > message.seen_at:
+            # It still has time to be completed by segments of its own; then both are over.
+            message.seen_at = other.seen_at
+        elif other is not None and (message.has_news or other.has_news):
+            await self._join(iccid, message, other, hand_in)
+        elif message.has_news:
             await self._hand_in(message, hand_in)
         elif message.is_acknowledged:
             if not message.is_done:
@@ -155,10 +165,31 @@ class Fragments:
             self._sims[iccid].pop(message.key, None)
             await self._context.store.write({message.key: None})
 
-    async def _hand_in(self, message: LongMessage, hand_in: HandIn) -> LongMessage:
+    def _completing(self, iccid: str, message: LongMessage) -> LongMessage | None:
+        """The only other message that has what this one misses."""
+        others = [
+            other
+            for other in self._sims[iccid].values()
+            if other is not message and not message.is_complete and message.completes(other)
+        ]
+        return others[0] if len(others) == 1 else None
+
+    async def _join(self, iccid: str, message: LongMessage, other: LongMessage, hand_in: HandIn) -> None:
+        whole = message.joined_with(other)
+        await self._hand_in(whole, hand_in, {other.key: None})
+        messages = self._sims[iccid]
+        del messages[other.key]
+        messages[whole.key] = message.joined_to = other.joined_to = whole
+
+    async def _hand_in(
+        self, message: LongMessage, hand_in: HandIn, changes: Changes = MappingProxyType({})
+    ) -> LongMessage:
+        """Hand in what is here, with these changes of the store."""
         after = message.handing_in(hand_in.device_key, now=self._now())
         after.receipt = await hand_in(
-            message.in_order(), after.identity, {message.key: after.encode(wall_s=self._wall_s())}
+            message.in_order(),
+            after.identity,
+            {**changes, message.key: after.encode(wall_s=self._wall_s())},
         )
         self.counts["whole" if after.is_done else "with_gaps"] += 1
         message.handed_in, message.handed_in_at = after.handed_in, after.handed_in_at

@@ -6,7 +6,7 @@ same sender, reference and number of segments). Does no I/O.
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from drivers.modem.codec import Concatenation, Deliver, decode_incoming
 from drivers.modem.messages.incoming import fingerprint
@@ -61,6 +61,8 @@ class LongMessage:
     """The core has the last handing in."""
     receipt: Receipt | None = None
     """Of the last handing in, by this process."""
+    joined_to: "LongMessage | None" = None
+    """The message that has its segments now."""
 
     @property
     def is_complete(self) -> bool:
@@ -80,6 +82,8 @@ class LongMessage:
     @property
     def is_with_core(self) -> bool:
         """Whether the core has all that came so far, so that no other copy is needed."""
+        if self.joined_to is not None:
+            return self.joined_to.is_with_core
         is_received = self.is_acknowledged or (self.receipt is not None and self.receipt.is_acknowledged)
         return is_received and not self.has_news
 
@@ -104,6 +108,23 @@ class LongMessage:
             if abs(sent_s - time_s) <= SPACING_S * abs(number - other)
         ]
         return min(distances_s, default=None)
+
+    def completes(self, other: "LongMessage") -> bool:
+        """Whether one has exactly the segments that the other misses."""
+        return (
+            self.about == other.about
+            and self.parts.keys().isdisjoint(other.parts)
+            and len(self.parts) + len(other.parts) == self.about.total
+        )
+
+    def joined_with(self, other: "LongMessage") -> "LongMessage":
+        """This message with the segments of another one that it completes."""
+        return replace(
+            self,
+            parts=self.parts | other.parts,
+            fingerprints=self.fingerprints | other.fingerprints,
+            times_s=self.times_s | other.times_s,
+        )
 
     def in_order(self) -> list[Deliver | None]:
         """All segments, None where one is missing."""

@@ -136,6 +136,33 @@ async def test_reference_that_is_used_again_within_minutes_is_another_message() 
         await world.until(lambda: world.texts() == ["new new end", "old end"])
 
 
+async def test_parts_far_apart_that_complete_each_other_are_told_as_one_in_the_end() -> None:
+    world = World()
+    async with world.process() as process:
+        await come_in(world, process, part("a", 1, 3))
+        await pass_time(world, process, WAIT_S / 2)
+        await come_in(world, process, part("b", 2, 3, seconds=150), part("c", 3, 3, seconds=151))
+        await pass_time(world, process, WAIT_S / 2 + 1)
+        assert world.texts() == []
+        await pass_time(world, process, WAIT_S / 2)
+        await world.until(lambda: world.texts() == ["abc"])
+        await world.cleared()
+        await forgotten(world, process)
+    assert world.texts() == ["abc"]
+
+
+async def test_rest_that_comes_far_later_completes_what_was_told_with_gaps() -> None:
+    world = World()
+    async with world.process() as process:
+        await come_in(world, process, part("a", 1, 2))
+        await pass_time(world, process, WAIT_S + 1)
+        await world.until(lambda: world.texts() == [f"a{GAP}"])
+        await come_in(world, process, part("b", 2, 2, seconds=1200))
+        await pass_time(world, process, WAIT_S + 1)
+        await world.until(lambda: world.texts() == [f"a{GAP}", "ab"])
+        await world.cleared()
+
+
 async def test_sender_that_always_uses_the_same_reference_is_understood() -> None:
     world = World()
     async with world.process() as process:
