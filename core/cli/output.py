@@ -33,8 +33,8 @@ def note(text: str) -> None:
 
 
 def say_json(value: object) -> None:
-    """One JSON document on stdout."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """One JSON document on stdout, in ASCII: what would steer a terminal is escaped."""
+    typer.echo(json.dumps(value, indent=2))
 
 
 def fail(problem: str, *, status: int = EXIT_FAILED) -> NoReturn:

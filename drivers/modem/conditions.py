@@ -138,7 +138,7 @@ CONDITIONS: dict[Reason, Row] = {
     ),
     Reason.PIN_LAST_TRY: Row(
         _PERSON,
-        "Two PINs were refused and the third would lock the SIM. Enter the right one in a phone, then "
+        "The SIM refused two tries, or may have, and the third would lock it. Enter the right PIN in a phone, then "
         "`infinireach modem unlock {name}`.",
     ),
     Reason.PUK_REQUIRED: Row(

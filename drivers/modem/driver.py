@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import ClassVar
 
 from drivers.modem.config import ConfigInvalid, ModemConfig, read_config
-from drivers.modem.control import ControlSocket, PathTooLong
+from drivers.modem.control import SOCKET_NAME, Requests
 from drivers.modem.life.finder import Connect, PortClaims, connect
 from drivers.modem.life.modem import Modem, Shared
 from drivers.modem.messages.fragments import Fragments
+from drivers.modem.messages.outgoing import Outgoing, take_up
 from drivers.modem.messages.reports import Reports
 from drivers.modem.timing import Timing
-from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting
+from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting, Submitted, Unknown
 from drivers.runtime import settings as read
+from drivers.runtime.control_socket import ControlSocket, SocketUnusable
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.session_pb2 import (
     CAPABILITY_CANCEL,
@@ -27,7 +29,7 @@ from infinireach.driver.v1.session_pb2 import (
 )
 from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT
 
-SOCKET_NAME = "modem.sock"
+NOT_IN_FILE = "The modem is no longer in modems.toml."
 SHARE_FOR_PORTS = 0.9
 """How much of the time that the driver has to stop the ports may take."""
 
@@ -80,7 +82,8 @@ class ModemDriver(Driver):
             fragments=Fragments(context, timing),
         )
         self._modems = {config.name: Modem(context, config, timing, shared) for config in configs}
-        self._control = ControlSocket(self._modems)
+        counts = {"segments": shared.fragments.counts, "reports": shared.reports.counts}
+        self._control = ControlSocket(Requests(self._modems, counts).carry_out)
         await self._open_control(context)
         self._lives = [
             asyncio.create_task(modem.run(), name=f"modem {name}") for name, modem in self._modems.items()
@@ -90,9 +93,14 @@ class ModemDriver(Driver):
     async def _open_control(self, context: Context) -> None:
         try:
             await self._control.open(context.var_folder / SOCKET_NAME)
-        except (PathTooLong, OSError) as error:
+        except SocketUnusable as error:
             # The modems work all the same.
             context.log.error("control.not_open", error=str(error), remedy="set INFINIREACH_VAR")
+
+    def stopping(self) -> None:
+        """Begin no further part: the next process goes on with what is left of a message."""
+        for modem in self._modems.values():
+            modem.stopping()
 
     async def stop(self, grace_s: float) -> None:
         """Close every port."""
@@ -106,10 +114,23 @@ class ModemDriver(Driver):
         """Send through the modem that the command names."""
         modem = self._modems.get(command.device_key)
         if modem is None:
-            return Failed(FAILURE_REASON_DEVICE_FAULT, detail="The modem is no longer in modems.toml.")
+            return Failed(FAILURE_REASON_DEVICE_FAULT, detail=NOT_IN_FILE)
         return await modem.send(command)
 
     async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
         """Find out what became of a command, with the modem that it was for."""
         modem = self._modems.get(command.device_key)
-        return None if modem is None else await modem.recover(command)
+        return await (self._recover_without(command) if modem is None else modem.recover(command))
+
+    async def _recover_without(self, command: SendCommand) -> Outcome:
+        """What is certain of a command whose modem is gone: the journal's marks say how far it got."""
+        left = take_up(command, await self._context.segments(command.command_id), wants_report=False)
+        match left:
+            case None:
+                return Failed(FAILURE_REASON_DEVICE_FAULT, detail=NOT_IN_FILE)
+            case Unknown():
+                return left
+            case Outgoing() if left.missing():
+                return left.failed(FAILURE_REASON_DEVICE_FAULT, "", NOT_IN_FILE)
+            case Outgoing():
+                return Submitted(left.references())

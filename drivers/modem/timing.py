@@ -83,8 +83,6 @@ class Timing:
     new one."""
     fault_s: float = 15.0
     """Before a modem whose task failed unexpectedly is started again."""
-    close_s: float = 3.0
-    """For a port to be closed."""
 
     # Sending and receiving.
     prompt_s: float = 10.0
@@ -112,9 +110,14 @@ class Timing:
 
     # Asking the network.
     ussd_s: float = 60.0
-    """For the network's answer to a USSD code."""
+    """For a USSD code's turn and the modem's OK, and then for the network's answer."""
     minute_s: float = 60.0
     """What parts_per_minute counts in."""
+
+    @property
+    def ussd_whole_s(self) -> float:
+        """The longest that a question by USSD takes: its turn, its answer, and the end of one without an answer."""
+        return 2 * self.ussd_s + self.answer_s
 
     def scaled(self, by: float) -> "Timing":
         """The same, everything `by` times as fast."""

@@ -28,7 +28,7 @@ class UssdRefused(Exception):
 
 
 class UssdUnanswered(Exception):
-    """The network did not answer in time."""
+    """There was no answer in time, and the network may have had the code all the same; the sentence is for people."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -47,6 +47,8 @@ class UssdDialogue:
         self._timing = timing
         self._turn = asyncio.Lock()
         self._awaited: asyncio.Future[str] | None = None
+        self._may_be_open = False
+        """A question was given up, so the network's answer to it may still come."""
 
     def take(self, unsolicited: Unsolicited) -> None:
         """The modem says +CUSD. What nobody asked for, such as a cancelled dialogue's end, is dropped."""
@@ -54,44 +56,65 @@ class UssdDialogue:
             self._awaited.set_result(unsolicited.parameters)
 
     async def ask(self, commands: Commands, code: str, *, is_packed: bool) -> UssdAnswer:
-        """Send the code and wait for the answer.
+        """Send the code and wait for the answer, `Timing.ussd_whole_s` at most.
 
+        A code whose turn has not come by then, or before this is cancelled, is never sent.
         Raises ValueError if it is none, UssdRefused, UssdUnanswered; CommandUnanswered, ChannelClosed.
         """
         if not CODE_PATTERN.fullmatch(code):
             raise ValueError("must be 1 to 182 of the characters 0-9, *, # and +")
-        async with self._turn:
-            self._awaited = asyncio.get_running_loop().create_future()
-            try:
-                return await self._ask(commands, code, self._awaited, is_packed=is_packed)
-            finally:
-                self._awaited = None
-
-    async def _ask(
-        self, commands: Commands, code: str, awaited: "asyncio.Future[str]", *, is_packed: bool
-    ) -> UssdAnswer:
-        written = gsm7.pack(gsm7.encode(code)).hex().upper() if is_packed else code
-        command = f'AT+CUSD=1,"{written}",{CODING_GSM7}'
+        give_up_at = asyncio.get_running_loop().time() + self._timing.ussd_s
         try:
-            lines = await commands.execute(command, timeout_s=self._timing.ussd_s, priority=Priority.POLL)
-        except CommandRefused as refused:
-            raise UssdRefused(f"The modem refused the code: {refused.text}.") from None
-        # Most modems answer OK and bring the text when the network has it; some bring it before the OK.
-        said = value_of(lines, "+CUSD")
-        if said is None:
-            try:
-                said = await asyncio.wait_for(awaited, self._timing.ussd_s)
-            except TimeoutError:
-                await self._cancel(commands)
-                raise UssdUnanswered("The network did not answer in time.") from None
+            async with asyncio.timeout_at(give_up_at):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise UssdUnanswered("Another code still waits for its answer; this one was not sent.") from None
+        try:
+            said = await self._ask(commands, _command(code, is_packed=is_packed), give_up_at)
+        finally:
+            self._awaited = None
+            self._turn.release()
         return _answer(said, is_packed=is_packed)
 
-    async def _cancel(self, commands: Commands) -> None:
-        """End the dialogue, or the network refuses the next one. What becomes of this command changes nothing."""
+    async def _ask(self, commands: Commands, command: str, give_up_at: float) -> str:
+        """What the network says. Most modems answer OK and bring it when they have it; some before the OK."""
+        loop = asyncio.get_running_loop()
         try:
-            await ask(commands, CANCEL, timeout_s=self._timing.answer_s)
-        except CommandUnanswered:
+            async with asyncio.timeout_at(give_up_at) as limit:
+                if self._may_be_open:
+                    await self._cancel(commands)
+                self._may_be_open = True
+                self._awaited = loop.create_future()
+                lines = await commands.execute(command, timeout_s=self._timing.ussd_s, priority=Priority.POLL)
+                said = value_of(lines, "+CUSD")
+                if said is None:
+                    limit.reschedule(loop.time() + self._timing.ussd_s)
+                    said = await self._awaited
+        except CommandRefused as refused:
+            self._may_be_open = False
+            raise UssdRefused(f"The modem refused the code: {refused.text}.") from None
+        except TimeoutError:
+            await self._cancel(commands)
+            raise UssdUnanswered(
+                "There was no answer in time. If the code orders something, see whether it was done before you "
+                "send it again."
+            ) from None
+        self._may_be_open = False
+        return said
+
+    async def _cancel(self, commands: Commands) -> None:
+        """End the dialogue, or the network refuses the next one, and a late answer passes for that to the next."""
+        try:
+            async with asyncio.timeout(self._timing.answer_s):
+                await ask(commands, CANCEL, timeout_s=self._timing.answer_s)
+        except (TimeoutError, CommandUnanswered):
             return
+        self._may_be_open = False
+
+
+def _command(code: str, *, is_packed: bool) -> str:
+    written = gsm7.pack(gsm7.encode(code)).hex().upper() if is_packed else code
+    return f'AT+CUSD=1,"{written}",{CODING_GSM7}'
 
 
 def _answer(said: str, *, is_packed: bool) -> UssdAnswer:

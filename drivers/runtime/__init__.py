@@ -7,12 +7,22 @@ from drivers.runtime.context import Context, Receipt, Store
 from drivers.runtime.driver import Driver
 from drivers.runtime.journal import JournalUnwritable
 from drivers.runtime.main import run
-from drivers.runtime.outcomes import Delivered, Failed, Outcome, Report, SendAgain, Submitted, Unknown
+from drivers.runtime.outcomes import (
+    CutShort,
+    Delivered,
+    Failed,
+    Outcome,
+    Report,
+    SendAgain,
+    Submitted,
+    Unknown,
+)
 from drivers.runtime.records import SegmentMark
 from drivers.runtime.settings import Setting
 
 __all__ = [
     "Context",
+    "CutShort",
     "Delivered",
     "Driver",
     "Failed",

@@ -82,7 +82,8 @@ class Context:
     """The runtime as a driver sees it.
 
     Where a call takes `changes` of the driver's own store, they are written in the same transaction: either both are on
-    disk or neither is. They are refused as `Store.write` refuses them.
+    disk or neither is. They are refused as `Store.write` refuses them. Of calls that change the same key, await
+    one before the next: changes that wait together are written in any order.
     """
 
     def __init__(

@@ -68,6 +68,13 @@ class Driver(ABC):
         """
         return SendAgain() if CAPABILITY_IDEMPOTENT_SUBMIT in self.capabilities else None
 
+    def stopping(self) -> None:  # noqa: B027 - most drivers have nothing to say to it
+        """The process is about to stop: what runs has the grace period (INFINIREACH_DRIVER_GRACE_S) to end.
+
+        A `send` or `recover` that cannot end by then and stands where the next process can go on may raise CutShort.
+        What has not ended after that is cancelled, and recovered by the next process too. Must not block.
+        """
+
     @abstractmethod
     async def stop(self, grace_s: float) -> None:
         """Close the radios or accounts within `grace_s` seconds. No `send` runs any more."""

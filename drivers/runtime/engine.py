@@ -6,19 +6,20 @@ client feeds frames to the same protocol and is told through `on_frames`.
 
 import asyncio
 import heapq
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import structlog
 
+from drivers.runtime.checks import check_changes, check_number, check_text
 from drivers.runtime.commands import Group
 from drivers.runtime.context import Changes, ContextFactory, Receipt
 from drivers.runtime.crash_points import CrashPoint, reached
 from drivers.runtime.driver import Driver
 from drivers.runtime.failures import describe
 from drivers.runtime.journal import Journal, JournalUnwritable
-from drivers.runtime.outcomes import Failed, Outcome, Report, SendAgain, Unknown
+from drivers.runtime.outcomes import CutShort, Failed, Outcome, Report, SendAgain, Unknown
 from drivers.runtime.pace import Pace
 from drivers.runtime.protocol import DriverProtocol
 from drivers.runtime.records import Batch, Committed, PendingFact, SegmentMark
@@ -30,8 +31,6 @@ JOURNAL_RETRY_S = 1.0
 """How long to wait after the journal could not be written."""
 FACTS_PER_READ = 1000
 """Facts read from the journal at a time."""
-SEGMENT_NUMBER_MAX = 2**31 - 1
-"""Largest number of a segment; no network comes near it."""
 
 log = structlog.get_logger("runtime")
 
@@ -75,6 +74,7 @@ class Engine:
         self.journal_task = asyncio.create_task(self._run_journal(), name="journal")
         """Runs for as long as the engine; if it ends, the process has to."""
         self.journal_task.add_done_callback(lambda _: self._idle.set())
+        self._is_stopping = False
         self._unacknowledged: list[tuple[int, int, asyncio.Future[None]]] = []
         """Heap of those who wait for the core to have a fact: its number, a tie-breaker, the waiter."""
 
@@ -103,6 +103,11 @@ class Engine:
         What has not ended stays in the journal as started; the next process finds out or says unknown.
         """
         self.protocol.stop_starting()
+        self._is_stopping = True
+        try:
+            self._driver.stopping()
+        except Exception as error:  # noqa: BLE001 - the driver's own fault must not keep it from stopping
+            log.error("driver.stopping_failed", **describe(error))
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=grace_s)
             for task in late:
@@ -204,7 +209,10 @@ class Engine:
     # Sending.
 
     async def _send(self, group: Group) -> None:
-        outcomes = await self._outcomes(group.commands)
+        try:
+            outcomes = await self._outcomes(group.commands)
+        except CutShort:
+            return
         reached(CrashPoint.AFTER_SENT)
         for command, outcome in zip(group.commands, outcomes, strict=True):
             self._settle(command, outcome)
@@ -219,23 +227,33 @@ class Engine:
             if len(outcomes) == len(commands):
                 return outcomes
             error = f"send_group gave {len(outcomes)} outcomes for {len(commands)} commands"
-        except Exception as exception:  # noqa: BLE001 - whatever it is, the message may be out
+        except Exception as exception:
+            if isinstance(exception, CutShort) and self._is_stopping:
+                raise
             log.error("driver.send_failed", **describe(exception))
             error = type(exception).__name__
         return [Unknown(f"The driver failed while it was sending: {error}.")] * len(commands)
 
     async def _recover(self, command: SendCommand) -> None:
         try:
-            answer = await self._driver.recover(command)
-        except Exception as exception:  # noqa: BLE001 - it cannot tell, so nobody can
-            log.error("driver.recover_failed", **describe(exception))
-            answer = None
-        if isinstance(answer, SendAgain):
-            answer = (await self._outcomes([command]))[0]
+            answer = await self._recovered(command)
+            if isinstance(answer, SendAgain):
+                answer = (await self._outcomes([command]))[0]
+        except CutShort:
+            return
         if answer is None:
             answer = Unknown("The driver was cut off between handing the message over and the answer.")
         self._settle(command, answer)
         self._work.set()
+
+    async def _recovered(self, command: SendCommand) -> Outcome | SendAgain | None:
+        try:
+            return await self._driver.recover(command)
+        except Exception as exception:
+            if isinstance(exception, CutShort) and self._is_stopping:
+                raise
+            log.error("driver.recover_failed", **describe(exception))
+            return None
 
     def _settle(self, command: SendCommand, outcome: Outcome) -> None:
         """Settle a command. What cannot be reported says nothing of the message, and must not block the device."""
@@ -255,7 +273,7 @@ class Engine:
 
     async def report(self, reports: Sequence[tuple[str, Report]], changes: Changes) -> None:
         """Journal reports that come after the result."""
-        _check_changes(changes)
+        check_changes(changes)
         if not reports and not changes:
             return
         wait = _Wait()
@@ -266,8 +284,8 @@ class Engine:
 
     async def receive(self, inbound: InboundMessage, identity: str, changes: Changes) -> Receipt:
         """Journal an inbound message."""
-        _check_text(identity)
-        _check_changes(changes)
+        check_text(identity)
+        check_changes(changes)
         wait = _Wait()
         fact = PendingFact(
             Fact(inbound_message=inbound),
@@ -302,10 +320,10 @@ class Engine:
 
     async def mark_segment(self, mark: SegmentMark, changes: Changes) -> None:
         """Journal how far a segment is."""
-        _check_text(mark.command_id)
-        _check_text(mark.reference)
-        _check_number(mark.segment)
-        _check_changes(changes)
+        check_text(mark.command_id)
+        check_text(mark.reference)
+        check_number(mark.segment)
+        check_changes(changes)
         before, after = (
             (CrashPoint.BEFORE_SEGMENT_TAKEN, CrashPoint.AFTER_SEGMENT_TAKEN)
             if mark.taken
@@ -324,7 +342,7 @@ class Engine:
 
     async def write(self, changes: Changes) -> None:
         """Write to the driver's own store."""
-        _check_changes(changes)
+        check_changes(changes)
         wait = _Wait()
         self.protocol.store(changes, wait)
         await self._written(wait)
@@ -353,32 +371,3 @@ class Engine:
     async def _written(self, wait: _Wait) -> int:
         self._work.set()
         return await wait.future
-
-
-# What the journal could not write. It writes many changes in one transaction, so one of them that can never be
-# written would hold up all: whoever hands it in is told, before it is among the others.
-
-
-def _check_text(text: object) -> None:
-    """Raise TypeError if it is no text, UnicodeEncodeError if it cannot be written as UTF-8 (a lone surrogate)."""
-    if not isinstance(text, str):
-        raise TypeError(f"a text is wanted, not {type(text).__name__}")
-    text.encode()
-
-
-def _check_number(number: object) -> None:
-    """Raise TypeError or ValueError if it is no number of a segment."""
-    if not isinstance(number, int):
-        raise TypeError(f"a number is wanted, not {type(number).__name__}")
-    if not 0 <= number <= SEGMENT_NUMBER_MAX:
-        raise ValueError(f"a segment has a number up to {SEGMENT_NUMBER_MAX}, not {number}")
-
-
-def _check_changes(changes: Changes) -> None:
-    """Raise TypeError or ValueError if the driver's own store cannot keep one of them."""
-    values: Iterable[object] = changes.values()
-    for key in changes:
-        _check_text(key)
-    for value in values:
-        if value is not None and not isinstance(value, bytes):
-            raise TypeError(f"bytes or None are wanted, not {type(value).__name__}")

@@ -97,7 +97,7 @@ def runtime_settings(kind: str) -> tuple[Setting, ...]:
         ),
         Setting(
             "INFINIREACH_DRIVER_GRACE_S",
-            read.number(0, 3),
+            read.number(0, 60),
             "Seconds that running sends have to end when the driver is told to stop.",
             "3",
         ),

@@ -53,6 +53,13 @@ class Delivered:
     """When the network says so; None: it does not."""
 
 
+class CutShort(Exception):
+    """Raised by `send` or `recover` after `Driver.stopping`: there is no outcome yet.
+
+    The command stays in the journal as started, and the next process is asked to recover it.
+    """
+
+
 @dataclass(slots=True, frozen=True)
 class Cancelled:
     """Given up before it was started. The runtime says this, drivers do not."""

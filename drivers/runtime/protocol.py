@@ -7,7 +7,7 @@ Deterministic: given the same calls and the same clock it says the same. Whoever
 Frames are built when the stream can take one, so there is no queue of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 
 from drivers.runtime.clock import Clock
@@ -77,16 +77,16 @@ class DriverProtocol:
         self._stamp(pending.fact)
         self._pending.facts.append(pending)
 
-    def report(self, command_id: str, report: Report, *, waiter: Waiter | None = None) -> None:
+    def report(self, command_id: str, report: Report) -> None:
         """Say something about a command that is not its result."""
-        self.add_fact(PendingFact(Fact(command_report=to_report(command_id, report)), waiter=waiter))
+        self.add_fact(PendingFact(Fact(command_report=to_report(command_id, report))))
 
-    def settle(self, command_id: str, result: Report, *, waiter: Waiter | None = None) -> None:
+    def settle(self, command_id: str, result: Report) -> None:
         """Say the result of a command. If it has one already, this is one more report."""
         fact = Fact(command_report=to_report(command_id, result))
         self._stamp(fact)
         settles = command_id if self._book.settling(command_id) else ""
-        self._pending.facts.append(PendingFact(fact, settles=settles, waiter=waiter))
+        self._pending.facts.append(PendingFact(fact, settles=settles))
 
     def give_back(self, device_key: str, failed: Failed) -> int:
         """Settle every command of the device that is not started; how many there were."""
@@ -164,6 +164,7 @@ class DriverProtocol:
         batch = writing.batch
         for command_id in result.known:
             self._book.settle(command_id)
+        self._drop_results_of(result.known)  # They may have been given up while the batch was out.
         if self._session is not None and writing.session is self._session:
             held = [c.command_id for c in batch.hold if c.command_id not in result.known]
             self._session.accepted.extend(held)
@@ -257,9 +258,10 @@ class DriverProtocol:
         self._forget_arrived()
 
     def _forget_arrived(self) -> None:
-        forgotten = self._book.forget_arrived()
-        if forgotten:
-            self._pending.facts = [p for p in self._pending.facts if p.settles not in forgotten]
+        self._drop_results_of(self._book.forget_arrived())
+
+    def _drop_results_of(self, command_ids: Container[str]) -> None:
+        self._pending.facts = [p for p in self._pending.facts if p.settles not in command_ids]
 
     def receive(self, frame: ConnectResponse) -> None:
         """A frame from the core."""

@@ -11,7 +11,8 @@ from typing import ClassVar
 
 from drivers.runtime import Context, Delivered, Driver, Failed, Outcome, Report, Setting, Submitted
 from drivers.runtime import settings as read
-from drivers.simulated.control import ControlSocket, PathTooLong
+from drivers.runtime.control_socket import ControlSocket, SocketUnusable
+from drivers.simulated.control import Requests
 from drivers.simulated.devices import DEFAULT_DEVICES, read_devices
 from drivers.simulated.due_reports import DueReports
 from drivers.simulated.radio import Radio, TakenMessage
@@ -79,7 +80,7 @@ class SimulatedDriver(Driver):
             delay_s = self._delay(behaviour_of(message.destination)) - waited_s
             self._due.add([message], delay_s=max(0.0, delay_s))
         self._reporting = asyncio.create_task(self._report_when_due(), name="simulated network")
-        self._control = ControlSocket(context, devices)
+        self._control = ControlSocket(Requests(context, devices).carry_out)
         await self._open_control(context)
         return devices
 
@@ -90,7 +91,7 @@ class SimulatedDriver(Driver):
             return
         try:
             await self._control.open(context.var_folder / "simulated.sock")
-        except PathTooLong as error:
+        except SocketUnusable as error:
             # Sending works all the same, so a folder that lies deep is no reason to fail.
             context.log.error("control.not_open", error=str(error), remedy=f"set {SOCKET.name}")
 

@@ -13,11 +13,11 @@ from drivers.modem.cli.options import AsJson, var_folder
 from drivers.modem.cli.output import CommandFailed, say, say_json, table
 from drivers.modem.emulator import FAULTS, NUMBER
 from drivers.modem.emulator.command import MODEMS_MAX, SOCKET_NAME, EmulatorAbsent, Options, ask, serve
-from drivers.modem.emulator.control import SocketUnusable
 from drivers.modem.emulator.fault_table import FaultKind, Value
 from drivers.modem.emulator.inbound import SENDER, Kind
 from drivers.modem.emulator.network import RADIO_S, REPORT_AFTER_S
 from drivers.modem.emulator.script import ScriptInvalid
+from drivers.runtime.control_socket import SocketUnusable
 
 FOLDER_NAME = "emulated"
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")

@@ -31,7 +31,8 @@ def probe(
 ) -> None:
     """Find out whether a modem can send, and what to do if it cannot. Ends with 0 only if it can.
 
-    Asks only: it enters no PIN, changes no setting and sends nothing. The driver must not hold the port meanwhile.
+    It enters no PIN and sends nothing. It sets no more than the driver does as well: no echo, errors as numbers, PDU
+    mode. The driver must not hold the port meanwhile.
     """
     tell = _show if not as_json else _keep_quiet
     examination = asyncio.run(examine(port, tell=tell, timing=Timing(), baud=baud, all_ports=all_ports))

@@ -7,18 +7,20 @@ from typing import Annotated, Any
 
 import typer
 
-from drivers.modem.cli.control_client import SOCKET_NAME, ask
+from drivers.modem.cli.control_client import ask
 from drivers.modem.cli.options import AsJson, var_folder
 from drivers.modem.cli.output import say, say_json, table
+from drivers.modem.control import SOCKET_NAME
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The modem's name in modems.toml.")]
 
 
 def status(*, as_json: AsJson = False) -> None:
     """Show each modem of the running driver: its state, why, and what to do about it."""
-    modems: list[dict[str, Any]] = ask(var_folder() / SOCKET_NAME, {"status": {}})["modems"]
+    answer = ask(var_folder() / SOCKET_NAME, {"status": {}})
+    modems: list[dict[str, Any]] = answer["modems"]
     if as_json:
-        say_json({"modems": modems})
+        say_json({"modems": modems, "counts": answer.get("counts")})
         return
     table(
         ["NAME", "STATE", "SIGNAL", "NETWORK", "SENT TODAY", "PORT", "MODEL"],
@@ -39,6 +41,11 @@ def status(*, as_json: AsJson = False) -> None:
     for modem in modems:
         if modem.get("remedy"):
             say(f"\n{modem['name']}: {modem['remedy']}")
+        if removed := _removed(modem.get("counts") or {}):
+            say(
+                f"\n{modem['name']}: {removed} that came in since the driver started were for no person (silent "
+                "messages, data for the SIM, broadcasts) and were not handed on."
+            )
 
 
 def unlock(name: NameArgument) -> None:
@@ -46,8 +53,13 @@ def unlock(name: NameArgument) -> None:
 
     A PIN that a SIM refused, or whose outcome was lost, is never tried again by itself: three wrong ones lock the SIM.
     """
-    ask(var_folder() / SOCKET_NAME, {"unlock": {"device": name}})
-    say(f"The PIN of {name} will be tried once more. See: infinireach modem status")
+    answer = ask(var_folder() / SOCKET_NAME, {"unlock": {"device": name}})
+    last = " It is the last try: another refusal locks the SIM." if answer.get("is_last_try") else ""
+    say(f"The PIN of {name} will be tried once more.{last} See: infinireach modem status")
+
+
+def _removed(counts: dict[str, int]) -> int:
+    return sum(count for name, count in counts.items() if name == "broadcast" or name.startswith("dropped_"))
 
 
 def _percent(value: int | None) -> str:

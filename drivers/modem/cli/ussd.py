@@ -12,11 +12,12 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from drivers.modem.at.results import AtFailure, CommandRefused
-from drivers.modem.cli.control_client import SOCKET_NAME, NobodyListens, ask
+from drivers.modem.cli.control_client import NobodyListens, ask
 from drivers.modem.cli.options import AsJson, ConfigOption, config_file, var_folder
 from drivers.modem.cli.output import CommandFailed, note, printable, say, say_json
 from drivers.modem.conditions import NotReady
 from drivers.modem.config import ConfigInvalid, ModemConfig, read_config
+from drivers.modem.control import SOCKET_NAME
 from drivers.modem.life.finder import Finder, PortClaims, connect
 from drivers.modem.line import Commands
 from drivers.modem.setup.identity import ask as ask_modem

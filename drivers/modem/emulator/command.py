@@ -4,9 +4,7 @@ Owns what a command line needs of the emulator; parses no arguments and prints n
 """
 
 import asyncio
-import json
 import signal
-import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -14,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from drivers.modem.emulator.clock import LoopClock
-from drivers.modem.emulator.control import ControlSocket
 from drivers.modem.emulator.emulator import NUMBER, Emulator
 from drivers.modem.emulator.general_commands import Equipment
 from drivers.modem.emulator.network import RADIO_S, REPORT_AFTER_S, Network
@@ -22,10 +19,10 @@ from drivers.modem.emulator.orders import Orders
 from drivers.modem.emulator.radio_log import RadioLog
 from drivers.modem.emulator.script import ScriptRun, read_script
 from drivers.modem.emulator.sim import Sim
+from drivers.runtime import control_socket
 
 MODEMS_MAX = 1000
 SOCKET_NAME = "emulator.sock"
-ANSWER_BYTES_MAX = 4 * 1024 * 1024
 ASK_TIMEOUT_S = 10.0
 
 
@@ -73,19 +70,11 @@ def serve(options: Options, *, say: Callable[[str], None]) -> None:
 def ask(socket_path: Path, order: dict[str, Any], *, timeout_s: float = ASK_TIMEOUT_S) -> dict[str, Any]:
     """Tell the emulator behind a control socket something (`orders`): its answer. Raises EmulatorAbsent."""
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(timeout_s)
-            connection.connect(str(socket_path))
-            connection.sendall(json.dumps(order).encode() + b"\n")
-            with connection.makefile("rb") as lines:
-                answer: object = json.loads(lines.readline(ANSWER_BYTES_MAX))
-    except (FileNotFoundError, ConnectionRefusedError):
+        return control_socket.ask(socket_path, order, timeout_s=timeout_s)
+    except control_socket.NobodyListens:
         raise EmulatorAbsent(f"No emulated modem runs at {socket_path}.") from None
-    except (OSError, ValueError) as error:
-        raise EmulatorAbsent(f"The emulator at {socket_path} did not answer: {error}") from None
-    if not isinstance(answer, dict):
-        raise EmulatorAbsent(f"The emulator at {socket_path} did not answer with an object.")
-    return answer
+    except control_socket.AnswerMissing as missing:
+        raise EmulatorAbsent(f"The emulator at {socket_path} {missing}") from None
 
 
 async def run(options: Options, *, say: Callable[[str], None]) -> None:
@@ -106,7 +95,7 @@ async def run(options: Options, *, say: Callable[[str], None]) -> None:
         if options.script is not None:
             steps = read_script(options.script.read_text(encoding="utf-8"), orders)
             ScriptRun(steps, orders, network, clock, failed=say)
-        control = ControlSocket(orders)
+        control = control_socket.ControlSocket(orders.answer)
         await control.open(options.socket_path)
         stack.push_async_callback(control.close)
         lines: list[str] = []

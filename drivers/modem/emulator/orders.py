@@ -51,6 +51,10 @@ class Orders:
         except (OrderInvalid, FaultInvalid, InboundInvalid) as refused:
             return {"ok": False, "error": str(refused)}
 
+    async def answer(self, order: object) -> Fields:
+        """The same, for a control socket."""
+        return self.carry_out(order)
+
     def check(self, order: object) -> None:
         """Whether there is such an order; its fields are looked at when it is carried out. Raises OrderInvalid."""
         if not isinstance(order, dict) or len(order) != 1 or not set(order) <= set(self._orders):

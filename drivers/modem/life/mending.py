@@ -5,7 +5,6 @@ answered; the owner's command is the owner's decision.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 
 from drivers.modem.at.results import ChannelClosed, CommandRefused, CommandUnanswered
@@ -14,12 +13,10 @@ from drivers.modem.config import ModemConfig
 from drivers.modem.life.finder import Finder
 from drivers.modem.life.known_port import KnownPort
 from drivers.modem.life.ladder import Ladder, Step
+from drivers.modem.life.reset_command import run_reset_command
 from drivers.modem.setup.quirks import Quirks, quirks_for
 from drivers.modem.timing import Timing
 from drivers.runtime import Context
-
-SECRETS_PREFIX = "INFINIREACH_"
-"""Variables that the owner's command does not get: the driver's token is among them."""
 
 Tell = Callable[[Condition], Awaitable[None]]
 
@@ -93,30 +90,12 @@ class Mender:
         await asyncio.sleep(self._timing.reset_settle_s)
 
     async def _run_command(self) -> None:
-        """Run the owner's command, without a shell; it has its time and is killed afterwards."""
-        environment = {
-            name: value for name, value in os.environ.items() if not name.startswith(SECRETS_PREFIX)
-        }
-        status: int | None = None
+        command, within_s = self._config.reset_command, self._timing.reset_command_s
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._config.reset_command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.DEVNULL,
-                env=environment,
-            )
+            status = await run_reset_command(command, within_s=within_s)
         except OSError as error:
             self._note(Step.RUN_COMMAND, problem=error.strerror or type(error).__name__)
             return
-        try:
-            status = await asyncio.wait_for(process.wait(), self._timing.reset_command_s)
-        except TimeoutError:
-            pass
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
         self._note(Step.RUN_COMMAND, status=status)
         await asyncio.sleep(self._timing.reset_settle_s)
 

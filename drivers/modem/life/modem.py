@@ -121,6 +121,7 @@ class Modem:
             timing=timing,
             reports=shared.reports,
             fragments=shared.fragments,
+            on_doubt=self._suspect,
         )
         self._sender = Sender(
             context,
@@ -254,8 +255,8 @@ class Modem:
             unannounced = self._inbox.counts["unannounced"]
             with contextlib.suppress(CommandUnanswered):
                 await self._inbox.sweep(line)
-            if self._inbox.counts["unannounced"] > unannounced and self._health is not None:
-                self._health.suspect()
+            if self._inbox.counts["unannounced"] > unannounced:
+                self._suspect()
             await asyncio.sleep(self._timing.sweep_s)
 
     async def _on_the_way(self, condition: Condition) -> None:
@@ -296,6 +297,11 @@ class Modem:
         self.standing.failed()
         self._look_at_once()
 
+    def _suspect(self) -> None:
+        """It may have lost its settings."""
+        if self._health is not None:
+            self._health.suspect()
+
     def _look_at_once(self) -> None:
         if self._health is not None:
             self._health.look_again()
@@ -332,6 +338,10 @@ class Modem:
             self._look_at_once()
         return outcome
 
+    def stopping(self) -> None:
+        """The process is about to stop: begin no further part."""
+        self._sender.stopping()
+
     async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
         """What became of a message that an earlier process began to send; goes on with it where that is safe."""
         return await self._sender.recover(command, self._lines, self._pacer)
@@ -346,11 +356,16 @@ class Modem:
             raise ModemAway(self.standing.sentence)
         return await self._ussd.ask(line.commands, code, is_packed=set_up.quirks.ussd_is_packed)
 
-    async def unlock(self) -> None:
-        """A person says that the PIN is right: try it once more. Raises ModemAway if its SIM was not seen yet."""
-        if not await self._gate.forgive():
+    async def unlock(self) -> bool:
+        """A person says that the PIN is right: try it once more. Whether another refusal may lock the SIM.
+
+        Raises ModemAway if its SIM was not seen yet.
+        """
+        is_last = await self._gate.allow_pin()
+        if is_last is None:
             raise ModemAway(self.standing.sentence)
         self._look_again.set()
+        return is_last
 
     def status(self) -> dict[str, Any]:
         """Everything that is known of it, for a person at this machine (control.py says what it holds)."""
@@ -374,4 +389,5 @@ class Modem:
             "resets": self._mender.resets,
             "balance_ussd": self.config.balance_ussd,
             "number_differs": set_up is not None and set_up.number_differs,
+            "counts": dict(self._inbox.counts),
         }

@@ -135,6 +135,8 @@ class Channel:
             while True:
                 for code in self._dialogue.receive(await self._port.read()):
                     self._tell(code)
+                # A port with more to read does not suspend, and the other modems are to have their turn.
+                await asyncio.sleep(0)
         except PortLost as error:
             self._end(Ending.PORT_LOST, error.sentence)
 

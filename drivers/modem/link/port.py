@@ -6,9 +6,11 @@ Owns the pyserial port, its reader thread and its writer thread. Knows nothing o
 import asyncio
 import contextlib
 import os
+import stat
 import threading
 from collections import deque
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import serial
 from serial.urlhandler import protocol_socket
@@ -227,8 +229,8 @@ async def open_port(
 ) -> Port:
     """Open a port for this process alone, with DTR and RTS raised.
 
-    `url` is a device such as `/dev/serial/by-id/…-if02`, or any URL of pyserial: `socket://`, `rfc2217://`, `spy://`,
-    `loop://`. Raises PortBusy, PortMissing or PortFailed.
+    `url` is a device such as `/dev/serial/by-id/…-if02`, or any URL of pyserial: `socket://`, `rfc2217://`, `loop://`,
+    `spy:///dev/…?file=…`. Raises PortBusy, PortMissing or PortFailed.
     """
     thread = DeviceThread(f"modem port {url}")
     opening = asyncio.ensure_future(
@@ -246,6 +248,7 @@ async def open_port(
 
 
 def _open_device(url: str, baud_rate: int, has_flow_control: bool, write_timeout_s: float) -> Device:
+    _keep_trace_private(url)
     try:
         device = serial.serial_for_url(url, do_not_open=True)
         device.baudrate = baud_rate
@@ -262,6 +265,32 @@ def _open_device(url: str, baud_rate: int, has_flow_control: bool, write_timeout
         device.close()
         raise busy(url, MODEM_MANAGER)
     return device
+
+
+def _keep_trace_private(url: str) -> None:
+    """Make the file of a `spy://` port one for its owner alone: the SIM's PIN goes over the wire, and so do texts.
+
+    Raises PortFailed if there can be no such file. Without one the trace would go into the log.
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "spy":
+        return
+    file = parse_qs(parts.query).get("file", [""])[0]
+    remedy = "Name a file for its trace: spy:///dev/ttyUSB2?file=trace.txt"
+    if not file:
+        raise PortFailed(f"The port {url} has no file for its trace.", remedy)
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise PortFailed(f"The trace cannot be written to {file}: {error.strerror}.", remedy) from None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise PortFailed(f"The trace cannot be written to {file}: it is not a plain file.", remedy)
+        os.fchmod(descriptor, 0o600)
+    except OSError as error:
+        raise PortFailed(f"Others can read the trace {file}: {error.strerror}.", remedy) from None
+    finally:
+        os.close(descriptor)
 
 
 def _close_unwanted(opening: "asyncio.Future[Device]", thread: DeviceThread) -> None:

@@ -5,23 +5,23 @@ it to the network, and clears its slot once `Kept.is_free`.
 """
 
 import asyncio
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.modem.codec import Deliver, DeliverKind, StatusReport, Undecodable, decode_incoming
 from drivers.modem.messages.fragments import Fragments, HandIn
-from drivers.modem.messages.incoming import identity_of, inbound_messages, is_for_nobody
+from drivers.modem.messages.incoming import (
+    identity_of,
+    identity_of_unreadable,
+    inbound_messages,
+    is_for_nobody,
+    unreadable_message,
+)
 from drivers.modem.messages.long_message import LongMessage
 from drivers.modem.messages.reports import Reports
 from drivers.runtime import Context, Receipt
 from drivers.runtime.context import Changes
-
-UNDECODABLE_MAX = 200
-"""PDUs that nobody understands are kept for a person to look at, so many of each SIM; the oldest go first."""
-UNDECODABLE_CHARACTERS_MAX = 1_000
 
 
 @dataclass(slots=True, frozen=True)
@@ -39,6 +39,19 @@ class Kept:
         if self.message is not None:
             return self.message.is_with_core
         return self.receipt is None or self.receipt.is_acknowledged
+
+
+@dataclass(slots=True)
+class _HandIn:
+    device_key: str
+    number: str
+    context: Context
+
+    async def __call__(self, parts: Sequence[Deliver | None], identity: str, changes: Changes) -> Receipt:
+        *others, last = inbound_messages(parts, device_key=self.device_key, number=self.number)
+        for position, message in enumerate(others):
+            await self.context.received(message, identity=identity and f"{identity}/{position}")
+        return await self.context.received(last, identity=identity, changes=changes)
 
 
 class Arrivals:
@@ -66,26 +79,18 @@ class Arrivals:
                     self.counts["report"] += 1
                     return Kept()
                 case Undecodable():
-                    await self._set_aside(decoded, iccid)
-                    return Kept()
+                    return await self._keep_unreadable(decoded, number=number)
                 case Deliver():
                     try:
                         return await self._keep_message(decoded, iccid=iccid, number=number)
                     except (TypeError, ValueError):
                         # A stranger must not be able to stop the inbox, whatever the message holds.
-                        await self._set_aside(Undecodable(pdu, "it cannot be reported"), iccid)
-                        return Kept()
+                        unreadable = Undecodable(pdu, "it cannot be reported")
+                        return await self._keep_unreadable(unreadable, number=number)
 
     def hand_in(self, number: str) -> HandIn:
         """How messages that came to this number get into the journal."""
-
-        async def hand_in(parts: Sequence[Deliver | None], identity: str, changes: Changes) -> Receipt:
-            *others, last = inbound_messages(parts, device_key=self.device_key, number=number)
-            for position, message in enumerate(others):
-                await self._context.received(message, identity=identity and f"{identity}/{position}")
-            return await self._context.received(last, identity=identity, changes=changes)
-
-        return hand_in
+        return _HandIn(self.device_key, number, self._context)
 
     async def _keep_message(self, deliver: Deliver, *, iccid: str, number: str) -> Kept:
         if is_for_nobody(deliver):
@@ -97,30 +102,18 @@ class Arrivals:
             message = await self._fragments.add(iccid, deliver, concatenation, hand_in)
             self.counts["segment"] += 1
             return Kept(message=message)
-        receipt = await hand_in([deliver], identity_of(iccid, deliver), {})
+        receipt = await hand_in([deliver], identity_of(self.device_key, deliver), {})
         self.counts["message"] += 1
         if deliver.kind is not DeliverKind.TEXT:
             self.counts[f"message_{deliver.kind.value}"] += 1
         return Kept(receipt=receipt)
 
-    async def _set_aside(self, undecodable: Undecodable, iccid: str) -> None:
-        """Keep a PDU that nobody understands, and say that it came without saying what it is."""
+    async def _keep_unreadable(self, undecodable: Undecodable, *, number: str) -> Kept:
+        """Journal a PDU that nobody understands as a message that shows it, for a person to look at."""
         self.counts["undecodable"] += 1
-        raw = undecodable.raw[:UNDECODABLE_CHARACTERS_MAX]
-        prefix = f"undecodable/{iccid}/"
-        key = prefix + hashlib.sha256(raw.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         self._context.log.warning(
-            "inbox.undecodable", device_key=self.device_key, problem=undecodable.problem, key=key[-32:]
+            "inbox.undecodable", device_key=self.device_key, problem=undecodable.problem
         )
-        kept = await self._context.store.read(prefix)
-        if key in kept:
-            return
-        by_age = sorted(kept, key=lambda each: json.loads(kept[each])["seen_s"])
-        too_many = max(0, len(kept) + 1 - UNDECODABLE_MAX)
-        changes: dict[str, bytes | None] = dict.fromkeys(by_age[:too_many])
-        changes[key] = json.dumps({
-            "seen_s": self._context.clock.wall_ns() // 10**9,
-            "problem": undecodable.problem,
-            "pdu": raw,
-        }).encode()
-        await self._context.store.write(changes)
+        message = unreadable_message(undecodable.raw, device_key=self.device_key, number=number)
+        identity = identity_of_unreadable(self.device_key, undecodable.raw)
+        return Kept(receipt=await self._context.received(message, identity=identity))

@@ -11,7 +11,8 @@ rules:
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from drivers.modem.codec import Concatenation, Deliver
 from drivers.modem.messages.incoming import fingerprint
@@ -23,11 +24,18 @@ from drivers.runtime.context import Changes
 MESSAGES_MAX = 500
 """Long messages of one SIM in memory that are not with the core yet, or were lately; the oldest end first."""
 
-HandIn = Callable[[Sequence[Deliver | None], str, Changes], Awaitable[Receipt]]
-"""Journals a message of these segments under this identity, with these changes of the store, in one transaction.
 
-Raises JournalUnwritable, and has done nothing then.
-"""
+class HandIn(Protocol):
+    """How messages that came to one modem, for one number, get into the journal."""
+
+    device_key: str
+
+    async def __call__(self, parts: Sequence[Deliver | None], identity: str, changes: Changes) -> Receipt:
+        """Journal a message of these segments under this identity, with these changes of the store, in one transaction.
+
+        Raises JournalUnwritable, and has done nothing then.
+        """
+        ...
 
 
 class Fragments:
@@ -78,7 +86,7 @@ class Fragments:
         if message is not None:
             self.counts["repeated"] += 1
             if message.is_complete and not message.is_done:
-                message = await self._hand_in(iccid, message, hand_in)
+                message = await self._hand_in(message, hand_in)
             return message
         message = self._nearest(iccid, deliver, concatenation)
         if message is None:
@@ -86,7 +94,7 @@ class Fragments:
         self.counts["fragment"] += 1
         message.add(number, deliver, now_s=self._now_s())
         if message.is_complete:
-            return await self._hand_in(iccid, message, hand_in)
+            return await self._hand_in(message, hand_in)
         await self._context.store.write({message.key: message.encode()})
         return message
 
@@ -140,15 +148,15 @@ class Fragments:
     async def _end(self, iccid: str, message: LongMessage, hand_in: HandIn) -> None:
         """The time of a message is over: hand in what the core does not have, or forget it."""
         if message.has_news:
-            await self._hand_in(iccid, message, hand_in)
+            await self._hand_in(message, hand_in)
         elif message.is_acknowledged:
             if not message.is_done:
                 self.counts["given_up"] += 1
             self._sims[iccid].pop(message.key, None)
             await self._context.store.write({message.key: None})
 
-    async def _hand_in(self, iccid: str, message: LongMessage, hand_in: HandIn) -> LongMessage:
-        after = message.handing_in(iccid, now_s=self._now_s())
+    async def _hand_in(self, message: LongMessage, hand_in: HandIn) -> LongMessage:
+        after = message.handing_in(hand_in.device_key, now_s=self._now_s())
         after.receipt = await hand_in(message.in_order(), after.identity, {message.key: after.encode()})
         self.counts["whole" if after.is_done else "with_gaps"] += 1
         message.handed_in, message.handed_in_s = after.handed_in, after.handed_in_s
@@ -193,7 +201,7 @@ class Fragments:
     async def _push_out(self, iccid: str, message: LongMessage, hand_in: HandIn) -> None:
         """There are too many: hand in what nobody has, and forget it."""
         if message.has_news:
-            await self._hand_in(iccid, message, hand_in)
+            await self._hand_in(message, hand_in)
         self._sims[iccid].pop(message.key, None)
         await self._context.store.write({message.key: None})
 

@@ -7,7 +7,7 @@ memory is nearly full (docs/adr/0015). Knows nothing of sending. What becomes of
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,14 +55,17 @@ class Inbox:
         timing: Timing,
         reports: Reports,
         fragments: Fragments,
+        on_doubt: Callable[[], None],
     ) -> None:
+        """`on_doubt` is called if the modem may hand nothing over any more until its notifications are set again."""
         self._context = context
         self._timing = timing
         self._reports = reports
         self._fragments = fragments
+        self._on_doubt = on_doubt
         self._arrivals = Arrivals(context, device_key=device_key, reports=reports, fragments=fragments)
         self.counts: Counter[str] = self._arrivals.counts
-        """What came and what was done, by name; for metrics."""
+        """What came and what was done, by name; `infinireach modem status --json` shows them."""
         self._direct: deque[_Direct] = deque()
         self._has_direct = asyncio.Event()
         self._notices: deque[Slot] = deque()
@@ -191,13 +194,14 @@ class Inbox:
         left_s = self._timing.acknowledgement_s - waited_s
         if left_s <= 0:
             self.counts["acknowledged_late"] += 1
+            self._on_doubt()
         try:
             await line.commands.execute(
                 line.acknowledge_command, timeout_s=self._timing.read_s, priority=Priority.ACKNOWLEDGE
             )
         except AtFailure as error:
-            # Many a modem now hands nothing over any more, until its notifications are set again.
             self.counts["acknowledgement_failed"] += 1
+            self._on_doubt()
             self._context.log.warning(
                 "inbox.acknowledgement_failed",
                 device_key=line.device_key,

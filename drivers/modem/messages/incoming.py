@@ -13,6 +13,7 @@ from infinireach.v1.message_pb2 import CHANNEL_SMS
 TEXT_CODE_POINTS_MAX = 20_000
 SOURCE_CHARACTERS_MAX = 64
 OCTETS_SHOWN_MAX = 4_096
+UNREADABLE_CHARACTERS_MAX = 1_000
 GAP = "[…]"
 """Stands for segments that have not come."""
 SOURCE_UNKNOWN = "unknown"
@@ -47,12 +48,33 @@ def fingerprint(deliver: Deliver) -> str:
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def identity_of(iccid: str, deliver: Deliver) -> str:
-    """The network's identity of a message of one segment. Empty if the network does not say when it took the message:
+def identity_of(device_key: str, deliver: Deliver) -> str:
+    """The network's identity of a message of one segment, and the modem that it came to.
 
-    then an equal text of tomorrow looks the same, and it is better to hand one in twice than to lose one.
+    It does not name the SIM: what lies in the memory of a modem stays there when its SIM is changed. Empty if the
+    network does not say when it took the message: then an equal text of tomorrow looks the same, and it is better to
+    hand one in twice than to lose one.
     """
-    return "" if deliver.sent_at is None else f"{iccid}/{fingerprint(deliver)}"
+    return "" if deliver.sent_at is None else f"{device_key}/{fingerprint(deliver)}"
+
+
+def identity_of_unreadable(device_key: str, pdu: str) -> str:
+    """The identity of a PDU that nobody understands: the same one again is told once."""
+    return f"{device_key}/{hashlib.sha256(pdu.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def unreadable_message(pdu: str, *, device_key: str, number: str) -> InboundMessage:
+    """A PDU that nobody understands, as a message that shows it."""
+    shown = pdu[:UNREADABLE_CHARACTERS_MAX].encode("unicode_escape").decode()
+    mark = "…" if len(pdu) > UNREADABLE_CHARACTERS_MAX else ""
+    return InboundMessage(
+        device_key=device_key,
+        channel=CHANNEL_SMS,
+        source=SOURCE_UNKNOWN,
+        destination=number,
+        text=f"[message that cannot be read: {shown}{mark}]",
+        segments=1,
+    )
 
 
 def inbound_messages(

@@ -115,8 +115,8 @@ class LongMessage:
             part if number in self.handed_in else None for number, part in enumerate(self.in_order(), start=1)
         ]
 
-    def handing_in(self, iccid: str, *, now_s: float) -> "LongMessage":
-        """This message as it is once what is here has been handed in."""
+    def handing_in(self, device_key: str, *, now_s: float) -> "LongMessage":
+        """This message as it is once what is here has been handed in, as one that came to this modem."""
         digest = hashlib.sha256("".join(self.fingerprints[n] for n in sorted(self.parts)).encode())
         return LongMessage(
             key=self.key,
@@ -127,7 +127,7 @@ class LongMessage:
             seen_s=self.seen_s,
             handed_in=frozenset(self.parts),
             handed_in_s=now_s,
-            identity=f"{iccid}/long/{digest.hexdigest()[:32]}",
+            identity=f"{device_key}/long/{digest.hexdigest()[:32]}",
         )
 
     def encode(self) -> bytes:

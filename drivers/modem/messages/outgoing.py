@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from drivers.modem.codec import Pdu, submit_pdus
 from drivers.modem.line import Line
-from drivers.runtime import Failed, SegmentMark
+from drivers.runtime import Failed, SegmentMark, Unknown
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.v1.message_pb2 import FAILURE_REASON_PARTLY_SENT, FailureReason
 
@@ -149,6 +149,19 @@ def compose_new(command: SendCommand, line: Line, *, reference: int, wants_repor
     return message
 
 
-def shared_of(marks: Sequence[PartMark]) -> Concatenated:
-    """What the parts of a message share, from any of its marks."""
-    return marks[0].shared
+def take_up(
+    command: SendCommand, marks: Sequence[SegmentMark], *, wants_report: bool
+) -> Outgoing | Unknown | None:
+    """What an earlier process left of a message that it began, by its marks.
+
+    None: nothing of it went out. Unknown: nobody can know whether a part of it did.
+    """
+    decoded = {mark.segment: decode_mark(mark) for mark in marks}
+    if any(mark.stage is Stage.STARTED for mark in decoded.values()):
+        return Unknown("The driver was cut off between handing a segment over and the answer.")
+    taken = {number: mark for number, mark in decoded.items() if mark.stage is Stage.TAKEN}
+    if not taken:
+        return None
+    shared = next(iter(taken.values())).shared
+    references = {number: mark.reference for number, mark in taken.items()}
+    return compose(command, shared, wants_report=wants_report, taken=references)

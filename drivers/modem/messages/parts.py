@@ -40,6 +40,8 @@ class Part:
     """TP-SCTS of its reports, from the first one on: the same in all of them."""
     status: int | None = None
     """The last TP-ST that was reported."""
+    report: str = ""
+    """Digest of the report that said so."""
     is_in_hand: bool = False
     """This process hands it over at the moment; its reference is still to come."""
 
@@ -57,6 +59,7 @@ class Part:
             self.reference,
             self.network_s,
             self.status,
+            self.report,
         )
         return json.dumps(kept).encode()
 

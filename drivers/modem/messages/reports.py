@@ -34,6 +34,8 @@ NEAR_S = 600.0
 """How far the driver's clock and the network's may be apart where the time decides which part is meant."""
 TWIN_S = 2.0
 """How far apart two parts can be begun that a network takes in the same second."""
+REPEAT_S = 15.0
+"""A network that hears no acknowledgement gives a report again, but waits longer than this (TS 24.011, timer TR1N)."""
 PARKED_MAX = 256
 """Reports of one SIM that wait for their part's reference."""
 
@@ -70,6 +72,8 @@ class _Sim:
     def __init__(self, ledger: PartLedger, parked: dict[str, _Parked]) -> None:
         self.ledger = ledger
         self.parked = parked
+        self.heard: dict[str, float] = {}
+        """Digests of the reports that were applied lately, and when each was first, by the monotonic clock."""
 
 
 class Reports:
@@ -123,7 +127,7 @@ class Reports:
         sim = self._sims[iccid]
         part = self._find(sim, report)
         if part is None and not sim.ledger.has_part_in_hand():
-            part = self._find_without_reference(sim, report)
+            part = self._find_likeliest(sim, report)
         if part is not None:
             await self._apply(part, report, {})
         elif sim.ledger.has_part_in_hand() and report.delivery is not DeliveryStatus.PENDING:
@@ -138,7 +142,7 @@ class Reports:
             is_over = self._now_s() >= parked.seen_s + self._timing.report_parking_s
             part = self._find(sim, parked.report)
             if part is None and (is_over or not sim.ledger.has_part_in_hand()):
-                part = self._find_without_reference(sim, parked.report)
+                part = self._find_likeliest(sim, parked.report)
             if part is None and not is_over:
                 continue
             if sim.parked.pop(parked.key, None) is None:
@@ -158,7 +162,7 @@ class Reports:
 
     async def _park(self, sim: _Sim, report: StatusReport, iccid: str) -> None:
         self.counts["parked"] += 1
-        key = f"parked/{iccid}/{hashlib.sha256(report.raw.encode()).hexdigest()[:32]}"
+        key = f"parked/{iccid}/{_digest(report)}"
         changes: dict[str, bytes | None] = {}
         while len(sim.parked) >= PARKED_MAX:
             oldest = next(iter(sim.parked))
@@ -170,27 +174,54 @@ class Reports:
         await self._context.store.write(changes)
 
     def _find(self, sim: _Sim, report: StatusReport) -> Part | None:
-        """The part that has the report's reference; with several, the one of its time, else the newest."""
-        same = [
+        """The part that has the report's reference and is of its time."""
+        same = self._with_reference(sim, report)
+        network_s = _network_s(report)
+        if network_s is None:
+            return None
+        reported = next((part for part in same if part.network_s == network_s), None)
+        if reported is not None:
+            return reported if self._is_repeated(sim, report, same) else self._its_twin(reported, same)
+        near = [part for part in same if part.network_s is None and abs(part.started_s - network_s) <= NEAR_S]
+        return min(reversed(near), key=lambda part: abs(part.started_s - network_s)) if near else None
+
+    def _find_likeliest(self, sim: _Sim, report: StatusReport) -> Part | None:
+        """The part that a report can be meant for that fits none in both reference and time.
+
+        One whose answer was lost and whose time it is; else, since a network's clock can be wrong, the newest that has
+        the reference and no report. Not while a part is in hand: that may be the one.
+        """
+        same = self._with_reference(sim, report)
+        free = [part for part in same if part.network_s is None and part.status is None]
+        lost = self._find_without_reference(sim, report)
+        if _network_s(report) is None:
+            return free[-1] if free else lost or (same[-1] if same else None)
+        return lost or (free[-1] if free else None)
+
+    def _with_reference(self, sim: _Sim, report: StatusReport) -> list[Part]:
+        return [
             part
             for part in sim.ledger.with_reference(report.message_reference, now_s=self._now_s())
             if is_same_number(part.recipient, report.recipient)
         ]
-        network_s = _network_s(report)
-        if network_s is None:
-            unreported = [part for part in same if part.status is None]
-            return (unreported or same or [None])[-1]
-        reported = next((part for part in same if part.network_s == network_s), None)
-        if reported is not None:
-            return self._its_twin(reported, same) or reported
-        free = [part for part in same if part.network_s is None]
-        near = [part for part in free if abs(part.started_s - network_s) <= NEAR_S]
-        if near:
-            return min(reversed(near), key=lambda part: abs(part.started_s - network_s))
-        return free[-1] if free else None
 
-    def _its_twin(self, reported: Part, same: Sequence[Part]) -> Part | None:
-        """The next part that the network took in the same second as one that has its report already.
+    def _is_repeated(self, sim: _Sim, report: StatusReport, same: Sequence[Part]) -> bool:
+        """Whether a report is one that was here before, and not that of a twin, which looks the same.
+
+        The network's repetitions, and what is read again from a slot after a crash, come later than a twin's.
+        """
+        digest = _digest(report)
+        since = sim.heard.get(digest)
+        is_at_once = since is not None and self._context.clock.monotonic() - since < REPEAT_S
+        return not is_at_once and any(part.report == digest for part in same)
+
+    def _hear(self, sim: _Sim, report: StatusReport) -> None:
+        now = self._context.clock.monotonic()
+        sim.heard = {digest: since for digest, since in sim.heard.items() if now - since < REPEAT_S}
+        sim.heard.setdefault(_digest(report), now)
+
+    def _its_twin(self, reported: Part, same: Sequence[Part]) -> Part:
+        """The next part that the network took in the same second as one that has its report already, or that one.
 
         Some modems give every part the same reference, and the parts of one message are reported in one second.
         """
@@ -199,7 +230,7 @@ class Reports:
             for part in same
             if part.status is None and abs(part.started_s - reported.started_s) <= TWIN_S
         )
-        return next(twins, None)
+        return next(twins, reported)
 
     def _find_without_reference(self, sim: _Sim, report: StatusReport) -> Part | None:
         """A part whose answer was lost: the one that went to this recipient at this time."""
@@ -227,7 +258,8 @@ class Reports:
             self.counts["repeated"] += 1
             await self._context.store.write(changes)
             return
-        part.status, part.network_s = report.status, _network_s(report)
+        self._hear(self._sims[part.iccid], report)
+        part.status, part.network_s, part.report = report.status, _network_s(report), _digest(report)
         said = meaning_of(report, part.segment)
         self.counts["delivered" if isinstance(said, Delivered) else "failed"] += 1
         kept = {**changes, part.key: part.encode()}
@@ -247,6 +279,10 @@ def meaning_of(report: StatusReport, segment: int) -> Report:
         network_time = Timestamp()
         network_time.FromDatetime(report.done_at)
     return Delivered((segment,), network_time)
+
+
+def _digest(report: StatusReport) -> str:
+    return hashlib.sha256(report.raw.encode()).hexdigest()[:32]
 
 
 def _network_s(report: StatusReport) -> int | None:

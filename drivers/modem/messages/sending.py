@@ -7,10 +7,10 @@ a modem is set up and of what comes in. docs/adr/0015 says why the marks are whe
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
-from drivers.modem.at.causes import Action, Cause, cause_of
+from drivers.modem.at.causes import Action, cause_of
 from drivers.modem.at.results import AtFailure, CommandRefused, CommandUnanswered, NoReference, PduNotWritten
 from drivers.modem.codec import AddressInvalid, TextTooLong, TextUnencodable
 from drivers.modem.line import Line, Lines, Priority, Turns
@@ -18,21 +18,27 @@ from drivers.modem.messages.outgoing import (
     Outgoing,
     PartMark,
     Stage,
-    compose,
     compose_new,
-    decode_mark,
-    shared_of,
+    take_up,
 )
 from drivers.modem.messages.parts import Part
+from drivers.modem.messages.refusals import (
+    NOT_ASKED,
+    NOT_JOURNALLED,
+    NOT_WRITTEN,
+    Refused,
+    Tries,
+    is_devices_own,
+    is_trouble,
+)
 from drivers.modem.messages.reports import SLACK_S, VALIDITY_S, Reports
 from drivers.modem.timing import Timing
-from drivers.runtime import Context, Failed, Outcome, SendAgain, Submitted, Unknown
+from drivers.runtime import Context, CutShort, Failed, Outcome, SendAgain, Submitted, Unknown
 from drivers.runtime.context import Changes
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.v1.message_pb2 import (
     FAILURE_REASON_CONTENT_UNSUPPORTED,
     FAILURE_REASON_DESTINATION_INVALID,
-    FAILURE_REASON_DEVICE_FAULT,
     FAILURE_REASON_EXPIRED,
     FAILURE_REASON_NO_SERVICE,
 )
@@ -43,34 +49,12 @@ REFERENCES = 2**16
 EQUIPMENT_CODES_START = 300
 """From here on a code comes from the modem and not from the network (TS 27.005 §3.2.5)."""
 
+RETRY_STEPS_MAX = 12
+"""The time between two tries grows by a step with each, so many times."""
+
 _NO_ANSWER = "The modem did not say whether the network took it."
-_NOT_ASKED = Cause(
-    Action.DEVICE, FAILURE_REASON_DEVICE_FAULT, "The modem did not take the message from the driver."
-)
-_NOT_JOURNALLED = Cause(
-    Action.RETRY, FAILURE_REASON_DEVICE_FAULT, "The driver's journal could not be written in time."
-)
-_NOT_WRITTEN = Cause(
-    Action.RETRY, FAILURE_REASON_DEVICE_FAULT, "The modem refused the message before it was given to it."
-)
 _AWAY = Failed(FAILURE_REASON_NO_SERVICE, detail="The modem is not ready.")
-_CUT_OFF = Unknown("The driver was cut off between handing a segment over and the answer.")
-
-
-@dataclass(slots=True, frozen=True)
-class _Refused:
-    """A part that certainly did not go out."""
-
-    cause: Cause
-    code: str
-
-
-@dataclass(slots=True)
-class _Tries:
-    """What was tried with one part."""
-
-    retries: int = 0
-    has_drained: bool = False
+T = TypeVar("T")
 
 
 class Sender:
@@ -100,6 +84,11 @@ class Sender:
         self._on_device_failure = on_device_failure
         self._on_device_success = on_device_success
         self._one_at_a_time = asyncio.Lock()
+        self._stopping = asyncio.Event()
+
+    def stopping(self) -> None:
+        """The process is about to stop: begin no further part. Who waits for one gets CutShort."""
+        self._stopping.set()
 
     async def send(self, command: SendCommand, lines: Lines, turns: Turns) -> Outcome:
         """Hand a message to the network. Called once for each command."""
@@ -117,20 +106,15 @@ class Sender:
 
     async def recover(self, command: SendCommand, lines: Lines, turns: Turns) -> Outcome | SendAgain:
         """What became of a message that an earlier process began. Goes on with it where that is certain."""
-        marks = {mark.segment: decode_mark(mark) for mark in await self._context.segments(command.command_id)}
-        if any(mark.stage is Stage.STARTED for mark in marks.values()):
-            return _CUT_OFF
-        taken = {number: mark.reference for number, mark in marks.items() if mark.stage is Stage.TAKEN}
-        if not taken:
+        marks = await self._context.segments(command.command_id)
+        wants_report = self._wants_reports and command.delivery_report_wanted
+        left = take_up(command, marks, wants_report=wants_report)
+        if left is None:
             return SendAgain()
-        message = compose(
-            command,
-            shared_of(list(marks.values())),
-            wants_report=self._wants_reports and command.delivery_report_wanted,
-            taken=taken,
-        )
+        if isinstance(left, Unknown):
+            return left
         async with self._one_at_a_time:
-            return await self._hand_over(message, lines, turns)
+            return await self._hand_over(left, lines, turns)
 
     async def _compose(self, command: SendCommand, line: Line) -> Outgoing:
         reference = await self._last_reference(line.iccid)
@@ -170,10 +154,10 @@ class Sender:
         self, message: Outgoing, number: int, lines: Lines, turns: Turns, *, keeps_link: bool
     ) -> Outcome | None:
         """Send one part, with the retries that its refusals allow. None: the network took it."""
-        tries = _Tries()
-        await turns.turn()
+        tries = Tries()
+        await self._unless_stopping(turns.turn())
         while True:
-            line = await self._line_for(message, lines)
+            line = await self._unless_stopping(self._line_for(message, lines, tries))
             if line is None:
                 sentence = "The modem did not come back with the same SIM."
                 return message.failed(FAILURE_REASON_NO_SERVICE, "", sentence) if message.taken else _AWAY
@@ -184,23 +168,43 @@ class Sender:
             if keeps_link:
                 await self._keep_link(line)
             result = await self._attempt(message, number, line)
-            if not isinstance(result, _Refused):
+            if not isinstance(result, Refused):
                 await self._pause(line, message)
                 return result
             outcome = await self._retry_or_fail(message, result, tries, line)
             if outcome is not None:
                 return outcome
 
-    async def _line_for(self, message: Outgoing, lines: Lines) -> Line | None:
+    async def _line_for(self, message: Outgoing, lines: Lines, tries: Tries) -> Line | None:
         """The line, if it has the message's SIM. Waits for it only if a part is out already."""
         line = lines.current
         if line is None and message.taken:
             try:
-                async with asyncio.timeout(self._timing.resume_s):
+                async with asyncio.timeout(self._resume_s_left(tries)):
                     line = await lines.next_line()
             except TimeoutError:
                 return None
         return line if line is not None and line.iccid == message.shared.iccid else None
+
+    def _resume_s_left(self, tries: Tries) -> float:
+        """How long a message of which parts are out still waits for its trouble, from now on, to pass."""
+        now = self._context.clock.monotonic()
+        if tries.trouble_since is None:
+            tries.trouble_since = now
+        return tries.trouble_since + self._timing.resume_s - now
+
+    async def _unless_stopping(self, wait: Coroutine[Any, Any, T]) -> T:
+        """Wait where nothing is under way. Raises CutShort: the journal says where the next process is to go on."""
+        waiting = asyncio.ensure_future(wait)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((waiting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if self._stopping.is_set():
+                raise CutShort
+            return waiting.result()
+        finally:
+            waiting.cancel()
+            stopping.cancel()
 
     async def _keep_link(self, line: Line) -> None:
         """Ask for the radio link to stay open between the parts. Not every modem can; it is only faster."""
@@ -214,7 +218,7 @@ class Sender:
             await asyncio.sleep(line.pause_between_parts_s)
 
     async def _retry_or_fail(
-        self, message: Outgoing, refused: _Refused, tries: _Tries, line: Line
+        self, message: Outgoing, refused: Refused, tries: Tries, line: Line
     ) -> Outcome | None:
         """What follows from a refusal. None: the part is to be tried again, now."""
         cause = refused.cause
@@ -225,11 +229,14 @@ class Sender:
             tries.has_drained = True
             await self._empty_storage(line)
             return None
-        # A message of which parts are out cannot go to another device, so its own gets some time to recover.
-        is_retried = cause.action is Action.RETRY or (cause.action is Action.DEVICE and bool(message.taken))
-        if is_retried and tries.retries < cause.retries_max:
+        if cause.action is Action.RETRY and tries.retries == cause.retries_max and is_devices_own(cause):
+            self._on_device_failure(cause.sentence)
+        # A message of which parts are out cannot go to another device, so its own gets the time to recover.
+        waits = bool(message.taken) and is_trouble(cause) and self._resume_s_left(tries) > 0
+        if waits or (cause.action is Action.RETRY and tries.retries < cause.retries_max):
             tries.retries += 1
-            await asyncio.sleep(self._timing.retry_step_s * tries.retries)
+            steps = min(tries.retries, RETRY_STEPS_MAX)
+            await self._unless_stopping(asyncio.sleep(self._timing.retry_step_s * steps))
             return None
         return message.failed(cause.reason, refused.code, cause.sentence)
 
@@ -241,7 +248,7 @@ class Sender:
 
     # A part.
 
-    async def _attempt(self, message: Outgoing, number: int, line: Line) -> _Refused | Unknown | None:
+    async def _attempt(self, message: Outgoing, number: int, line: Line) -> Refused | Unknown | None:
         """One AT+CMGS. None: the network took the part, and the journal says so."""
         await self._reports.load(line.iccid)
         part = self._part(message, number)
@@ -271,15 +278,15 @@ class Sender:
 
     async def _not_taken(
         self, message: Outgoing, part: Part, error: Exception, *, is_marked: bool
-    ) -> _Refused | Unknown | None:
+    ) -> Refused | Unknown | None:
         """What an attempt without a reference means."""
         is_handed_over = is_marked and not isinstance(error, PduNotWritten | TimeoutError)
         if is_handed_over and isinstance(error, CommandUnanswered | NoReference):
             self._on_device_failure(_NO_ANSWER)
             return self._unknown(part, _NO_ANSWER)
         if not isinstance(error, CommandRefused):
-            cause = _NOT_JOURNALLED if isinstance(error, TimeoutError) else _NOT_ASKED
-            return await self._refused(message, part, _Refused(cause, ""), is_marked=is_marked)
+            cause = NOT_JOURNALLED if isinstance(error, TimeoutError) else NOT_ASKED
+            return await self._refused(message, part, Refused(cause, ""), is_marked=is_marked)
         cause = cause_of(error.domain, error.code)
         code = "" if error.code is None else str(error.code)
         if is_handed_over and cause.action is Action.ACCEPTED:
@@ -290,16 +297,14 @@ class Sender:
                 self._on_device_failure(cause.sentence)
             return self._unknown(part, f"{cause.sentence} ({error.text})")
         if cause.action in (Action.AMBIGUOUS, Action.ACCEPTED):
-            cause = _NOT_WRITTEN
-        return await self._refused(message, part, _Refused(cause, code), is_marked=is_marked)
+            cause = NOT_WRITTEN
+        return await self._refused(message, part, Refused(cause, code), is_marked=is_marked)
 
     def _unknown(self, part: Part, sentence: str) -> Unknown:
         self._reports.lost(part)
         return Unknown(f"Segment {part.segment}: {sentence}")
 
-    async def _refused(
-        self, message: Outgoing, part: Part, refused: _Refused, *, is_marked: bool
-    ) -> _Refused:
+    async def _refused(self, message: Outgoing, part: Part, refused: Refused, *, is_marked: bool) -> Refused:
         """The part did not go out: say so in the journal, so that a crash does not leave it in doubt."""
         if is_marked:
             try:

@@ -1,6 +1,7 @@
 """The questions that a probe asks a modem that answers, and what their answers mean to a person.
 
-Asks only: it enters no PIN, switches nothing on and sends nothing. Sources: 3GPP TS 27.005, 27.007. Knows no port.
+It enters no PIN, switches nothing on and sends nothing. It sets only what the driver sets too, and what no message can
+get lost by: errors as numbers, PDU mode. Sources: 3GPP TS 27.005, 27.007. Knows no port.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.conditions import CONDITIONS, Reason
 from drivers.modem.line import Commands
 from drivers.modem.probe.findings import Finding, Mark, Tell
-from drivers.modem.setup.answers import groups, listed_numbers, number, numbers, parameters, value_of
+from drivers.modem.setup.answers import first_number, groups, listed_numbers, numbers, parameters, value_of
 from drivers.modem.setup.identity import Identity, ask, read_iccid, read_identity
 from drivers.modem.setup.patience import NOT_YET, Patience
 from drivers.modem.setup.quirks import Quirks, quirks_for
@@ -84,8 +85,8 @@ class Inspection:
 
     async def _radio_is_on(self) -> bool:
         told = value_of(await self._ask("AT+CFUN?"), "+CFUN")
-        level = number(parameters(told)[0]) if told else 1
-        if level == 1:
+        level = first_number(told or "")
+        if level is None or level == 1:
             return True
         self._say(
             "radio",
@@ -212,14 +213,21 @@ class Inspection:
             self._say("memory", Mark.WARNING, "It does not tell how much room it has for messages.")
 
     async def _look_at_message_service(self) -> None:
-        formats = value_of(await self._ask("AT+CMGF=?"), "+CMGF")
-        if formats is not None and 0 not in listed_numbers(formats):
+        try:
+            await self._patience.ask(self._commands, "AT+CMGF=0", timeout_s=self._timing.setting_s)
+        except CommandRefused as refused:
             remedy = "It cannot be used. Perhaps a newer firmware of its maker can do it."
-            self._say("messages", Mark.FAULT, "It has no PDU mode (AT+CMGF=0).", remedy)
+            seen = f"It does not go into PDU mode (AT+CMGF=0: {refused.text})."
+            self._say("messages", Mark.FAULT, seen, remedy)
             return
         told = value_of(await self._ask("AT+CNMI=?"), "+CNMI")
         listed = [listed_numbers(group) for group in groups(told or "")]
-        if len(listed) < 4 or not listed[1] & {1, 2}:
+        if told is None:
+            remedy = "Many old ones do not. The driver tries; if it fails, what comes in is found every minute or two."
+            self._say(
+                "messages", Mark.WARNING, "It does not tell whether it announces what comes in.", remedy
+            )
+        elif len(listed) < 4 or not listed[1] & {1, 2}:
             remedy = (
                 "They are looked for every minute or two, so they come in late. Reports may not come at all."
             )

@@ -42,6 +42,11 @@ def numbers(value: str) -> list[int | None]:
     return [number(each) for each in parameters(value)]
 
 
+def first_number(value: str) -> int | None:
+    """The first parameter as a number; None if there is none."""
+    return next(iter(numbers(value)), None)
+
+
 def listed_numbers(group: str) -> frozenset[int]:
     """The numbers of a list or range such as `(0-2)`, `(0,2,3)` or `1`. Ranges end at 1 000."""
     found: set[int] = set()

@@ -6,7 +6,8 @@ Which SIM it is, it is told.
 """
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.conditions import NotReady, Reason
@@ -20,15 +21,17 @@ FINE = frozenset({"READY", "SIM PIN2", "SIM PUK2"})
 """The second PIN guards settings of the SIM that this driver does not touch."""
 PUK_WANTED = "SIM PUK"
 TRIES_MAX = 2
-"""Tries with other PINs that a SIM has, or may have, refused, after which none is made: the third locks it
-(TS 102 221 §9.5.1)."""
+"""Tries that a SIM has, or may have, refused since it was open, after which a person must allow each: the third locks
+it (TS 102 221 §9.5.1)."""
 
-TRYING = b"trying"
+TRYING = "trying"
 """The SIM may have heard it, and nobody knows what it said: not tried again."""
-ONCE_MORE = b"once more"
+ONCE_MORE = "once more"
 """It was right before and its answer is awaited, or the SIM was too busy for it: tried once more, as `TRYING`."""
-ACCEPTED = b"accepted"
-REFUSED = b"refused"
+ACCEPTED = "accepted"
+REFUSED = "refused"
+ALLOWED = "allowed"
+"""A person says that it is right: tried once, whatever was refused before."""
 
 WRONG_PIN = (Domain.CME, 16)
 PIN_STILL_WANTED = frozenset({(Domain.CME, 11), (Domain.CMS, 311)})
@@ -41,6 +44,25 @@ SIM_UNKNOWN = "-"
 
 AskState = Callable[[], Awaitable[str]]
 """What AT+CPIN? says, such as "READY"."""
+
+
+@dataclass(slots=True, frozen=True)
+class Mark:
+    """What became of one PIN at one SIM."""
+
+    state: str
+    tries: int = 0
+    """How often the SIM has, or may have, refused it since it was open."""
+
+    def write(self) -> bytes:
+        """As it is in the store."""
+        return f"{self.tries} {self.state}".encode()
+
+    @classmethod
+    def read(cls, stored: bytes) -> "Mark":
+        """What `write` has written."""
+        tries, _, state = stored.decode().partition(" ")
+        return cls(state, int(tries))
 
 
 class PinEntry:
@@ -63,28 +85,36 @@ class PinEntry:
             raise NotReady(Reason.PIN_MISSING)
         marks = await self._marks(iccid)
         mine = {place: mark for place, mark in marks.items() if place == self._place_beside(place)}
-        if REFUSED in mine.values():
-            raise NotReady(Reason.PIN_REFUSED)
-        if TRYING in mine.values():
-            raise NotReady(Reason.PIN_UNCERTAIN)
-        if sum(mark != ACCEPTED for place, mark in marks.items() if place not in mine) >= TRIES_MAX:
-            raise NotReady(Reason.PIN_LAST_TRY)
-        is_known = ACCEPTED in mine.values() and ONCE_MORE not in mine.values()
+        states = {mark.state for mark in mine.values()}
+        tries = sum(mark.tries for mark in marks.values())
+        if ALLOWED not in states:
+            if tries >= TRIES_MAX:
+                raise NotReady(Reason.PIN_LAST_TRY)
+            if states & {REFUSED, TRYING}:
+                raise NotReady(Reason.PIN_REFUSED if REFUSED in states else Reason.PIN_UNCERTAIN)
+        is_known = ACCEPTED in states and not states & {ONCE_MORE, ALLOWED}
         place = self._place(iccid or SIM_UNKNOWN)
-        await self._store.write({place: ONCE_MORE if is_known else TRYING})
+        # What a person allowed is for one try, under whatever name this SIM is known by.
+        before = {other: mark for other, mark in mine.items() if other == place or mark.state == ALLOWED}
+        before.setdefault(place, Mark(TRYING))
+        trying = _all_are(ONCE_MORE if is_known else TRYING, before)
+        trying[place] = replace(trying[place], tries=before[place].tries + 1)
+        await self._write(trying)
         try:
             await commands.execute(f'AT+CPIN="{self._pin}"', timeout_s=self._timing.pin_s)
         except CommandRefused as refused:
             if (refused.domain, refused.code) in BUSY:
-                if ONCE_MORE not in mine.values():
-                    await self._store.write({place: ACCEPTED if is_known else ONCE_MORE})
+                if ONCE_MORE not in states:
+                    await self._write(_all_are(ACCEPTED if is_known else ONCE_MORE, before))
                 raise NotReady(Reason.SIM_BUSY) from None
-            await self._judge(refused, place, ask_state)
-        await self._store.write(dict.fromkeys((*mine, place), ACCEPTED))
+            await self._judge(refused, trying, ask_state, is_last=tries + 1 >= TRIES_MAX)
+        await self._note_accepted(iccid, {*mine, place})
         if await ask_state() not in FINE:
             raise NotReady(Reason.SIM_BUSY)
 
-    async def _judge(self, refused: CommandRefused, place: str, ask_state: AskState) -> None:
+    async def _judge(
+        self, refused: CommandRefused, trying: dict[str, Mark], ask_state: AskState, *, is_last: bool
+    ) -> None:
         """Return if the SIM is open all the same; raises NotReady with what the refusal means."""
         code = refused.domain, refused.code
         state = "" if code == WRONG_PIN or code in PUK_IS_NEXT else await ask_state()
@@ -94,8 +124,10 @@ class PinEntry:
         if not is_locked and code != WRONG_PIN and code not in PIN_STILL_WANTED:
             # It may be the SIM's answer to a wrong PIN, or the modem's to anything else.
             raise NotReady(Reason.PIN_UNCERTAIN)
-        await self._store.write({place: REFUSED})
-        raise NotReady(Reason.PUK_REQUIRED if is_locked else Reason.PIN_REFUSED)
+        await self._write(_all_are(REFUSED, trying))
+        if is_locked:
+            raise NotReady(Reason.PUK_REQUIRED)
+        raise NotReady(Reason.PIN_LAST_TRY if is_last else Reason.PIN_REFUSED)
 
     async def note_open(self, iccid: str) -> None:
         """The SIM is open without being asked. If a PIN was being tried when the process died, it was that one."""
@@ -103,22 +135,37 @@ class PinEntry:
             return
         places = {self._place(iccid or SIM_UNKNOWN), self._place(SIM_UNKNOWN)}
         marks = await self._marks(iccid)
-        proven = [place for place in places if marks.get(place) in (TRYING, ONCE_MORE)]
-        if proven:
-            await self._store.write(dict.fromkeys(proven, ACCEPTED))
+        proven = {place for place in places & marks.keys() if marks[place].state in (TRYING, ONCE_MORE)}
+        await self._note_accepted(iccid, proven)
 
-    async def forget(self, iccid: str) -> None:
-        """A person says that the PIN is right: forget what became of PINs at this SIM."""
-        await self._store.write(dict.fromkeys(await self._marks(iccid)))
+    async def _note_accepted(self, iccid: str, places: set[str]) -> None:
+        """The SIM is open, by the PIN at these places if there are any: all of its tries are left again."""
+        sim = f"{PLACE}{iccid or SIM_UNKNOWN}/"
+        marks = await self._marks(iccid)
+        rested = {place: replace(mark, tries=0) for place, mark in marks.items() if place.startswith(sim)}
+        changed = {**rested, **dict.fromkeys(places, Mark(ACCEPTED))}
+        if changed := {place: mark for place, mark in changed.items() if mark != marks.get(place)}:
+            await self._write(changed)
 
-    async def _marks(self, iccid: str) -> dict[str, bytes]:
+    async def allow_once(self, iccid: str) -> int:
+        """A person says that the PIN is right, so it may be tried once more; how many tries may have been refused."""
+        marks = await self._marks(iccid)
+        mine = {place: mark for place, mark in marks.items() if place == self._place_beside(place)}
+        mine.setdefault(self._place(iccid or SIM_UNKNOWN), Mark(ALLOWED))
+        await self._write(_all_are(ALLOWED, mine))
+        return sum(mark.tries for mark in marks.values())
+
+    async def _write(self, marks: dict[str, Mark]) -> None:
+        await self._store.write({place: mark.write() for place, mark in marks.items()})
+
+    async def _marks(self, iccid: str) -> dict[str, Mark]:
         """All marks that may be this SIM's, of any PIN."""
-        found: dict[str, bytes] = {}
-        for place, mark in (await self._store.read(PLACE)).items():
+        found: dict[str, Mark] = {}
+        for place, stored in (await self._store.read(PLACE)).items():
             sim, name, _ = place.removeprefix(PLACE).split("/")
             may_be_ours = name == self._name and (not iccid or sim == SIM_UNKNOWN)
             if sim == iccid or may_be_ours:
-                found[place] = mark
+                found[place] = Mark.read(stored)
         return found
 
     def _place(self, sim: str, name: str = "") -> str:
@@ -131,3 +178,7 @@ class PinEntry:
         """Where the mark of this PIN is for the same SIM and modem."""
         sim, name, _ = place.removeprefix(PLACE).split("/")
         return self._place(sim, name)
+
+
+def _all_are(state: str, marks: Mapping[str, Mark]) -> dict[str, Mark]:
+    return {place: replace(mark, state=state) for place, mark in marks.items()}

@@ -95,6 +95,10 @@ CASES = (
 )
 
 
+FORBIDDEN = re.compile(r"[+^](CPIN|CPWD|CLCK|CSIM|CMGS|CMGW|CMGC|CMSS)", re.IGNORECASE)
+"""Commands that no override may be: a PIN is entered by the SIM's rule alone, or else three starts lock the SIM."""
+
+
 def quirks_for(maker: str, model: str, overrides: Mapping[str, Any] | None = None) -> Quirks:
     """What is known of this modem: every case that fits, in the order of the table, then the owner's overrides."""
     quirks = Quirks()
@@ -119,6 +123,10 @@ def _numbers(allowed: range) -> Callable[[Any], tuple[int, ...]]:
 def _command(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch(r"AT[\x20-\x7e]{1,200}", value):
         raise ValueError('must be an AT command, such as "AT+CFUN=1,1"')
+    if forbidden := FORBIDDEN.search(value.replace(" ", "")):
+        raise ValueError(
+            f"must not be {forbidden[0].upper()}: PINs, locks and messages are the driver's alone"
+        )
     return value
 
 

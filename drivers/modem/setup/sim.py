@@ -15,7 +15,7 @@ from drivers.modem.line import Commands
 from drivers.modem.setup.answers import value_of
 from drivers.modem.setup.identity import read_iccid, read_imsi
 from drivers.modem.setup.patience import NOT_YET, Patience
-from drivers.modem.setup.pin import FINE, PUK_WANTED, PinEntry
+from drivers.modem.setup.pin import FINE, PUK_WANTED, TRIES_MAX, PinEntry
 from drivers.modem.timing import Timing
 from drivers.runtime import Context
 
@@ -106,12 +106,14 @@ class SimGate:
             imsi=told.imsi,
         )
 
-    async def forgive(self) -> bool:
-        """A person says that the PIN is right: forget what became of PINs at this SIM. False if no SIM was seen yet."""
+    async def allow_pin(self) -> bool | None:
+        """A person says that the PIN is right: it is tried once more. None if no SIM was seen yet.
+
+        True: it may be the SIM's last try, since a refusal of it would be the third.
+        """
         if self._seen is None:
-            return False
-        await self._pin.forget(self._seen)
-        return True
+            return None
+        return await self._pin.allow_once(self._seen) >= TRIES_MAX
 
     async def _wait_until_told(self, commands: Commands) -> str:
         """What AT+CPIN? says, once the SIM is not busy any more."""

@@ -11,7 +11,7 @@ from drivers.modem.at.results import CommandRefused
 from drivers.modem.conditions import NotReady, Reason
 from drivers.modem.config import ModemConfig
 from drivers.modem.line import Commands, Line
-from drivers.modem.setup.answers import number, parameters, value_of
+from drivers.modem.setup.answers import first_number, parameters, value_of
 from drivers.modem.setup.identity import Identity, ask, read_identity
 from drivers.modem.setup.notification import Notification, NotificationSetUp
 from drivers.modem.setup.patience import Patience
@@ -90,9 +90,10 @@ class StartUp:
             await ask(commands, setting, timeout_s=self._timing.setting_s)
 
     async def _start_radio(self, commands: Commands) -> None:
-        """AT+CFUN=1 if it is at another level; some modems boot in flight mode."""
-        level = value_of(await ask(commands, "AT+CFUN?", timeout_s=self._timing.answer_s), "+CFUN")
-        if level is None or number(parameters(level)[0]) == 1:
+        """AT+CFUN=1 if it says that it is at another level; some modems boot in flight mode."""
+        told = value_of(await ask(commands, "AT+CFUN?", timeout_s=self._timing.answer_s), "+CFUN")
+        level = first_number(told or "")
+        if level is None or level == 1:
             return
         try:
             await commands.execute("AT+CFUN=1", timeout_s=self._timing.radio_s)

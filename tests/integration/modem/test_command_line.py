@@ -98,14 +98,32 @@ def test_status_shows_each_modem_and_what_to_do(driver: RunningDriver) -> None:
     assert "office: There is no SIM. Put one in, the right way round." in shown.out
 
 
+def test_status_tells_how_much_of_what_came_in_is_for_no_person(driver: RunningDriver) -> None:
+    counts = {"message": 4, "dropped_silent": 2, "dropped_sim_data": 1, "broadcast": 3}
+    driver.answer = {"ok": True, "modems": [MODEM | {"counts": counts}]}
+    assert (
+        "office: 6 that came in since the driver started were for no person"
+        in infinireach_modem("status").out
+    )
+
+
 def test_status_as_json_is_what_the_driver_says(driver: RunningDriver) -> None:
-    driver.answer = {"ok": True, "modems": [MODEM]}
-    assert json.loads(infinireach_modem("status", "--json").out) == {"modems": [MODEM]}
+    told = {"modems": [MODEM], "counts": {"reports": {"delivered": 1}}}
+    driver.answer = {"ok": True, **told}
+    assert json.loads(infinireach_modem("status", "--json").out) == told
 
 
 def test_a_modem_cannot_steer_the_terminal(driver: RunningDriver) -> None:
     driver.answer = {"ok": True, "modems": [{**MODEM, "model": "EC25\x1b[2J"}]}
     assert "EC25\\x1b[2J" in infinireach_modem("status").out
+
+
+def test_a_modem_cannot_steer_the_terminal_through_json_either(driver: RunningDriver) -> None:
+    modem = {**MODEM, "model": "EC25\x1b[2J\x9b2J\u202e"}
+    driver.answer = {"ok": True, "modems": [modem]}
+    shown = infinireach_modem("status", "--json").out
+    assert json.loads(shown)["modems"] == [modem]
+    assert all(character.isprintable() or character == "\n" for character in shown)
 
 
 def test_unlock_tells_the_driver_that_the_pin_is_right(driver: RunningDriver) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from drivers.modem.driver import SOCKET_NAME
+from drivers.modem.control import SOCKET_NAME
 from drivers.modem.emulator import Emulator
+from drivers.modem.emulator.inbound import Kind
 from drivers.modem.emulator.sim import Sim
 from tests.fakes.core_stub import StubCore
 from tests.integration.modem.at_work import NUMBER, Scene, at_work, config, quick_emulator
@@ -53,6 +54,21 @@ async def test_status_tells_everything_about_a_modem(scene: Scene, folder: Path,
     assert (modem["parts_today"], modem["resets"]) == (0, 0)
     assert modem["balance_ussd"] == "*100#"
     assert NUMBER not in json.dumps(answer)
+
+
+async def test_status_counts_what_came_in_and_what_became_of_it(
+    scene: Scene, folder: Path, emulator: Emulator
+) -> None:
+    emulator.deliver("Hello")
+    emulator.deliver(kind=Kind.SILENT)
+    emulator.deliver("x" * 200)
+    await scene.core.until(lambda: len(scene.core.inbound) == 2)
+    await scene.goes_out()
+    answer = await ask(folder, {"status": {}})
+    (modem,) = answer["modems"]
+    assert modem["counts"].items() >= {"message": 1, "segment": 2, "dropped_silent": 1}.items()
+    assert answer["counts"]["segments"]["whole"] == 1
+    assert answer["counts"]["reports"]["delivered"] == 1
 
 
 async def test_network_is_asked_through_the_modem(scene: Scene, folder: Path) -> None:

@@ -12,8 +12,8 @@ import pytest
 
 from drivers.modem.codec import submit_pdus
 from drivers.modem.emulator.command import EmulatorAbsent, Options, ask, run
-from drivers.modem.emulator.control import SOCKET_PATH_BYTES_MAX, SocketUnusable
 from drivers.modem.emulator.script import ScriptInvalid
+from drivers.runtime.control_socket import SOCKET_PATH_BYTES_MAX, SocketUnusable
 
 MODEMS = 64
 PARTS = 5

@@ -5,6 +5,7 @@ import contextlib
 import os
 import pty
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -45,6 +46,8 @@ port = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
 print("held", flush=True)
 sys.stdin.read()
 """
+
+UNTRACEABLE = [f"spy:///dev/null{rest}" for rest in ("", "?file=", "?file=/none/x", "?file=/dev/null")]
 
 
 async def read_exactly(port: Port, octets: int) -> bytes:
@@ -140,14 +143,21 @@ async def test_the_loop_of_pyserial_is_a_port_too() -> None:
     await port.close()
 
 
-async def test_a_spy_shows_what_goes_over_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    peer = ModemPeer({"AT": b"OK\r\n"})
-    async with on_terminal(peer) as name:
-        port = await open_port(f"spy://{name}")
+@pytest.mark.filterwarnings("ignore:.*trace.txt")  # pyserial leaves the file to the garbage collector
+@pytest.mark.parametrize("is_there", [False, True])
+async def test_a_spy_shows_what_goes_over_a_terminal_to_its_owner_alone(
+    tmp_path: Path, *, is_there: bool
+) -> None:
+    trace = tmp_path / "trace.txt"
+    if is_there:
+        trace.touch(0o644)
+    async with on_terminal(ModemPeer({"AT": b"OK\r\n"})) as name:
+        port = await open_port(f"spy://{name}?file={trace}")
         await port.write(b"AT\r")
         assert await read_exactly(port, 4) == b"OK\r\n"
         await port.close()
-    assert "41 54 0D" in capsys.readouterr().err
+    assert "41 54 0D" in trace.read_text()
+    assert stat.S_IMODE(trace.stat().st_mode) == 0o600
 
 
 async def test_what_nobody_fetches_waits_in_the_device_and_nothing_is_lost(
@@ -225,7 +235,7 @@ def unused_port() -> int:
         return listener.getsockname()[1]
 
 
-@pytest.mark.parametrize("url", ["/dev/null", "unknown://x", "socket://127.0.0.1", "/"])
+@pytest.mark.parametrize("url", ["/dev/null", "unknown://x", "socket://127.0.0.1", "/", *UNTRACEABLE])
 async def test_what_can_be_no_port_fails_with_a_sentence(url: str) -> None:
     with pytest.raises(PortFailed) as failed:
         await open_port(url)

@@ -10,6 +10,7 @@ import pytest
 
 from drivers.modem.codec import deliver_pdus
 from drivers.modem.emulator import Emulator
+from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT
 from tests.fakes.core_stub import StubCore
 from tests.integration.modem.at_work import NUMBER, Scene, at_work, config, quick_emulator
 
@@ -118,6 +119,23 @@ async def test_fault_while_messages_come_in_loses_none_and_doubles_none(
         await came_in(scene, *texts)
 
 
+async def test_missed_acknowledgement_makes_the_driver_set_the_notifications_again_at_once(
+    core: StubCore, folder: Path, emulator: Emulator
+) -> None:
+    emulator.modem.receiver.acknowledge_s = 0.3
+    port = config(await emulator.open_pty(), quirks={"report_routes": (1,)})
+    async with at_work(core, folder, port) as scene:
+        await scene.goes_out()
+        known = len(scene.changes())
+        emulator.network.report_after_s = 0.3
+        await scene.state(scene.offer(), "submitted")
+        emulator.faults.add("slow_radio", delay_s=1.0)
+        await scene.state(scene.offer(), "submitted", "delivered")
+        await scene.told_since("starting", known)
+        await scene.told("")
+        await scene.goes_out()
+
+
 async def test_process_that_ends_while_the_network_thinks_settles_the_message_by_its_report(
     core: StubCore, folder: Path, emulator: Emulator
 ) -> None:
@@ -130,6 +148,20 @@ async def test_process_that_ends_while_the_network_thinks_settles_the_message_by
     async with at_work(core, folder, port) as scene:
         await scene.state(command_id, "delivered")
     assert len(emulator.network.parts) == 1
+
+
+async def test_message_for_a_modem_that_is_gone_and_that_was_not_handed_over_waits_in_the_core(
+    core: StubCore, folder: Path, emulator: Emulator
+) -> None:
+    port = await emulator.open_pty()
+    async with at_work(core, folder, config(port)) as scene:
+        await scene.told("")
+        emulator.faults.add("late_prompt", delay_s=60.0)
+        command_id = scene.offer()
+        await asyncio.wait_for(emulator.until(lambda: not emulator.faults.all()), 20)
+    async with at_work(core, folder, config(port, name="other")) as scene:
+        await scene.state(command_id, "failed")
+    assert core.commands[command_id].reports[0].failed.reason == FAILURE_REASON_DEVICE_FAULT
 
 
 async def command_is_out(emulator: Emulator) -> None:

@@ -347,11 +347,19 @@ async def test_a_full_memory_keeps_nothing_from_going_out_and_is_told(emulator: 
     assert troubles(examination) == [("memory", Mark.WARNING)]
 
 
-async def test_a_modem_that_announces_nothing_can_send_all_the_same(emulator: Emulator) -> None:
-    emulator.faults.add("refuse", command="+CNMI")
+async def test_a_modem_that_does_not_tell_what_it_announces_can_send_all_the_same(emulator: Emulator) -> None:
+    emulator.faults.add("refuse", command="+CNMI=?")
     examination = await probed(await emulator.open_pty())
     assert examination.can_send
-    assert troubles(examination) == [("messages", Mark.WARNING)]
+    assert (trouble(examination).step, trouble(examination).mark) == ("messages", Mark.WARNING)
+    assert "does not tell" in trouble(examination).seen
+
+
+async def test_a_modem_that_refuses_pdu_mode_cannot_send_whatever_it_lists(emulator: Emulator) -> None:
+    emulator.faults.add("refuse", command="+CMGF=0")
+    examination = await probed(await emulator.open_pty())
+    assert not examination.can_send
+    assert "PDU mode" in trouble(examination).seen
 
 
 async def test_a_modem_whose_radio_is_off_is_told(emulator: Emulator) -> None:

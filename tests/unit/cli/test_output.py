@@ -1,8 +1,10 @@
 """What reaches the terminal."""
 
+import json
+
 import pytest
 
-from core.cli.output import printable
+from core.cli.output import printable, say_json
 
 
 @pytest.mark.parametrize(
@@ -17,3 +19,13 @@ from core.cli.output import printable
 )
 def test_a_text_from_outside_cannot_steer_the_terminal(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+@pytest.mark.parametrize("text", ["Grüße 👋", "one\rtwo\x9b2J", "gpj.\u202etxt", "\ud800"])
+def test_a_text_from_outside_cannot_steer_the_terminal_through_json_either(
+    capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    say_json({"text": text})
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == {"text": text}
+    assert all(character.isprintable() or character == "\n" for character in shown)

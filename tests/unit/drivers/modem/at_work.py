@@ -75,6 +75,8 @@ class OneModem(Driver):
         self.lines = PlayedLines(world.line)
         self.failures: list[str] = []
         self.successes = 0
+        self.doubts = 0
+        self.is_stopping = asyncio.Event()
         self.drained = 0
         self._receiving: asyncio.Task[None] | None = None
 
@@ -84,7 +86,12 @@ class OneModem(Driver):
         self.reports = Reports(context, timing)
         self.fragments = Fragments(context, timing)
         self.inbox = Inbox(
-            context, device_key=DEVICE, timing=timing, reports=self.reports, fragments=self.fragments
+            context,
+            device_key=DEVICE,
+            timing=timing,
+            reports=self.reports,
+            fragments=self.fragments,
+            on_doubt=self._doubt,
         )
         self.sender = Sender(
             context,
@@ -107,6 +114,9 @@ class OneModem(Driver):
         self.drained += 1
         await self.inbox.sweep(line)
 
+    def _doubt(self) -> None:
+        self.doubts += 1
+
     def _succeed(self) -> None:
         self.successes += 1
 
@@ -115,6 +125,10 @@ class OneModem(Driver):
 
     async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
         return await self.sender.recover(command, self.lines, NoLimit())
+
+    def stopping(self) -> None:
+        self.sender.stopping()
+        self.is_stopping.set()
 
     async def change_line(self, line: Line | None) -> None:
         """The line is lost, or comes back."""

@@ -337,6 +337,16 @@ async def test_a_port_lost_while_the_pdu_is_written_means_that_nobody_knows(room
         await room.submit(before_pdu=prepare)
 
 
+async def test_a_modem_that_talks_without_end_leaves_the_other_modems_their_turns(room: Room) -> None:
+    for _ in range(50):
+        room.peer.say(b"\r\nRING\r\n")
+    turns = 0
+    while len(room.said) < 50:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns >= 50
+
+
 async def test_closing_tells_everybody_and_may_be_done_again(room: Room) -> None:
     submit = running(room.submit())
     await room.peer.until_heard(HANDED_OVER)

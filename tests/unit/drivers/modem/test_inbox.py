@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drivers.modem.at.results import CommandRefused, Domain
-from drivers.modem.codec import encode_deliver, encode_octets_deliver
-from tests.unit.drivers.modem.at_work import ICCID, NUMBER, World, command
+from drivers.modem.codec import deliver_pdus, encode_deliver, encode_octets_deliver
+from tests.unit.drivers.modem.at_work import NUMBER, SHORT, World, command
 
 SENT_AT = datetime(2026, 11, 3, 10, 0, tzinfo=UTC)
 SENDER = "+491701234567"
@@ -58,6 +58,24 @@ async def test_message_that_waited_for_the_core_over_a_restart_is_told_once() ->
         process.pump()
         await world.cleared()
     assert world.texts() == ["hello"]
+
+
+async def test_what_lies_in_the_modems_memory_is_told_once_though_its_sim_is_changed() -> None:
+    world = World()
+    world.core.acknowledges = False
+    long = deliver_pdus("ab" * 100, originator=SENDER, sent_at=SENT_AT, reference=1)
+    async with world.process() as process:
+        for pdu in (text("short"), *(part.hex for part in long)):
+            process.comes_in(pdu)
+        await world.until(lambda: len(world.texts()) == 2)
+    world.line = replace(world.line, iccid="8949000000000000002", number="+15550000002")
+    async with world.process() as process:
+        world.core.acknowledges = True
+        world.core.acknowledge()
+        process.pump()
+        await world.cleared()
+    assert sorted(world.texts()) == ["ab" * 100, "short"]
+    assert {message.destination for message in world.core.inbound} == {NUMBER}
 
 
 async def test_message_whose_notice_was_lost_is_found_by_the_next_sweep() -> None:
@@ -160,7 +178,15 @@ async def test_stored_message_waits_in_its_slot_while_the_journal_is_full() -> N
     assert world.texts() == ["hello"]
 
 
-async def test_refused_acknowledgement_loses_nothing() -> None:
+async def test_acknowledgement_that_comes_too_late_leaves_doubt_whether_the_modem_goes_on() -> None:
+    world = World(replace(SHORT, acknowledgement_s=0.0))
+    world.line = replace(world.line, acknowledges=True)
+    async with world.process() as process:
+        process.says("+CMT", pdu=text("hello"))
+        await world.until(lambda: process.driver.doubts == 1)
+
+
+async def test_refused_acknowledgement_loses_nothing_and_leaves_doubt() -> None:
     world = World()
     world.line = replace(world.line, acknowledges=True)
     world.modem.refuses["AT+CNMA"] = CommandRefused("AT+CNMA", Domain.CMS, 340, "+CMS ERROR: 340")
@@ -168,6 +194,7 @@ async def test_refused_acknowledgement_loses_nothing() -> None:
         process.says("+CMT", pdu=text("one"))
         process.says("+CMT", pdu=text("two"))
         await world.until(lambda: process.inbox.counts["acknowledgement_failed"] == 2)
+        assert process.driver.doubts == 2
     assert world.texts() == ["one", "two"]
 
 
@@ -186,17 +213,20 @@ async def test_nearly_full_memory_gives_up_its_oldest_journalled_messages_before
     assert sorted(world.texts()) == [f"message {number}" for number in range(8)]
 
 
-async def test_undecodable_pdu_is_kept_and_does_not_block_its_slot() -> None:
+async def test_pdu_that_cannot_be_read_is_told_as_it_is_and_does_not_block_its_slot() -> None:
     world = World()
     async with world.process() as process:
-        for garbage in ("00", "0791", "XYZ", "07914477"):
+        for garbage in ("00", "0791", "XYZ", "07914477", "\x1b\ud800", "F" * 5_000, "00"):
             process.comes_in(garbage)
         process.comes_in(text("hello"))
         await world.cleared()
-        kept = await process.driver.context.store.read(f"undecodable/{ICCID}/")
-        assert len(kept) == 4
-        assert process.inbox.counts["undecodable"] == 4
-    assert world.texts() == ["hello"]
+    *unreadable, last = sorted(world.texts())
+    assert last == "hello"
+    assert unreadable == [
+        f"[message that cannot be read: {pdu}]"
+        for pdu in ("00", "07914477", "0791", "F" * 1_000 + "…", "XYZ", "\\x1b\\ud800")
+    ]
+    assert {message.source for message in world.core.inbound} == {SENDER, "unknown"}
 
 
 async def test_silent_messages_and_sim_data_are_dropped_with_a_count() -> None:

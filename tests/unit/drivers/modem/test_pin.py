@@ -6,6 +6,7 @@ import pytest
 
 from drivers.modem.at.results import ChannelClosed, Domain
 from drivers.modem.conditions import NotReady, Reason
+from drivers.modem.config import ModemConfig
 from drivers.modem.setup.sim import Sim
 from tests.unit.drivers.modem.memory_host import MemoryHost, ProcessDied
 from tests.unit.drivers.modem.scripted_modem import ScriptedModem, in_turn, no_answer, refusal
@@ -89,9 +90,9 @@ async def test_another_pin_in_the_file_is_tried_after_one_was_refused(host: Memo
 
 
 async def test_third_pin_is_not_tried_since_it_would_lock_the_sim(host: MemoryHost) -> None:
-    for pin in ("1111", "2222"):
+    for pin, reason in (("1111", Reason.PIN_REFUSED), ("2222", Reason.PIN_LAST_TRY)):
         modem = ScriptedModem({"AT+CPIN?": WANTS_PIN, f'AT+CPIN="{pin}"': refusal(16)})
-        assert await admit(host, modem, replace(CONFIG, pin=pin)) is Reason.PIN_REFUSED
+        assert await admit(host, modem, replace(CONFIG, pin=pin)) is reason
     modem = ScriptedModem({"AT+CPIN?": WANTS_PIN})
     assert await admit(host, modem) is Reason.PIN_LAST_TRY
     assert not modem.asked_with('AT+CPIN="')
@@ -109,14 +110,67 @@ async def test_person_who_says_that_the_pin_is_right_gives_it_one_more_try(host:
     process = gate(host)
     with pytest.raises(NotReady):
         await process.admit(locked([]), iccid_command="", imei=IMEI)
-    assert await process.forgive()
+    assert await process.allow_pin() is False
     modem = locked([])
     assert isinstance(await process.admit(modem, iccid_command="", imei=IMEI), Sim)
     assert modem.asked_with('AT+CPIN="') == [PIN]
 
 
-async def test_nothing_can_be_forgiven_before_a_sim_was_seen(host: MemoryHost) -> None:
-    assert not await gate(host).forgive()
+async def unlocked(host: MemoryHost, modem: ScriptedModem, config: ModemConfig = CONFIG) -> Sim | Reason:
+    """What comes of the try that a person allows at a SIM that gets no PIN by itself."""
+    process = gate(host, config)
+    with pytest.raises(NotReady):
+        await process.admit(locked([], then=WANTS_PIN), iccid_command="", imei=IMEI)
+    assert await process.allow_pin() is not None
+    return await admit(host, modem, config)
+
+
+async def test_try_that_a_person_allowed_counts_so_that_no_third_is_made(host: MemoryHost) -> None:
+    assert await admit(host, locked(refusal(16))) is Reason.PIN_REFUSED
+    assert await unlocked(host, locked(refusal(16))) is Reason.PIN_LAST_TRY
+    other = ScriptedModem({"AT+CPIN?": WANTS_PIN})
+    for config in (CONFIG, replace(CONFIG, pin="5678")):
+        assert await admit(host, other, config) is Reason.PIN_LAST_TRY
+    assert not other.asked_with('AT+CPIN="')
+
+
+async def test_person_hears_that_a_try_is_the_last_and_gets_it_once(host: MemoryHost) -> None:
+    await admit(host, locked(refusal(16)))
+    await unlocked(host, locked(refusal(16)))
+    process = gate(host)
+    modem = locked(refusal(16), then=WANTS_PIN)
+    with pytest.raises(NotReady):
+        await process.admit(modem, iccid_command="", imei=IMEI)
+    assert await process.allow_pin() is True
+    assert await admit(host, modem) is Reason.PIN_LAST_TRY
+    assert await admit(host, modem) is Reason.PIN_LAST_TRY
+    assert modem.asked_with('AT+CPIN="') == [PIN]
+
+
+@pytest.mark.parametrize("opened", [locked([]), ScriptedModem()])
+async def test_tries_are_counted_anew_after_the_sim_was_open(host: MemoryHost, opened: ScriptedModem) -> None:
+    other = replace(CONFIG, pin="5678")
+    await admit(host, ScriptedModem({"AT+CPIN?": WANTS_PIN, 'AT+CPIN="5678"': refusal(16)}), other)
+    assert isinstance(await admit(host, opened), Sim)
+    third = replace(CONFIG, pin="9999")
+    modem = ScriptedModem({"AT+CPIN?": WANTS_PIN, 'AT+CPIN="9999"': refusal(16)})
+    assert await admit(host, modem, third) is Reason.PIN_REFUSED
+    assert await admit(host, locked([], then=WANTS_PIN), other) is Reason.PIN_REFUSED
+
+
+async def test_permission_is_used_up_under_every_name_of_the_sim(host: MemoryHost) -> None:
+    nameless = locked(refusal(16), then=WANTS_PIN)
+    nameless.answers["AT+CCID"] = refusal()
+    assert await admit(host, nameless) is Reason.PIN_REFUSED
+    assert await unlocked(host, locked(refusal(16))) is Reason.PIN_LAST_TRY
+    modem = locked([], then=WANTS_PIN)
+    modem.answers["AT+CCID"] = OTHER_SIM
+    assert await admit(host, modem) is Reason.PIN_REFUSED
+    assert not modem.asked_with('AT+CPIN="')
+
+
+async def test_nothing_can_be_allowed_before_a_sim_was_seen(host: MemoryHost) -> None:
+    assert await gate(host).allow_pin() is None
 
 
 async def test_store_holds_no_pin(host: MemoryHost) -> None:
@@ -209,7 +263,7 @@ async def test_pin_that_was_right_is_entered_once_more_after_its_answer_was_lost
     with pytest.raises(type(loss)):
         await admit(host, locked(loss))
     modem = locked([], then=WANTS_PIN)
-    assert await admit(host, modem) is Reason.PIN_UNCERTAIN
+    assert await admit(host, modem) is Reason.PIN_LAST_TRY
     assert not modem.asked_with('AT+CPIN="')
 
 

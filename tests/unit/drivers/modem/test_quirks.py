@@ -72,3 +72,23 @@ def test_right_values_are_taken() -> None:
     overrides, problems = read_overrides(right)
     assert not problems
     assert quirks_for("", "", overrides).reference_bits == 16
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("set_up", ["AT^CURC=0", "AT+CPIN=1234"], "+CPIN"),
+        ("set_up", ["AT+CMEE=1;+cpin=1234"], "+CPIN"),
+        ("iccid_command", 'AT+CPIN="1234"', "+CPIN"),
+        ("reset_at", 'AT+CLCK="SC",1,"1234"', "+CLCK"),
+        ("reset_at", 'AT+CPWD="SC","1234","4321"', "+CPWD"),
+        ("acknowledge_command", "AT+CMGS=20", "+CMGS"),
+        ("set_up", ["ATE0 + cpin=1234"], "+CPIN"),
+    ],
+)
+def test_no_override_enters_a_pin_or_sends(key: str, value: object, named: str) -> None:
+    overrides, [problem] = read_overrides({key: value})
+    assert not overrides
+    assert problem.startswith(f"quirks.{key} must ")
+    assert named in problem
+    assert "1234" not in problem

@@ -3,6 +3,7 @@
 import pytest
 
 from drivers.modem.messages.parts import PARTS_MAX, Part, PartLedger, is_same_number
+from drivers.modem.messages.reports import REPEAT_S
 from infinireach.driver.v1.fact_pb2 import CommandReport
 from infinireach.v1.message_pb2 import (
     FAILURE_REASON_CONTENT_UNSUPPORTED,
@@ -24,8 +25,13 @@ async def reported(
     world: World, process: Process, taken: Taken, *, status: int = 0, recipient: str = ""
 ) -> None:
     """The network reports a part; wait until the driver has dealt with it."""
+    await take(world, process, world.modem.report_of(taken, status=status, recipient=recipient or None))
+
+
+async def take(world: World, process: Process, report: str) -> None:
+    """A report comes in; wait until the driver has dealt with it."""
     before = process.inbox.counts["report"]
-    process.says("+CDS", pdu=world.modem.report_of(taken, status=status, recipient=recipient or None))
+    process.says("+CDS", pdu=report)
     await world.until(lambda: process.inbox.counts["report"] > before)
     await process.engine.journal_idle()
     process.pump()
@@ -126,17 +132,38 @@ async def test_reference_that_went_round_means_the_part_of_the_reports_time() ->
 
 async def test_parts_with_one_reference_in_one_second_have_a_report_each() -> None:
     world = World()
-
-    def always_zero(taken: Taken) -> None:
-        world.modem.reference = taken.reference = 0
-
-    world.modem.when_taking = always_zero
+    always_zero(world)
     async with world.process() as process:
         await sent(world, process, "c", text=LONG, segments=3)
         for number in range(3):
             assert world.core.states() == {"c": "submitted"}
             await reported(world, process, world.modem.taken[number])
         await world.until(lambda: world.core.states() == {"c": "delivered"})
+
+
+async def test_report_that_is_repeated_is_not_taken_for_that_of_another_part() -> None:
+    world = World()
+    always_zero(world)
+    async with world.process() as process:
+        await sent(world, process, "c", text=LONG, segments=3)
+        report = world.modem.report_of(world.modem.taken[0])
+        for _ in range(3):
+            await take(world, process, report)
+            world.clock.now_s += REPEAT_S
+    async with world.process() as process:
+        await take(world, process, report)
+        assert process.driver.reports.counts["repeated"] == 1
+    assert world.core.states() == {"c": "submitted"}
+    assert len(reports_of(world, "c")) == 1
+
+
+def always_zero(world: World) -> None:
+    """The modem gives every part the same reference."""
+
+    def zero(taken: Taken) -> None:
+        world.modem.reference = taken.reference = 0
+
+    world.modem.when_taking = zero
 
 
 async def test_newest_part_is_meant_where_the_time_does_not_tell() -> None:
@@ -237,6 +264,38 @@ async def test_report_settles_a_message_whose_outcome_nobody_knew() -> None:
         assert world.core.states() == {"c": "outcome_unknown"}
         await reported(world, process, world.modem.taken[0])
         await world.until(lambda: world.core.states() == {"c": "delivered"})
+
+
+async def two_with_one_reference(world: World, process: Process) -> None:
+    """An old message that was never reported, and a new one with its reference that is with the network."""
+    await sent(world, process, "old")
+    world.clock.now_s += 2 * 86_400
+    world.modem.reference -= 1
+    process.offer(command("new"))
+    await world.until(lambda: len(world.modem.taken) == 2)
+    assert world.modem.taken[0].reference == world.modem.taken[1].reference
+
+
+async def test_report_of_a_message_whose_answer_was_lost_does_not_go_to_an_old_one() -> None:
+    world = World()
+    world.modem.answers.extend([None, UNANSWERED])
+    async with world.process() as process:
+        await two_with_one_reference(world, process)
+        await world.settled()
+        await reported(world, process, world.modem.taken[1])
+        await world.until(lambda: world.core.states() == {"old": "submitted", "new": "delivered"})
+
+
+async def test_report_that_is_faster_than_the_modems_answer_does_not_go_to_an_old_message() -> None:
+    world = World()
+    async with world.process() as process:
+        world.modem.when_taking = lambda taken: (
+            world.modem.may_answer.clear() if len(world.modem.taken) == 2 else None
+        )
+        await two_with_one_reference(world, process)
+        await reported(world, process, world.modem.taken[1])
+        world.modem.may_answer.set()
+        await world.until(lambda: world.core.states() == {"old": "submitted", "new": "delivered"})
 
 
 async def test_report_of_another_time_does_not_settle_an_unknown_outcome() -> None:

@@ -199,6 +199,34 @@ async def test_trouble_in_the_middle_of_a_message_is_retried_on_the_same_device(
     assert len(world.modem.taken) == 3
 
 
+@pytest.mark.parametrize("code", [42, 310, 331])
+async def test_message_of_which_parts_are_out_waits_longer_than_one_that_may_go_elsewhere(code: int) -> None:
+    world = World()
+    result = await sent(world, None, *[refused(code)] * 8, None, None, text=LONG, segments=3)
+    assert result.state == "submitted"
+    assert world.numbers() == [1, 2, 3]
+
+
+async def test_trouble_that_outlasts_its_time_leaves_the_message_partly_sent() -> None:
+    world = World()
+    world.modem.answers.extend([None, *[refused(331)] * 100])
+    async with world.process() as process:
+        world.modem.when_prompting = lambda: setattr(world.clock, "now_s", world.clock.now_s + 1)
+        process.offer(command("c", LONG, segments=3))
+        await world.settled()
+    assert world.core.commands["c"].reports[0].failed.reason == FAILURE_REASON_PARTLY_SENT
+    assert len(world.modem.pdus) == 1 + 1 + SHORT.resume_s
+
+
+async def test_modem_that_refuses_every_message_without_a_reason_counts_as_failing() -> None:
+    world = World()
+    world.modem.before_prompt.extend([refused(None, Domain.NONE)] * 8)
+    async with world.process() as process:
+        process.offer(command("a"), command("b"))
+        await world.settled()
+        assert len(process.driver.failures) == 2
+
+
 async def test_outcome_of_one_part_that_nobody_knows_ends_the_message() -> None:
     world = World()
     result = await sent(world, None, UNANSWERED, text=LONG, segments=3)

@@ -1,10 +1,11 @@
 """Sending while processes die, at every step: no part goes out twice, none is lost, what can be known is known."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
 from drivers.modem.at.results import AtFailure
-from tests.unit.drivers.modem.at_work import LONG, SHORT, Process, World, command
+from tests.unit.drivers.modem.at_work import LONG, PATIENCE_S, SHORT, Process, World, command
 from tests.unit.drivers.modem.played_modem import Killer, refused
 
 
@@ -98,3 +99,31 @@ def check(world: World, deaths: Sequence[int]) -> None:
     whole = {"long": len(long) == 3, "short": len(short) == 1}
     states = {name: "delivered" if is_whole else "outcome_unknown" for name, is_whole in whole.items()}
     assert world.core.states() == states, deaths
+
+
+async def test_long_message_that_a_stop_interrupts_goes_on_in_the_next_process() -> None:
+    world = World()
+    world.modem.may_answer.clear()
+    async with world.process() as process:
+        process.offer(command("c", LONG, segments=3))
+        await world.until(lambda: len(world.modem.taken) == 1)
+        stop = asyncio.create_task(process.engine.drain(PATIENCE_S, stop_s=1.0))
+        await world.until(process.driver.is_stopping.is_set)
+        world.modem.may_answer.set()
+        await stop
+        assert world.numbers() == [1]
+    async with world.process() as process:
+        assert await world.settled() == {"c": "submitted"}
+    assert world.numbers() == [1, 2, 3]
+
+
+async def test_stop_does_not_wait_for_the_next_try_of_a_message() -> None:
+    world = World(replace(SHORT, retry_step_s=3600.0))
+    world.modem.answers.append(refused(41))
+    async with world.process() as process:
+        process.offer(command("c"))
+        await world.until(lambda: REFUSED in marks_of(world, "c"))
+        async with asyncio.timeout(PATIENCE_S):
+            await process.engine.drain(3600.0, stop_s=1.0)
+    async with world.process() as process:
+        assert await world.settled() == {"c": "submitted"}

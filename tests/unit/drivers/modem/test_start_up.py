@@ -114,6 +114,15 @@ async def test_radio_that_does_not_start_is_named(host: MemoryHost) -> None:
     assert await reason_why_not(host, ScriptedModem({"AT+CFUN?": ["+CFUN: 0"]})) is Reason.RADIO_OFF
 
 
+@pytest.mark.parametrize("unreadable", ["+CFUN:", "+CFUN: ", "+CFUN: ,0", "+CFUN: on"])
+async def test_radio_of_which_nothing_readable_is_said_counts_as_on(
+    host: MemoryHost, unreadable: str
+) -> None:
+    modem = ScriptedModem({"AT+CFUN?": [unreadable]})
+    assert await set_up(host, modem)
+    assert "AT+CFUN=1" not in modem.asked
+
+
 async def test_modem_without_pdu_mode_cannot_be_used(host: MemoryHost) -> None:
     modem = ScriptedModem({"AT+CMGF=0": refusal()})
     assert await reason_why_not(host, modem) is Reason.SET_UP_REFUSED

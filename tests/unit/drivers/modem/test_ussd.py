@@ -8,6 +8,7 @@ import pytest
 from drivers.modem.at.results import Unsolicited
 from drivers.modem.timing import Timing
 from drivers.modem.ussd import UssdAnswer, UssdDialogue, UssdRefused, UssdUnanswered
+from tests.unit.drivers.modem.channel_room import HANDED_OVER, OK, SHORT_S, cancelled, opened, running
 from tests.unit.drivers.modem.scripted_modem import Answer, ScriptedModem, no_answer, refusal
 
 TIMING = Timing()
@@ -108,3 +109,40 @@ async def test_questions_are_asked_one_after_the_other() -> None:
     network = Network('0,"Hello",15')
     answers = await asyncio.gather(*(network.ask() for _ in range(5)))
     assert [answer.text for answer in answers] == ["Hello"] * 5
+
+
+async def test_code_whose_turn_does_not_come_is_never_sent() -> None:
+    async with opened() as room:
+        dialogue = UssdDialogue(replace(TIMING, ussd_s=SHORT_S, answer_s=SHORT_S))
+        sending = running(room.submit())
+        await room.peer.until_heard(HANDED_OVER)
+        with pytest.raises(UssdUnanswered):
+            await dialogue.ask(room.channel, "*100#", is_packed=False)
+        room.peer.say(b"\r\n+CMGS: 7\r\n" + OK)
+        assert await sending == 7
+        await room.ask()
+        assert room.peer.heard == ["AT+CMGS=18", HANDED_OVER, "AT+CSQ"]
+
+
+async def test_late_answer_to_a_question_that_was_given_up_does_not_pass_for_that_to_the_next() -> None:
+    network = Network(None)
+    given_up = running(network.ask())
+    await asyncio.sleep(0)
+    await cancelled(given_up)
+
+    def late() -> Answer:
+        network.dialogue.take(Unsolicited("+CUSD", '0,"late",15'))
+        return []
+
+    network.modem.answers |= {"AT+CUSD=2": late, ASK: ['+CUSD: 0,"in time",15']}
+    assert (await network.ask()).text == "in time"
+    assert network.modem.asked == [ASK, "AT+CUSD=2", ASK]
+
+
+async def test_question_behind_one_that_waits_is_given_up_in_time() -> None:
+    async with opened() as room:
+        room.peer.answers[ASK] = OK
+        dialogue = UssdDialogue(replace(TIMING, ussd_s=SHORT_S, answer_s=SHORT_S))
+        questions = [dialogue.ask(room.channel, code, is_packed=False) for code in ("*100#", "*101#")]
+        for outcome in await asyncio.gather(*questions, return_exceptions=True):
+            assert isinstance(outcome, UssdUnanswered)

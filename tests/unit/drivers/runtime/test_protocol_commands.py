@@ -143,6 +143,25 @@ def test_held_commands_that_the_core_has_settled_are_forgotten_and_started_ones_
     assert desk.journal.state().open_commands == []
 
 
+def test_command_that_is_given_up_while_it_is_found_to_be_settled_keeps_its_result(desk: Desk) -> None:
+    desk.connect()
+    desk.offer("a")
+    desk.commit()
+    desk.protocol.settle("a", Submitted())
+    desk.protocol.finish_group("phone")
+    desk.commit()
+    desk.frames()
+    desk.say(acknowledged=1)
+    desk.protocol.pause("phone", paused=True)
+    desk.offer("a")
+    batch = desk.protocol.take_batch()
+    assert batch is not None
+    desk.protocol.give_back("phone", Failed(FAILURE_REASON_NO_SERVICE))
+    desk.protocol.committed(desk.journal.commit(batch, now_s=0))
+    desk.commit()
+    assert [report.WhichOneof("outcome") for report in desk.reports()] == ["submitted"]
+
+
 def test_second_result_is_one_more_report_and_no_second_settlement(desk: Desk) -> None:
     desk.connect()
     desk.offer("a")

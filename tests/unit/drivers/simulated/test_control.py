@@ -1,10 +1,7 @@
-"""The control socket takes messages in, names what is wrong, and serves its owner alone."""
+"""Messages come in through the control socket, and what is wrong with one is named."""
 
 import asyncio
 import json
-import os
-import socket
-import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -16,7 +13,8 @@ import pytest
 from drivers.runtime import Context, JournalUnwritable, Receipt
 from drivers.runtime.clock import SystemClock
 from drivers.runtime.context import Changes
-from drivers.simulated.control import ControlSocket, PathTooLong
+from drivers.runtime.control_socket import ControlSocket
+from drivers.simulated.control import Requests
 from drivers.simulated.devices import DEFAULT_DEVICES, read_devices
 from infinireach.driver.v1.fact_pb2 import InboundMessage
 from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP
@@ -55,7 +53,7 @@ def runtime() -> FakeRuntime:
 
 @pytest.fixture
 async def control(runtime: FakeRuntime, path: Path) -> AsyncIterator[ControlSocket]:
-    control = ControlSocket(runtime, read_devices(DEFAULT_DEVICES))
+    control = ControlSocket(Requests(runtime, read_devices(DEFAULT_DEVICES)).carry_out)
     await control.open(path)
     yield control
     await control.close()
@@ -94,14 +92,6 @@ async def test_channel_is_sms_unless_it_is_named(
     assert runtime.messages[0].device_key == "phone"
 
 
-async def test_many_requests_on_one_connection_are_answered_in_order(
-    control: ControlSocket, runtime: FakeRuntime, path: Path
-) -> None:
-    line = json.dumps({"inbound": GOOD}).encode()
-    answers = await ask(path, line, b"nonsense", line)
-    assert [answer["ok"] for answer in answers] == [True, False, True]
-
-
 @pytest.mark.parametrize("source", ["+15551112222", "12345", "ACME Bank"])
 async def test_numbers_short_codes_and_names_can_write(
     control: ControlSocket, runtime: FakeRuntime, path: Path, source: str
@@ -134,7 +124,7 @@ async def test_wrong_request_is_refused_with_its_reason(
     assert runtime.messages == []
 
 
-@pytest.mark.parametrize("line", [b"", b"[]", b"null", b'{"inbound": 5}', b'{"outbound": {}}', b"\xff\xfe"])
+@pytest.mark.parametrize("line", [b"nonsense", b"[]", b"null", b'{"inbound": 5}', b'{"outbound": {}}'])
 async def test_line_that_is_no_request_is_refused(control: ControlSocket, path: Path, line: bytes) -> None:
     (answer,) = await ask(path, line)
     assert (answer["ok"], answer["code"]) == (False, "invalid_request")
@@ -146,24 +136,3 @@ async def test_message_that_cannot_be_journalled_is_refused(
     runtime.disk_is_full = True
     answer = await ask_inbound(path)
     assert (answer["ok"], answer["code"]) == (False, "journal_unwritable")
-
-
-async def test_only_its_owner_can_use_the_socket(control: ControlSocket, path: Path) -> None:
-    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
-
-
-async def test_socket_of_a_dead_process_is_replaced(runtime: FakeRuntime, path: Path) -> None:
-    dead = socket.socket(socket.AF_UNIX)
-    dead.bind(str(path))
-    dead.close()
-    control = ControlSocket(runtime, read_devices(DEFAULT_DEVICES))
-    await control.open(path)
-    assert (await ask_inbound(path))["ok"]
-    await control.close()
-    assert os.listdir(os.path.dirname(path)) == []
-
-
-async def test_path_that_is_too_long_for_a_socket_is_named(runtime: FakeRuntime, tmp_path: Path) -> None:
-    control = ControlSocket(runtime, read_devices(DEFAULT_DEVICES))
-    with pytest.raises(PathTooLong, match="longer than 107 bytes"):
-        await control.open(tmp_path / ("x" * 120))

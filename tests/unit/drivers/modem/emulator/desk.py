@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 from drivers.modem.codec import submit_pdus
-from drivers.modem.emulator.clock import ManualClock
 from drivers.modem.emulator.general_commands import Equipment
 from drivers.modem.emulator.inbound import Inbound
 from drivers.modem.emulator.modem import Absence, Modem
 from drivers.modem.emulator.network import Network
 from drivers.modem.emulator.sim import Sim
+from tests.unit.drivers.modem.emulator.manual_clock import ManualClock
 
 NUMBER = "+15559876543"
 RECIPIENT = "+15551230000"

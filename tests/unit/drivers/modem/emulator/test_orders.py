@@ -10,10 +10,10 @@ import pytest
 
 from drivers.modem.codec import submit_pdus
 from drivers.modem.emulator import Emulator, Network, Sim
-from drivers.modem.emulator.clock import ManualClock
 from drivers.modem.emulator.orders import Orders
 from drivers.modem.emulator.radio_log import RadioLog
 from drivers.modem.emulator.script import LINES_MAX, ScriptInvalid, ScriptRun, read_script
+from tests.unit.drivers.modem.emulator.manual_clock import ManualClock
 
 FIRST, SECOND = "+15559876543", "+15559876544"
 

@@ -6,12 +6,12 @@ import re
 import pytest
 
 from drivers.modem.emulator import FAULTS, Extent, FaultKind, Kind, Network
-from drivers.modem.emulator.clock import ManualClock
 from drivers.modem.emulator.fates import FATES
 from drivers.modem.emulator.orders import Orders
 from drivers.modem.emulator.script import read_script
 from drivers.modem.emulator.ussd import MENU
 from tests import repository
+from tests.unit.drivers.modem.emulator.manual_clock import ManualClock
 
 TEXT = (repository.ROOT / "docs/modem-emulator.md").read_text(encoding="utf-8")
 REACH = {Extent.COUNT: "next time", Extent.DURATION: "lasts", Extent.NOW: "at once"}
