@@ -93,7 +93,8 @@ class SimGate:
             await self._pin.note_open(iccid)
         else:
             raise NotReady(_reason_of(state))
-        iccid = iccid or await self._told(lambda: read_iccid(commands, iccid_command, self._timing))
+        if state == PIN_WANTED and not iccid:
+            iccid = await self._told(lambda: read_iccid(commands, iccid_command, self._timing))
         imsi = await self._told(lambda: read_imsi(commands, self._timing))
         told = self._recognized(known, SimIdentity(iccid, imsi))
         await self._store.write({

@@ -181,7 +181,7 @@ async def test_port_that_is_lost_as_soon_as_it_is_open_counts_as_missing() -> No
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         # pyserial takes its time to close a socket, which the channel must not take for a modem that is stuck.
-        one = finder(f"socket://127.0.0.1:{port}", timing=replace(TIMING, barrier_s=5.0))
+        one = finder(f"socket://127.0.0.1:{port}", timing=replace(TIMING, barrier_s=5.0, boot_s=30.0))
         assert await reason_why_not(one) is Reason.PORT_MISSING
 
 

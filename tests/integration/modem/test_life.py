@@ -210,6 +210,20 @@ async def test_modem_that_restarts_is_set_up_again(
         await scene.goes_out()
 
 
+async def test_report_finds_its_message_though_the_sim_cannot_be_read_after_a_restart(
+    core: StubCore, folder: Path, emulator: Emulator
+) -> None:
+    emulator.network.report_after_s = 6.0
+    async with at_work(core, folder, config(await emulator.open_pty())) as scene:
+        await scene.told("")
+        message = scene.offer()
+        await scene.state(message, "submitted")
+        for command in ("+CCID", "+ICCID", "+QCCID", "^ICCID", "+CRSM"):
+            emulator.faults.add("refuse", command=command, code=13)
+        emulator.faults.add("reboot")
+        await scene.state(message, "delivered")
+
+
 async def test_failure_of_one_modem_does_not_reach_the_others(core: StubCore, folder: Path) -> None:
     failures = iter([RuntimeError("alpha's own fault"), MemoryError()])
 
