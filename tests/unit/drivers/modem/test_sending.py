@@ -283,7 +283,8 @@ async def test_message_whose_deadline_passes_between_two_tries_is_not_sent() -> 
     world.modem.answers.append(refused(41))
     async with world.process() as process:
         not_after_s = world.clock.wall_ns() / 1e9 + 1
-        world.modem.changed = lambda: setattr(world.clock, "now_s", world.clock.now_s + 0.6)
+        later_s = world.clock.now_s + 2
+        world.modem.changed = lambda: setattr(world.clock, "now_s", later_s) if world.modem.pdus else None
         process.offer(command("c", not_after_s=not_after_s))
         await world.settled()
     assert world.core.commands["c"].reports[0].failed.reason == FAILURE_REASON_EXPIRED
