@@ -75,7 +75,7 @@ def driver_process(folder: Path, modems: Sequence[Modem], core: str) -> Generato
     config = folder / "modems.toml"
     config.write_text(modems_toml(modems), encoding="utf-8")
     process = launch(
-        [sys.executable, "-P", "-m", "drivers.modem", "run"],
+        [sys.executable, "-P", "-m", "drivers.modem"],
         folder=Path.cwd(),
         log=folder / "driver.log",
         environment={

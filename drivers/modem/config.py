@@ -4,12 +4,13 @@ Owns the file's form and reads it once, reporting every problem together. Knows 
 says about a modem is trusted: its number, and that a new number goes with a new SIM.
 """
 
+import errno
 import os
 import re
 import stat
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from typing import Any
 from drivers.modem.setup.quirks import read_overrides
 
 MODEMS_MAX = 256
+BAUD_MIN, BAUD_MAX = 300, 4_000_000
 FILE_BYTES_MAX = 1_000_000
+IMEI_DIGITS = 14
 GLOB_CHARACTERS = frozenset("*?[")
 
 
@@ -54,6 +57,11 @@ class ModemConfig:
     memory: str = ""
     quirks: Mapping[str, Any] = field(default_factory=dict[str, Any])
     balance_ussd: str = ""
+
+    @property
+    def place(self) -> str:
+        """The port, the same whatever its name."""
+        return self.port if "://" in self.port or self.is_pattern else os.path.realpath(self.port)
 
     @property
     def is_pattern(self) -> bool:
@@ -120,7 +128,7 @@ KEYS = (
         "port",
         _matching(r"[^\x00-\x1f\x7f]{1,1000}", "a device file, a pattern for one, or a URL of pyserial"),
         "Device file, best one below /dev/serial/by-id; or a pattern for it; or a URL such as "
-        "socket://host:port. With a pattern that fits several modems give the imei too.",
+        "socket://host:port. A pattern needs the imei too where there are several modems.",
         is_required=True,
     ),
     Key(
@@ -152,7 +160,7 @@ KEYS = (
     ),
     Key(
         "baud",
-        _between(300, 4_000_000),
+        _between(BAUD_MIN, BAUD_MAX),
         "Speed of a real serial line; USB modems ignore it. 115200 if not set.",
     ),
     Key(
@@ -186,8 +194,8 @@ KEYS = (
 def read_config(path: Path) -> tuple[ModemConfig, ...]:
     """The modems of a file, in its order. Raises ConfigInvalid with every problem it has."""
     try:
+        mode = _mode_of_file(path)
         content = path.read_bytes()
-        mode = path.stat().st_mode
     except OSError as error:
         raise ConfigInvalid([f"{path} must be a file that can be read: {error.strerror}"]) from None
     if len(content) > FILE_BYTES_MAX:
@@ -196,6 +204,8 @@ def read_config(path: Path) -> tuple[ModemConfig, ...]:
         document = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigInvalid([f"{path} must be TOML: {error}"]) from None
+    except RecursionError:
+        raise ConfigInvalid([f"{path} must be TOML without deep nesting"]) from None
     return _Reader(path, mode).read(document)
 
 
@@ -259,29 +269,67 @@ class _Reader:
             return _exposure("pin", self._path, self._mode)
         if file is None:
             return []
-        path = self._path.parent / Path(file).expanduser()
         try:
+            path = self._path.parent / Path(file).expanduser()
+            mode = _mode_of_file(path)
             pin = path.read_text(encoding="ascii", errors="replace").strip()
-            exposure = _exposure("pin_file", path, path.stat().st_mode)
         except OSError as error:
             return [f"pin_file must be a file that can be read: {error.strerror}"]
+        except RuntimeError:
+            return ["pin_file must not begin in the home of a user whom there is not"]
         if not re.fullmatch(r"[0-9]{4,8}", pin):
             return ["pin_file must hold 4 to 8 digits"]
         values["pin"] = pin
-        return exposure
+        return _exposure("pin_file", path, mode)
 
     def _find_duplicates(self, modems: list[ModemConfig]) -> None:
-        for key in ("name", "number", "imei", "iccid"):
-            counted = Counter(value for modem in modems if (value := getattr(modem, key)))
-            for value, count in counted.items():
-                if count > 1:
-                    named = ", ".join(f'"{modem.name}"' for modem in modems if getattr(modem, key) == value)
+        """What two modems must not have in common; compared as it is when a modem is found."""
+        for key, is_same in UNIQUE.items():
+            for modem in modems:
+                value = getattr(modem, key)
+                same = [other for other in modems if value and is_same(value, getattr(other, key))]
+                if len(same) > 1 and same[0] is modem:
+                    named = ", ".join(f'"{other.name}"' for other in same)
                     self._problems.append(f"{key} must differ between modems; it is the same in {named}")
-        ports = Counter(modem.port for modem in modems)
+        places = Counter(modem.place for modem in modems)
         for modem in modems:
-            if ports[modem.port] > 1 and not (modem.is_pattern and modem.imei):
-                sentence = "port is that of another modem too; modems that share a pattern need an imei each"
+            if modem.is_pattern and not modem.imei and len(modems) > 1:
+                sentence = "port is a pattern, so with several modems imei must say which one is meant"
                 self._problems.append(f'modem "{modem.name}": {sentence}')
+            elif not modem.is_pattern and places[modem.place] > 1:
+                self._problems.append(f'modem "{modem.name}": port is that of another modem too')
+
+
+def is_same_imei(one: str, other: str) -> bool:
+    """What follows the 14 digits is a check digit or a software version (3GPP TS 23.003 §6.2)."""
+    return one[:IMEI_DIGITS] == other[:IMEI_DIGITS]
+
+
+def is_same_iccid(one: str, other: str) -> bool:
+    """Printed and reported forms differ in the check digit and in filler; none is the same as none."""
+    shorter, longer = sorted((one.upper().rstrip("F"), other.upper().rstrip("F")), key=len)
+    return longer.startswith(shorter) and bool(shorter) == bool(longer)
+
+
+UNIQUE: dict[str, Callable[[str, str], bool]] = {
+    "name": str.__eq__,
+    "number": str.__eq__,
+    "imei": is_same_imei,
+    "iccid": is_same_iccid,
+}
+
+
+def unknown_modem(name: str, known: Iterable[str]) -> str:
+    """What to say of a name that no modem of the driver has."""
+    return f"The driver has no modem {name}. It has: {', '.join(known)}"
+
+
+def _mode_of_file(path: Path) -> int:
+    """The mode of a regular file; reading another may never end. Raises OSError."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "It is no regular file")
+    return mode
 
 
 def _exposure(key: str, path: Path, mode: int) -> list[str]:

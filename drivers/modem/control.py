@@ -26,6 +26,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drivers.modem.at.results import ChannelClosed, CommandUnanswered
+from drivers.modem.config import unknown_modem
 from drivers.modem.life.modem import Modem, ModemAway
 from drivers.modem.ussd import UssdRefused, UssdUnanswered
 from drivers.runtime.control_socket import RequestRefused
@@ -62,8 +63,7 @@ class Requests:
     def _modem(self, name: str) -> Modem:
         modem = self._modems.get(name)
         if modem is None:
-            known = ", ".join(self._modems)
-            raise RequestRefused("unknown_device", f"No modem of this driver has this name; it has {known}.")
+            raise RequestRefused("unknown_device", unknown_modem(name, self._modems))
         return modem
 
     async def _ask_ussd(self, modem: Modem, code: str) -> dict[str, Any]:

@@ -41,6 +41,8 @@ def read_modems(text: str) -> tuple[ModemConfig, ...]:
     except ConfigInvalid as invalid:
         problems = "".join(f"\n  {problem}" for problem in invalid.problems)
         raise ValueError(f"must be mended:{problems}") from None
+    except RuntimeError:
+        raise ValueError("must not begin in the home of a user whom there is not") from None
 
 
 CONFIG = Setting(

@@ -173,7 +173,7 @@ def _is_alive(path: Path) -> bool:
 
 
 def ask(path: Path, request: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
-    """The answer of the process that listens at `path`. Raises NobodyListens, AnswerMissing."""
+    """The answer of the process that listens at `path`. Raises NobodyListens, AnswerMissing, PermissionError."""
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(timeout_s)
@@ -183,6 +183,8 @@ def ask(path: Path, request: Mapping[str, Any], *, timeout_s: float) -> dict[str
                 answer: object = json.loads(lines.readline(ANSWER_BYTES_MAX))
     except (FileNotFoundError, ConnectionRefusedError):
         raise NobodyListens(f"No process listens at {path}.") from None
+    except PermissionError:
+        raise
     except (OSError, ValueError, RecursionError) as error:
         raise AnswerMissing(f"did not answer: {error}") from None
     if not isinstance(answer, dict):

@@ -173,7 +173,7 @@ async def _walk(program: Program, phone: Path, folder: Path, title: str) -> Asyn
             encoding="utf-8",
         )
         subject = Subject(
-            argv=(sys.executable, "-m", "drivers.modem", "run"),
+            argv=(sys.executable, "-m", "drivers.modem"),
             device_key=DEVICE,
             channel=CHANNEL_SMS,
             source=definition.NUMBER,

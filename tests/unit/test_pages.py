@@ -78,9 +78,11 @@ def test_the_page_for_production_names_every_metric() -> None:
 
 
 def commands(text: str) -> set[tuple[str, ...]]:
-    """The words after `infinireach`, up to the first that is none, in code only."""
+    """The words after `infinireach`, up to the first that is none, in code only; that is no user (`-u`) there."""
     code = re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL)
-    lines = re.findall(r"(?<![\w/.-])(?:\.venv/bin/)?infinireach((?: [a-z][a-z-]*)+)", "\n".join(code))
+    lines = re.findall(
+        r"(?<![\w/.-])(?<!-u )(?:\.venv/bin/)?infinireach((?: [a-z][a-z-]*)+)", "\n".join(code)
+    )
     return {tuple(line.split()) for line in lines}
 
 

@@ -9,6 +9,10 @@ from drivers.runtime import control_socket
 
 TIMEOUT_S = Timing().ussd_whole_s + 15.0
 """Longer than the driver takes for a USSD code, so that its end is always told."""
+AS_A_SERVICE = (
+    "Where the driver runs as a service, ask as its user: sudo -u infinireach env "
+    "INFINIREACH_VAR=/var/lib/infinireach /opt/infinireach/bin/infinireach modem status"
+)
 
 
 class NobodyListens(CommandFailed):
@@ -21,8 +25,11 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         answer = control_socket.ask(path, request, timeout_s=TIMEOUT_S)
     except control_socket.NobodyListens:
         raise NobodyListens(
-            f"No modem driver listens at {path}. Start one: infinireach driver modem --config modems.toml"
+            f"No modem driver listens at {path}. Start one: infinireach driver modem --config modems.toml\n"
+            f"{AS_A_SERVICE}"
         ) from None
+    except PermissionError:
+        raise CommandFailed(f"This user may not use {path}. {AS_A_SERVICE}") from None
     except control_socket.AnswerMissing as missing:
         raise CommandFailed(f"The modem driver at {path} {missing}") from None
     if not answer.get("ok"):

@@ -20,6 +20,7 @@ from drivers.modem.emulator.script import ScriptInvalid
 from drivers.runtime.control_socket import SocketUnusable
 
 FOLDER_NAME = "emulated"
+PORT_MAX = 65_535
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 HELP = "Serve modems that need no hardware, and make things happen to them."
 EXAMPLES = "Example: infinireach modem emulate --folder /tmp/bank --modems 4 --radio-s 3"
@@ -55,7 +56,7 @@ def emulate(  # noqa: PLR0913 - one option each
         int | None,
         typer.Option(
             min=0,
-            max=65535,
+            max=PORT_MAX,
             help="Also listen there on 127.0.0.1, the next ones above; 0: anywhere.",
             show_default=False,
         ),
@@ -80,6 +81,8 @@ def emulate(  # noqa: PLR0913 - one option each
         raise CommandFailed("--number must be a plus sign and 7 to 15 digits, such as +15559876543.")
     if not re.fullmatch("([0-9]{4,8})?", pin):
         raise CommandFailed("--pin must be 4 to 8 digits.")
+    if tcp is not None and tcp + modems - 1 > PORT_MAX:
+        raise CommandFailed(f"--tcp must leave a port for each modem: at most {PORT_MAX + 1 - modems}.")
     options = Options(
         folder=folder or _folder(),
         modems=modems,
@@ -144,7 +147,11 @@ def fault(
     if kind is None:
         raise CommandFailed(f"There is no fault {name}. There are: {', '.join(FAULTS)}")
     extent: dict[str, Any] = {"count": count, "skip": skip, "seconds": seconds}
-    fields = {"name": name, **_values(kind, parameters or []), **{k: v for k, v in extent.items() if v}}
+    fields = {
+        "name": name,
+        **_values(kind, parameters or []),
+        **{k: v for k, v in extent.items() if v is not None},
+    }
     _tell(socket, "fault", fields, modem)
     say(kind.sentence)
 

@@ -60,22 +60,15 @@ app = Application(
 
 @app.callback(invoke_without_command=True, help=HELP)
 def driver(context: typer.Context, *, config: ConfigOption = None) -> None:
-    """Run the driver where no command is named."""
-    if context.invoked_subcommand is None:
-        run(config=config)
-
-
-def run(*, config: ConfigOption = None) -> None:
-    """Run the modem driver in the foreground; the same as infinireach driver modem.
-
-    Its settings come from the environment: docs/configuration.md.
-    """
+    """Run the driver where no command is named; its settings come from the environment (docs/configuration.md)."""
+    if context.invoked_subcommand is not None:
+        return
     from drivers.modem.driver import ModemDriver  # noqa: PLC0415 - brings gRPC, which no other command needs
-    from drivers.runtime import run as run_driver  # noqa: PLC0415
+    from drivers.runtime import run  # noqa: PLC0415
 
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config)
-    run_driver(ModemDriver)
+    run(ModemDriver)
 
 
 app.command("probe", epilog=probing.EXAMPLES)(probing.probe)
@@ -84,6 +77,5 @@ app.command("status")(running.status)
 app.command("ussd", epilog=ussd.EXAMPLES)(ussd.ussd)
 app.command("unlock")(running.unlock)
 app.command("check-config")(checking.check_config)
-app.command("run")(run)
 app.add_typer(emulating.app, name="emulate")
 app.command("system-files", epilog=system_files.EXAMPLES)(system_files.system_files)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from drivers.modem.cli.output import CommandFailed
+
 CONFIG_VARIABLE = "INFINIREACH_MODEM_CONFIG"
 CONFIG_DEFAULT = "modems.toml"
 
@@ -20,9 +22,16 @@ ConfigOption = Annotated[
 
 def var_folder() -> Path:
     """The data folder."""
-    return Path(os.environ.get("INFINIREACH_VAR") or "var").expanduser()
+    return _expanded(os.environ.get("INFINIREACH_VAR") or "var")
 
 
 def config_file(given: Path | None) -> Path:
     """The modems.toml: the one given, or else the one that the driver would take."""
-    return given or Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_DEFAULT).expanduser()
+    return given or _expanded(os.environ.get(CONFIG_VARIABLE) or CONFIG_DEFAULT)
+
+
+def _expanded(path: str) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise CommandFailed(f"{path} begins in the home of a user whom there is not.") from None

@@ -10,6 +10,7 @@ import typer
 
 from drivers.modem.cli.options import AsJson
 from drivers.modem.cli.output import EXIT_FAILED, note, printable, say, say_json
+from drivers.modem.config import BAUD_MAX, BAUD_MIN
 from drivers.modem.probe.examining import BAUD, examine
 from drivers.modem.probe.findings import Examination, Finding, Mark
 from drivers.modem.timing import Timing
@@ -26,7 +27,10 @@ def probe(
     all_ports: Annotated[
         bool, typer.Option("--all-ports", help="Where nothing answers, try the stick's other ports.")
     ] = False,
-    baud: Annotated[int, typer.Option(help="Speed of a real serial line; USB modems ignore it.")] = BAUD,
+    baud: Annotated[
+        int,
+        typer.Option(min=BAUD_MIN, max=BAUD_MAX, help="Speed of a real serial line; USB modems ignore it."),
+    ] = BAUD,
     as_json: AsJson = False,
 ) -> None:
     """Find out whether a modem can send, and what to do if it cannot. Ends with 0 only if it can.

@@ -28,9 +28,10 @@ def system_files(
     for name in NAMES:
         text = files("drivers.modem.system").joinpath(name).read_text(encoding="utf-8")
         path = folder / name
-        if path.exists() and path.read_text(encoding="utf-8", errors="replace") != text and not force:
-            raise CommandFailed(f"{path} is there and differs. --force overwrites it.")
         try:
+            differs = path.exists() and path.read_text(encoding="utf-8", errors="replace") != text
+            if differs and not force:
+                raise CommandFailed(f"{path} is there and differs. --force overwrites it.")
             path.write_text(text, encoding="utf-8")
         except OSError as error:
             raise CommandFailed(f"{path} cannot be written: {error.strerror}.") from None

@@ -16,7 +16,7 @@ from drivers.modem.cli.control_client import NobodyListens, ask
 from drivers.modem.cli.options import AsJson, ConfigOption, config_file, var_folder
 from drivers.modem.cli.output import CommandFailed, note, printable, say, say_json
 from drivers.modem.conditions import NotReady
-from drivers.modem.config import ConfigInvalid, ModemConfig, read_config
+from drivers.modem.config import ConfigInvalid, ModemConfig, read_config, unknown_modem
 from drivers.modem.control import SOCKET_NAME
 from drivers.modem.life.finder import Finder, PortClaims, connect
 from drivers.modem.line import Commands
@@ -90,7 +90,9 @@ class _ThroughDriver:
     def balance_code(self) -> str:
         """The modem's balance_ussd, as the driver knows it. Raises CommandFailed."""
         modems = ask(var_folder() / SOCKET_NAME, {"status": {}})["modems"]
-        found = next((modem for modem in modems if modem["name"] == self._name), {})
+        found = next((modem for modem in modems if modem["name"] == self._name), None)
+        if found is None:
+            raise CommandFailed(unknown_modem(self._name, [modem["name"] for modem in modems]))
         return _required(str(found.get("balance_ussd") or ""), self._name)
 
     async def ask(self, code: str) -> tuple[str, bool]:

@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 Value = str | int | float | bool
+SECONDS_MAX = 86_400.0
+ERROR_MAX = 9_999
+OCTET_MAX = 255
+COMMAND_PATTERN = "[!-~]{1,40}"
+PIN_PATTERN, PUK_PATTERN = "[0-9]{4,8}", "[0-9]{8}"
+NUMBER_PATTERN, ICCID_PATTERN = r"\+[1-9][0-9]{6,14}", "[0-9]{18,20}"
 
 
 class Extent(Enum):
@@ -27,6 +33,11 @@ class Parameter:
     name: str
     default: Value
     sentence: str
+    least: float = 0.0
+    most: float = SECONDS_MAX
+    """Of a number. Most numbers are seconds."""
+    pattern: str = ".*"
+    """Of the whole of a text."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -65,7 +76,7 @@ _SENDING = (
         Extent.COUNT,
         "The message is refused with +CMS ERROR.",
         (
-            Parameter("code", 500, "The number after +CMS ERROR."),
+            Parameter("code", 500, "The number after +CMS ERROR.", most=ERROR_MAX),
             Parameter("taken", default=False, sentence=TAKEN.sentence),
         ),
     ),
@@ -105,13 +116,13 @@ _REPORTS = (
         "report_failed",
         Extent.COUNT,
         "The report says that the message was not delivered.",
-        (Parameter("status", 0x46, "TP-Status of 3GPP TS 23.040, 9.2.3.15."),),
+        (Parameter("status", 0x46, "TP-Status of 3GPP TS 23.040, 9.2.3.15.", most=OCTET_MAX),),
     ),
     FaultKind(
         "report_temporary",
         Extent.COUNT,
         "A report says that the network still tries, before the final one.",
-        (Parameter("status", 0x30, "TP-Status of the first report."),),
+        (Parameter("status", 0x30, "TP-Status of the first report.", most=OCTET_MAX),),
     ),
 )
 _INBOUND = (
@@ -144,8 +155,9 @@ _MODEM = (
                 "command",
                 "+CNMI",
                 "Its name, such as +CNMI; +CNMI= or +CNMI? is that form only, +CNMI=2 what begins so.",
+                pattern=COMMAND_PATTERN,
             ),
-            Parameter("code", 0, "The number after +CME ERROR; 0: a bare ERROR."),
+            Parameter("code", 0, "The number after +CME ERROR; 0: a bare ERROR.", most=ERROR_MAX),
         ),
     ),
     FaultKind("echo_on", Extent.DURATION, "The modem echoes whatever ATE0 said."),
@@ -160,21 +172,24 @@ _SIM = (
         "pin",
         Extent.NOW,
         "The SIM wants its PIN.",
-        (Parameter("pin", "1234", "The PIN."), Parameter("tries", 3, "Tries that are left.")),
+        (
+            Parameter("pin", "1234", "The PIN.", pattern=PIN_PATTERN),
+            Parameter("tries", 3, "Tries that are left.", least=1, most=3),
+        ),
     ),
     FaultKind(
         "puk",
         Extent.NOW,
         "The PIN was wrong too often: the SIM wants its PUK.",
-        (Parameter("puk", "12345678", "The PUK."),),
+        (Parameter("puk", "12345678", "The PUK.", pattern=PUK_PATTERN),),
     ),
     FaultKind(
         "sim_swap",
         Extent.NOW,
         "Another SIM is in the modem, which restarts.",
         (
-            Parameter("number", "+15559876500", "The number of the new SIM."),
-            Parameter("iccid", "89490200009876543210", "Its serial number."),
+            Parameter("number", "+15559876500", "The number of the new SIM.", pattern=NUMBER_PATTERN),
+            Parameter("iccid", "89490200009876543210", "Its serial number.", pattern=ICCID_PATTERN),
         ),
     ),
     FaultKind("no_smsc", Extent.DURATION, "+CSCA? is empty: the SIM has lost its service centre."),
@@ -189,7 +204,7 @@ _WIRE = (
         "slow_reads",
         Extent.DURATION,
         "What the modem says comes slowly.",
-        (Parameter("bytes_per_s", 100.0, "How slowly."),),
+        (Parameter("bytes_per_s", 100.0, "How slowly.", least=1.0, most=1e6),),
     ),
     FaultKind(
         "merged_reads",

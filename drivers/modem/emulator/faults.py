@@ -1,10 +1,11 @@
 """The faults that are in force at one modem. What they do is not decided here."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from drivers.modem.emulator.clock import Clock
-from drivers.modem.emulator.fault_table import FAULTS, Extent, FaultKind, Value
+from drivers.modem.emulator.fault_table import FAULTS, Extent, FaultKind, Parameter, Value
 
 FAULTS_MAX = 1000
 
@@ -132,9 +133,19 @@ def _parameters(kind: FaultKind, given: dict[str, Value]) -> dict[str, Value]:
         if name not in known:
             takes = ", ".join(known) or "no parameters"
             raise FaultInvalid(f"{kind.name} does not take {name}; it takes {takes}.")
-        wanted = type(known[name].default)
-        if isinstance(value, bool) is not (wanted is bool) or not isinstance(
-            value, (int, float) if wanted is float else wanted
-        ):
-            raise FaultInvalid(f"{name} of {kind.name} must be a {wanted.__name__}.")
+        _check(kind, known[name], value)
     return {name: given.get(name, parameter.default) for name, parameter in known.items()}
+
+
+def _check(kind: FaultKind, parameter: Parameter, value: Value) -> None:
+    wanted = type(parameter.default)
+    if isinstance(value, bool) is not (wanted is bool) or not isinstance(
+        value, (int, float) if wanted is float else wanted
+    ):
+        raise FaultInvalid(f"{parameter.name} of {kind.name} must be a {wanted.__name__}.")
+    if isinstance(value, str):
+        if not re.fullmatch(parameter.pattern, value):
+            raise FaultInvalid(f"{parameter.name} of {kind.name} must be like {parameter.default}.")
+    elif wanted is not bool and not parameter.least <= value <= parameter.most:
+        sentence = f"must be from {parameter.least:g} to {parameter.most:.0f}"
+        raise FaultInvalid(f"{parameter.name} of {kind.name} {sentence}.")

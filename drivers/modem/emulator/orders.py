@@ -13,13 +13,15 @@ from datetime import datetime
 from typing import Any
 
 from drivers.modem.emulator.emulator import Emulator
+from drivers.modem.emulator.fault_table import SECONDS_MAX
 from drivers.modem.emulator.faults import Fault, FaultInvalid
 from drivers.modem.emulator.inbound import SENDER, Inbound, InboundInvalid, Kind
 from drivers.modem.emulator.network import Network, TakenMessage
 from drivers.modem.emulator.radio import SIGNAL_MAX
 
 TAKEN_DEFAULT, TAKEN_MAX = 20, 1000
-SECONDS_MAX = 86_400.0
+YEARS = range(1990, 2090)
+"""What the two digits of a year in a PDU can stand for."""
 Fields = dict[str, Any]
 
 
@@ -74,7 +76,7 @@ class Orders:
         if wanted is None and len(self._emulators) == 1:
             return next(iter(self._emulators.values()))
         for emulator in self._emulators.values():
-            if wanted in {emulator.name, emulator.modem.number}:
+            if wanted in (emulator.name, emulator.modem.number):
                 return emulator
         raise OrderInvalid(f"modem must name one of {', '.join(self._emulators)}, or its number.")
 
@@ -232,8 +234,10 @@ def _time(value: object) -> datetime | None:
         time = datetime.fromisoformat(str(value))
     except ValueError:
         time = None
-    if time is None or time.tzinfo is None:
-        raise OrderInvalid("sent_at must be a time with its zone, such as 2026-01-02T03:04:05+00:00.")
+    if time is None or time.tzinfo is None or time.year not in YEARS:
+        raise OrderInvalid(
+            "sent_at must be a time from 1990 to 2089 with its zone, such as 2026-01-02T03:04:05+00:00."
+        )
     return time
 
 

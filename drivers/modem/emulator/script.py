@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.modem.emulator.clock import Clock
+from drivers.modem.emulator.fault_table import SECONDS_MAX
 from drivers.modem.emulator.network import Network
-from drivers.modem.emulator.orders import SECONDS_MAX, OrderInvalid, Orders
+from drivers.modem.emulator.orders import OrderInvalid, Orders
 
 LINES_MAX = 10_000
 
@@ -50,7 +51,7 @@ def read_script(text: str, orders: Orders) -> list[Step]:
 def _step(number: int, line: str, orders: Orders) -> Step:
     try:
         fields: object = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise OrderInvalid("It is not JSON.") from None
     if not isinstance(fields, dict):
         raise OrderInvalid("It is not an object.")

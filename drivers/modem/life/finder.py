@@ -13,7 +13,7 @@ from typing import Protocol
 
 from drivers.modem.at.results import AtFailure, ChannelClosed, Unsolicited
 from drivers.modem.conditions import NotReady, Reason
-from drivers.modem.config import ModemConfig
+from drivers.modem.config import ModemConfig, is_same_imei
 from drivers.modem.life.known_port import KnownPort
 from drivers.modem.line import Commands
 from drivers.modem.link.channel import Channel, Ending
@@ -24,8 +24,6 @@ from drivers.modem.timing import Timing
 from drivers.runtime.clock import Clock
 
 CANDIDATES_MAX = 64
-IMEI_DIGITS = 14
-"""The last ones are a check digit or a software version (3GPP TS 23.003 §6.2)."""
 WORST_FIRST = (
     Reason.PORT_FAILED,
     Reason.PORT_BUSY,
@@ -238,7 +236,7 @@ class Finder:
             return False
         except AtFailure:
             return False
-        if imei[:IMEI_DIGITS] != self._config.imei[:IMEI_DIGITS]:
+        if not is_same_imei(imei, self._config.imei):
             raise NotReady(Reason.WRONG_MODEM)
         return True
 

@@ -6,12 +6,15 @@ rules:
  - A message that stays incomplete for `Timing.fragment_wait_s` is handed in as it is, with marks where something is
    missing. If the rest comes within `Timing.late_fragment_s`, the whole is handed in as one more message. If only some
    of the rest comes, what there is then is handed in at the end of that time.
+ - Of segments with the same reference that the network took too far apart to be of one message, those that complete
+   each other exactly are one all the same, if nothing else has completed either when their time is over.
  - A segment that comes again is known, also after its message was handed in, until that time is over.
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from drivers.modem.codec import Concatenation, Deliver
@@ -63,12 +66,11 @@ class Fragments:
     async def _read_stored(self, iccid: str) -> None:
         if iccid not in self._sims:
             stored = await self._context.store.read(f"fragment/{iccid}/")
-            messages = [decode_long_message(key, value) for key, value in stored.items()]
-            for message in messages:
-                # A clock that was ahead must not keep a message waiting until then.
-                message.seen_s = min(message.seen_s, self._now_s())
-                message.handed_in_s = min(message.handed_in_s, self._now_s())
-            messages.sort(key=lambda message: message.seen_s)
+            now, wall_s = self._now(), self._wall_s()
+            messages = [
+                decode_long_message(key, value, now=now, wall_s=wall_s) for key, value in stored.items()
+            ]
+            messages.sort(key=lambda message: message.seen_at)
             self._sims.setdefault(iccid, {message.key: message for message in messages})
 
     async def add(
@@ -92,10 +94,10 @@ class Fragments:
         if message is None:
             message = await self._begin(iccid, deliver, concatenation, hand_in)
         self.counts["fragment"] += 1
-        message.add(number, deliver, now_s=self._now_s())
+        message.add(number, deliver, now=self._now())
         if message.is_complete:
             return await self._hand_in(message, hand_in)
-        await self._context.store.write({message.key: message.encode()})
+        await self._context.store.write({message.key: message.encode(wall_s=self._wall_s())})
         return message
 
     async def note_acknowledged(self, iccid: str) -> None:
@@ -108,25 +110,27 @@ class Fragments:
                 message.receipt, message.is_acknowledged = None, True
                 if message.is_done:
                     message.parts = {}
-                changes[message.key] = message.encode()
+                changes[message.key] = message.encode(wall_s=self._wall_s())
             if changes:
                 await self._context.store.write(changes)
 
-    async def tend(self, iccid: str, hand_in: HandIn, *, since_s: float) -> None:
+    async def tend(self, iccid: str, hand_in: HandIn, *, since: float) -> None:
         """Hand in what has waited long enough and forget what nobody asks for any more.
 
-        `since_s` is when the modem came back: while it was away the rest could not come. Raises JournalUnwritable.
+        `since` is when the modem came back, by the monotonic clock: while it was away the rest could not come. Raises
+        JournalUnwritable.
         """
         async with self._one_at_a_time:
             for message in list(self._sims.get(iccid, {}).values()):
-                due_s = self._due_s(message, since_s)
-                if due_s is not None and due_s <= self._now_s():
+                due = self._due(message, since)
+                is_over = due is not None and due <= self._now()
+                if is_over and message.joined_to is None:
                     await self._end(iccid, message, hand_in)
 
-    def next_due_s(self, iccid: str, *, since_s: float) -> float | None:
-        """When `tend` has something to do; seconds since 1970. None: nothing waits."""
-        dues_s = [self._due_s(message, since_s) for message in self._sims.get(iccid, {}).values()]
-        return min((due_s for due_s in dues_s if due_s is not None), default=None)
+    def next_due(self, iccid: str, *, since: float) -> float | None:
+        """When `tend` has something to do, by the monotonic clock. None: nothing waits."""
+        dues = [self._due(message, since) for message in self._sims.get(iccid, {}).values()]
+        return min((due for due in dues if due is not None), default=None)
 
     def receipts(self, iccid: str) -> Iterator[Receipt]:
         """Of all that was handed in and is not acknowledged."""
@@ -134,20 +138,26 @@ class Fragments:
             if message.receipt is not None:
                 yield message.receipt
 
-    def _due_s(self, message: LongMessage, since_s: float) -> float | None:
+    def _due(self, message: LongMessage, since: float) -> float | None:
         if message.is_done:
-            return message.seen_s + self._timing.late_fragment_s if message.is_acknowledged else None
+            return message.seen_at + self._timing.late_fragment_s if message.is_acknowledged else None
         if message.is_complete:
             return 0.0
         if not message.handed_in:
-            return max(message.seen_s, since_s) + self._timing.fragment_wait_s
+            return max(message.seen_at, since) + self._timing.fragment_wait_s
         if message.has_news or message.is_acknowledged:
-            return max(message.handed_in_s + self._timing.late_fragment_s, since_s)
+            return max(message.handed_in_at + self._timing.late_fragment_s, since)
         return None
 
     async def _end(self, iccid: str, message: LongMessage, hand_in: HandIn) -> None:
         """The time of a message is over: hand in what the core does not have, or forget it."""
-        if message.has_news:
+        other = self._completing(iccid, message)
+        if other is not None and not other.handed_in and other.seen_at > message.seen_at:
+            # It still has time to be completed by segments of its own; then both are over.
+            message.seen_at = other.seen_at
+        elif other is not None and (message.has_news or other.has_news):
+            await self._join(iccid, message, other, hand_in)
+        elif message.has_news:
             await self._hand_in(message, hand_in)
         elif message.is_acknowledged:
             if not message.is_done:
@@ -155,11 +165,34 @@ class Fragments:
             self._sims[iccid].pop(message.key, None)
             await self._context.store.write({message.key: None})
 
-    async def _hand_in(self, message: LongMessage, hand_in: HandIn) -> LongMessage:
-        after = message.handing_in(hand_in.device_key, now_s=self._now_s())
-        after.receipt = await hand_in(message.in_order(), after.identity, {message.key: after.encode()})
+    def _completing(self, iccid: str, message: LongMessage) -> LongMessage | None:
+        """The only other message that has what this one misses."""
+        others = [
+            other
+            for other in self._sims[iccid].values()
+            if other is not message and not message.is_complete and message.completes(other)
+        ]
+        return others[0] if len(others) == 1 else None
+
+    async def _join(self, iccid: str, message: LongMessage, other: LongMessage, hand_in: HandIn) -> None:
+        whole = message.joined_with(other)
+        await self._hand_in(whole, hand_in, {other.key: None})
+        messages = self._sims[iccid]
+        del messages[other.key]
+        messages[whole.key] = message.joined_to = other.joined_to = whole
+
+    async def _hand_in(
+        self, message: LongMessage, hand_in: HandIn, changes: Changes = MappingProxyType({})
+    ) -> LongMessage:
+        """Hand in what is here, with these changes of the store."""
+        after = message.handing_in(hand_in.device_key, now=self._now())
+        after.receipt = await hand_in(
+            message.in_order(),
+            after.identity,
+            {**changes, message.key: after.encode(wall_s=self._wall_s())},
+        )
         self.counts["whole" if after.is_done else "with_gaps"] += 1
-        message.handed_in, message.handed_in_s = after.handed_in, after.handed_in_s
+        message.handed_in, message.handed_in_at = after.handed_in, after.handed_in_at
         message.identity, message.receipt, message.is_acknowledged = after.identity, after.receipt, False
         return message
 
@@ -205,5 +238,10 @@ class Fragments:
         self._sims[iccid].pop(message.key, None)
         await self._context.store.write({message.key: None})
 
-    def _now_s(self) -> float:
-        return self._context.clock.wall_ns() / 1e9
+    def _now(self) -> float:
+        """By the monotonic clock: on a machine whose clock is set only later, waits are as long as on any other."""
+        return self._context.clock.monotonic()
+
+    def _wall_s(self) -> float:
+        """By how much the wall clock is ahead of the monotonic one; what other processes read is by the former."""
+        return self._context.clock.wall_ns() / 1e9 - self._context.clock.monotonic()

@@ -77,7 +77,7 @@ class Inbox:
         """Those that are being cleared: whoever finds them free as well need not."""
         self._storage: Storage | None = None
         self._line: Line | None = None
-        self._line_since_s = 0.0
+        self._line_since = 0.0
         self._one_sweep = asyncio.Lock()
         self._journalling: set[asyncio.Task[Any]] = set()
         self._acknowledged_changed = asyncio.Event()
@@ -143,7 +143,7 @@ class Inbox:
             if self._line is not None and self._line.iccid != line.iccid:
                 self._held.clear()
             self._line = line
-            self._line_since_s = self._context.clock.wall_ns() / 1e9
+            self._line_since = self._context.clock.monotonic()
             self._storage = Storage(line.commands, self._timing)
         await self._reports.load(line.iccid)
         await self._reports.tend(line.iccid)
@@ -230,12 +230,12 @@ class Inbox:
             await self._wait_for_work(line)
 
     async def _wait_for_work(self, line: Line) -> None:
-        dues_s = (
-            self._reports.next_due_s(line.iccid),
-            self._fragments.next_due_s(line.iccid, since_s=self._line_since_s),
+        dues = (
+            self._reports.next_due(line.iccid),
+            self._fragments.next_due(line.iccid, since=self._line_since),
         )
-        now_s = self._context.clock.wall_ns() / 1e9
-        wait_s = min((due_s - now_s for due_s in dues_s if due_s is not None), default=TEND_S_MAX)
+        now = self._context.clock.monotonic()
+        wait_s = min((due - now for due in dues if due is not None), default=TEND_S_MAX)
         try:
             async with asyncio.timeout(max(self._timing.journal_retry_s, min(wait_s, TEND_S_MAX))):
                 await self._has_work.wait()
@@ -247,7 +247,7 @@ class Inbox:
         await self._load_fragments(line)
         hand_in = self._arrivals.hand_in(line.number)
         try:
-            await self._journal(self._fragments.tend(line.iccid, hand_in, since_s=self._line_since_s))
+            await self._journal(self._fragments.tend(line.iccid, hand_in, since=self._line_since))
         except JournalUnwritable:
             self._say_unwritable()
         self._acknowledged_changed.set()

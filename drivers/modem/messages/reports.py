@@ -63,7 +63,8 @@ class _Parked:
 
     key: str
     report: StatusReport
-    seen_s: float
+    seen_at: float
+    """By the monotonic clock."""
 
 
 class _Sim:
@@ -96,7 +97,7 @@ class Reports:
             pdu, seen_s = json.loads(value)
             report = decode_incoming(pdu)
             if isinstance(report, StatusReport):
-                parked[key] = _Parked(key, report, seen_s)
+                parked[key] = _Parked(key, report, min(self._now(), seen_s - self._wall_s()))
         self._sims.setdefault(iccid, _Sim(ledger, parked))
 
     # What the sender says. The changes are to be written in the same transaction as the mark of the part.
@@ -139,7 +140,7 @@ class Reports:
         """Look at parked reports again: after a part was taken, at the start, and now and then."""
         sim = self._sims[iccid]
         for parked in list(sim.parked.values()):
-            is_over = self._now_s() >= parked.seen_s + self._timing.report_parking_s
+            is_over = self._now() >= parked.seen_at + self._timing.report_parking_s
             part = self._find(sim, parked.report)
             if part is None and (is_over or not sim.ledger.has_part_in_hand()):
                 part = self._find_likeliest(sim, parked.report)
@@ -153,12 +154,12 @@ class Reports:
                 self.counts["unmatched"] += 1
                 await self._context.store.write({parked.key: None})
 
-    def next_due_s(self, iccid: str) -> float | None:
-        """When `tend` has something to do; seconds since 1970. None: nothing waits."""
+    def next_due(self, iccid: str) -> float | None:
+        """When `tend` has something to do, by the monotonic clock. None: nothing waits."""
         sim = self._sims.get(iccid)
         if sim is None or not sim.parked:
             return None
-        return min(parked.seen_s for parked in sim.parked.values()) + self._timing.report_parking_s
+        return min(parked.seen_at for parked in sim.parked.values()) + self._timing.report_parking_s
 
     async def _park(self, sim: _Sim, report: StatusReport, iccid: str) -> None:
         self.counts["parked"] += 1
@@ -169,7 +170,7 @@ class Reports:
             del sim.parked[oldest]
             changes[oldest] = None
             self.counts["pushed_out"] += 1
-        sim.parked[key] = _Parked(key, report, self._now_s())
+        sim.parked[key] = _Parked(key, report, self._now())
         changes[key] = json.dumps((report.raw, self._now_s())).encode()
         await self._context.store.write(changes)
 
@@ -212,11 +213,11 @@ class Reports:
         """
         digest = _digest(report)
         since = sim.heard.get(digest)
-        is_at_once = since is not None and self._context.clock.monotonic() - since < REPEAT_S
+        is_at_once = since is not None and self._now() - since < REPEAT_S
         return not is_at_once and any(part.report == digest for part in same)
 
     def _hear(self, sim: _Sim, report: StatusReport) -> None:
-        now = self._context.clock.monotonic()
+        now = self._now()
         sim.heard = {digest: since for digest, since in sim.heard.items() if now - since < REPEAT_S}
         sim.heard.setdefault(_digest(report), now)
 
@@ -264,6 +265,13 @@ class Reports:
         self.counts["delivered" if isinstance(said, Delivered) else "failed"] += 1
         kept = {**changes, part.key: part.encode()}
         await self._context.report([(part.command_id, said)], changes=kept)
+
+    def _now(self) -> float:
+        return self._context.clock.monotonic()
+
+    def _wall_s(self) -> float:
+        """By how much the wall clock is ahead of the monotonic one; what other processes read is by the former."""
+        return self._now_s() - self._now()
 
     def _now_s(self) -> float:
         return self._context.clock.wall_ns() / 1e9

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 
 from drivers.modem.at.results import CommandRefused, Domain
 from drivers.modem.conditions import NotReady, Reason
-from drivers.modem.config import ModemConfig
+from drivers.modem.config import ModemConfig, is_same_iccid
 from drivers.modem.line import Commands
 from drivers.modem.setup.answers import value_of
 from drivers.modem.setup.identity import read_iccid, read_imsi
@@ -151,7 +151,7 @@ class SimGate:
     def _refuse_another(self, known: SimIdentity, told: SimIdentity) -> None:
         """Raise NotReady if this SIM is certainly not the one that the configured number belongs to."""
         if self._config.iccid:
-            is_another = told.iccid != "" and not _is_same_iccid(told.iccid, self._config.iccid)
+            is_another = told.iccid != "" and not is_same_iccid(told.iccid, self._config.iccid)
         else:
             is_another = known.is_same(told) is False
         if is_another:
@@ -168,17 +168,11 @@ class SimGate:
         if is_same:
             told = SimIdentity(told.iccid or known.iccid, told.imsi or known.imsi)
         if self._config.iccid:
-            if not told.iccid or not _is_same_iccid(told.iccid, self._config.iccid):
+            if not told.iccid or not is_same_iccid(told.iccid, self._config.iccid):
                 raise NotReady(Reason.SIM_FAILURE, "The modem does not tell the SIM's serial number.")
         elif is_same is None and known != SimIdentity():
             raise NotReady(Reason.SIM_BUSY, "The modem does not tell which SIM it is.")
         return told
-
-
-def _is_same_iccid(one: str, other: str) -> bool:
-    """Printed and reported forms differ in the check digit and in filler."""
-    shorter, longer = sorted((one.upper().rstrip("F"), other.upper().rstrip("F")), key=len)
-    return longer.startswith(shorter)
 
 
 def _reason_of(state: str) -> Reason:

@@ -34,7 +34,7 @@ class TestModemDriver(InboundContract, DeliveryReportContract, DriverContract):
                 emulator.deliver(text, sender="+15551112222")
 
             yield Subject(
-                argv=[sys.executable, "-m", "drivers.modem", "run"],
+                argv=[sys.executable, "-m", "drivers.modem"],
                 device_key="alpha",
                 channel=CHANNEL_SMS,
                 source=NUMBER,

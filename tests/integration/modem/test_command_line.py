@@ -1,5 +1,6 @@
 """Commands of `infinireach modem` that ask the running driver, and those that look at files and ports."""
 
+import errno
 import json
 import socket
 import subprocess
@@ -155,6 +156,12 @@ def test_ussd_without_a_code_of_a_modem_that_has_none_says_where_it_belongs(driv
     assert refused.err == "office has no balance_ussd in modems.toml; name a CODE, such as '*100#'.\n"
 
 
+def test_ussd_without_a_code_of_a_modem_that_the_driver_has_not_says_so(driver: RunningDriver) -> None:
+    driver.answer = {"ok": True, "modems": [MODEM]}
+    refused = infinireach_modem("ussd", "nobody")
+    assert (refused.status, refused.err) == (1, "The driver has no modem nobody. It has: office\n")
+
+
 def test_the_drivers_refusal_is_passed_on(driver: RunningDriver) -> None:
     driver.answer = {"ok": False, "code": "not_ready", "error": "The modem is away."}
     refused = infinireach_modem("unlock", "office")
@@ -174,6 +181,19 @@ def test_without_a_driver_the_way_to_start_one_is_told(var: Path) -> None:
     assert refused.status == 1
     assert f"No modem driver listens at {var}/modem.sock" in refused.err
     assert "infinireach driver modem --config modems.toml" in refused.err
+    assert "sudo -u infinireach env INFINIREACH_VAR=/var/lib/infinireach" in refused.err
+
+
+def test_a_socket_of_another_user_is_told_with_the_way_to_ask_as_that_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    refused = infinireach_modem("status")
+    assert refused.err.startswith("This user may not use")
+    assert "sudo -u infinireach env INFINIREACH_VAR=/var/lib/infinireach" in refused.err
 
 
 def test_ussd_without_driver_and_without_file_names_both_ways() -> None:
@@ -211,6 +231,19 @@ def test_everything_wrong_in_a_file_is_told_at_once(var: Path) -> None:
         assert key in refused.err
 
 
+@pytest.mark.parametrize("variable", ["INFINIREACH_VAR", "INFINIREACH_MODEM_CONFIG"])
+def test_a_folder_of_nobody_is_told_in_a_sentence(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "~nobody-of-this-name/x")
+    refused = infinireach_modem("status" if variable == "INFINIREACH_VAR" else "check-config")
+    assert refused.status == 1
+    assert refused.err == "~nobody-of-this-name/x begins in the home of a user whom there is not.\n"
+
+
+@pytest.mark.parametrize("speed", ["0", "-1", "5000000"])
+def test_a_speed_that_modems_toml_would_not_take_is_not_probed_with(speed: str) -> None:
+    assert infinireach_modem("probe", "/dev/none", "--baud", speed).status == 2
+
+
 def test_ports_are_listed_as_text_and_as_json() -> None:
     assert infinireach_modem("list").status == 0
     assert isinstance(json.loads(infinireach_modem("list", "--json").out)["ports"], list)
@@ -228,6 +261,11 @@ def test_the_gateways_command_hands_everything_on(arguments: list[str]) -> None:
     assert shown.returncode == 0, shown.stderr
     assert "Usage: infinireach modem" in shown.stdout
     assert "probe" in shown.stdout
+
+
+def test_the_driver_is_started_in_one_way_which_the_help_tells() -> None:
+    assert infinireach_modem("run").status == 2
+    assert "infinireach driver modem --config modems.toml" in infinireach_modem("--help").out
 
 
 def test_a_fault_ends_in_a_sentence_and_no_log_line(var: Path) -> None:

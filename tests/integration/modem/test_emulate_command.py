@@ -85,6 +85,7 @@ REFUSED = [
     (["fault", "cms_error", "code=many"], "code must be like 500, not 'many'."),
     (["fault", "cms_error", "taken=1"], "taken must be like no, not '1'."),
     (["fault", "hang", "--count", "2"], "hang takes neither count nor skip."),
+    (["fault", "cms_error", "--count", "0"], "count and seconds must be more than 0"),
     (["inbound", "--body", "Hi", "--parts", "first"], "--parts takes numbers"),
     (["inbound", "--body", "Hi", "--parts", "2"], "The message has 1 parts"),
     (
@@ -116,7 +117,7 @@ def test_a_second_emulator_in_the_same_folder_is_refused(var: Path) -> None:
         command_of("drivers.modem", "emulate"), capture_output=True, text=True, timeout=60, check=False
     )
     assert refused.returncode == 1
-    assert refused.stderr == f"An emulator runs at {var / 'emulated' / 'emulator.sock'} already.\n"
+    assert refused.stderr == f"A process listens at {var / 'emulated' / 'emulator.sock'} already.\n"
 
 
 @pytest.mark.parametrize(
@@ -124,10 +125,11 @@ def test_a_second_emulator_in_the_same_folder_is_refused(var: Path) -> None:
     [
         (("--number", "0170"), "--number must be"),
         (("--pin", "12"), "--pin must be"),
+        (("--modems", "3", "--tcp", "65534"), "--tcp must leave a port for each modem: at most 65533."),
         (("--script", "/nowhere"), "The modems cannot be served: No such file or directory (/nowhere)."),
     ],
 )
-def test_modems_that_cannot_be_served_are_told(option: tuple[str, str], sentence: str) -> None:
+def test_modems_that_cannot_be_served_are_told(option: tuple[str, ...], sentence: str) -> None:
     refused = emulate(*option)
     assert refused.status == 1
     assert refused.err.startswith(sentence)

@@ -94,8 +94,8 @@ async def test_the_socket_is_its_owners_and_bears_nonsense(tmp_path: Path) -> No
     async with running(options):
         assert stat.S_IMODE(options.socket_path.stat().st_mode) == 0o600
         reader, writer = await asyncio.open_unix_connection(options.socket_path)
-        writer.write(b"nonsense\n\xff\n[]\n")
-        for _ in range(3):
+        writer.write(b"nonsense\n\xff\n[]\n" + b"[" * 100_000 + b"\n")
+        for _ in range(4):
             assert (await reader.readline()).startswith(b'{"ok": false')
         writer.close()
         await writer.wait_closed()

@@ -262,7 +262,7 @@ async def bench(
         )
         config.chmod(0o600)
         subject = Subject(
-            argv=[sys.executable, "-m", "drivers.modem", "run"],
+            argv=[sys.executable, "-m", "drivers.modem"],
             device_key=DEVICE,
             channel=CHANNEL_SMS,
             source=NUMBER,

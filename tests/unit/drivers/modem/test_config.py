@@ -1,5 +1,6 @@
 """modems.toml is read once, and everything that is wrong with it is said together."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,40 @@ def test_modems_may_share_a_pattern_if_each_says_its_imei(path: Path) -> None:
     assert [modem.is_pattern for modem in modems] == [True, True]
 
 
+def test_two_patterns_may_fit_the_same_stick_so_each_modem_says_its_imei(path: Path) -> None:
+    first = GOOD.replace("-if00", "*")
+    second = GOOD.replace("-if00", "[0-9]").replace("alpha", "beta").replace("4567", "4568")
+    assert problems(path, first + second) == [
+        f'modem "{name}": port is a pattern, so with several modems imei must say which one is meant'
+        for name in ("alpha", "beta")
+    ]
+    assert read(path, first)
+
+
+@pytest.mark.parametrize(
+    ("key", "one", "other"),
+    [
+        ("imei", "861234567890123", "86123456789012"),
+        ("imei", "861234567890123", "8612345678901299"),
+        ("iccid", "8949020000123456789", "89490200001234567890"),
+        ("iccid", "8949020000123456789F", "8949020000123456789"),
+    ],
+)
+def test_what_is_the_same_in_another_form_is_the_same(path: Path, key: str, one: str, other: str) -> None:
+    second = GOOD.replace("-if00", "-if01").replace("alpha", "beta").replace("4567", "4568")
+    assert problems(path, f'{GOOD}\n{key} = "{one}"\n{second}\n{key} = "{other}"') == [
+        f'{key} must differ between modems; it is the same in "alpha", "beta"'
+    ]
+
+
+def test_port_under_two_names_is_one_port(path: Path) -> None:
+    path.with_name("stick").symlink_to("/dev/serial/by-id/usb-Example-if00")
+    for name in (path.with_name("stick"), "/dev/serial/../serial/by-id/usb-Example-if00"):
+        second = GOOD.replace("alpha", "beta").replace("4567", "4568")
+        second = second.replace("/dev/serial/by-id/usb-Example-if00", str(name))
+        assert len(problems(path, GOOD + second)) == 2
+
+
 def test_url_with_a_question_mark_is_no_pattern(path: Path) -> None:
     (modem,) = read(path, GOOD.replace("/dev/serial/by-id/usb-Example-if00", "spy:///dev/ttyUSB0?file=trace"))
     assert not modem.is_pattern
@@ -183,9 +218,29 @@ def test_pin_and_pin_file_exclude_each_other(path: Path) -> None:
     assert "must not both be given" in problems(path, f'{GOOD}\npin = "1234"\npin_file = "pin"')[0]
 
 
-@pytest.mark.parametrize("text", ["", "modem = 3", "[modem]\nname = 'x'", "not toml ==", "modem = [3]"])
+@pytest.mark.parametrize(
+    "text", ["", "modem = 3", "[modem]\nname = 'x'", "not toml ==", "modem = [3]", "x = " + "[" * 9999]
+)
 def test_file_without_modems_is_refused(path: Path, text: str) -> None:
     assert problems(path, text)
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("pipe", "pin_file must be a file that can be read: It is no regular file"),
+        ("~nobody-of-this-name/pin", "pin_file must not begin in the home of a user whom there is not"),
+    ],
+)
+def test_pin_file_that_is_no_file_is_said(path: Path, file: str, sentence: str) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    assert problems(path, f'{GOOD}\npin_file = "{file}"') == [f'modem "alpha": {sentence}']
+
+
+def test_file_that_never_ends_is_refused(path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(ConfigInvalid, match="no regular file"):
+        read_config(path)
 
 
 def test_missing_file_is_said(path: Path) -> None:

@@ -136,6 +136,33 @@ async def test_reference_that_is_used_again_within_minutes_is_another_message() 
         await world.until(lambda: world.texts() == ["new new end", "old end"])
 
 
+async def test_parts_far_apart_that_complete_each_other_are_told_as_one_in_the_end() -> None:
+    world = World()
+    async with world.process() as process:
+        await come_in(world, process, part("a", 1, 3))
+        await pass_time(world, process, WAIT_S / 2)
+        await come_in(world, process, part("b", 2, 3, seconds=150), part("c", 3, 3, seconds=151))
+        await pass_time(world, process, WAIT_S / 2 + 1)
+        assert world.texts() == []
+        await pass_time(world, process, WAIT_S / 2)
+        await world.until(lambda: world.texts() == ["abc"])
+        await world.cleared()
+        await forgotten(world, process)
+    assert world.texts() == ["abc"]
+
+
+async def test_rest_that_comes_far_later_completes_what_was_told_with_gaps() -> None:
+    world = World()
+    async with world.process() as process:
+        await come_in(world, process, part("a", 1, 2))
+        await pass_time(world, process, WAIT_S + 1)
+        await world.until(lambda: world.texts() == [f"a{GAP}"])
+        await come_in(world, process, part("b", 2, 2, seconds=1200))
+        await pass_time(world, process, WAIT_S + 1)
+        await world.until(lambda: world.texts() == [f"a{GAP}", "ab"])
+        await world.cleared()
+
+
 async def test_sender_that_always_uses_the_same_reference_is_understood() -> None:
     world = World()
     async with world.process() as process:
@@ -200,6 +227,32 @@ async def test_time_in_which_the_modem_was_away_does_not_count() -> None:
         assert world.texts() == []
         await come_in(world, process, part("b", 2, 2))
         await world.until(lambda: world.texts() == ["ab"])
+
+
+@pytest.mark.parametrize("step_s", [2 * LATE_S, -2 * LATE_S])
+async def test_clock_that_is_set_meanwhile_neither_ends_nor_prolongs_the_wait(step_s: float) -> None:
+    world = World()
+    async with world.process() as process:
+        await come_in(world, process, part("a", 1, 2), part("x", 1, 2, reference=8))
+        world.clock.set_by_s += step_s
+        await pass_time(world, process, WAIT_S - 1)
+        assert world.texts() == []
+        await come_in(world, process, part("b", 2, 2))
+        await world.until(lambda: world.texts() == ["ab"])
+        await pass_time(world, process, 2)
+        await world.until(lambda: world.texts() == ["ab", f"x{GAP}"])
+
+
+async def test_clock_that_was_ahead_in_an_earlier_process_does_not_prolong_the_wait() -> None:
+    world = World()
+    world.clock.set_by_s = 2 * LATE_S
+    async with world.process() as process:
+        await come_in(world, process, part("a", 1, 2))
+    world.clock.set_by_s = 0.0
+    async with world.process() as process:
+        await process.inbox.sweep(world.line)
+        await pass_time(world, process, WAIT_S + 1)
+        await world.until(lambda: world.texts() == [f"a{GAP}"])
 
 
 async def test_character_that_was_cut_in_two_is_whole_again() -> None:

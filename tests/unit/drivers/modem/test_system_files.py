@@ -84,3 +84,9 @@ def test_what_the_owner_changed_is_not_overwritten_unless_said_so(folder: Path) 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     refused = infinireach_modem("system-files", str(tmp_path / "none"))
     assert refused == Finished(1, "", f"There is no folder {tmp_path / 'none'}.\n")
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / RULES).mkdir()
+    refused = infinireach_modem("system-files", str(tmp_path))
+    assert refused == Finished(1, "", f"{tmp_path / RULES} cannot be written: Is a directory.\n")

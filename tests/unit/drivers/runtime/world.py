@@ -33,12 +33,14 @@ class SetClock:
 
     def __init__(self) -> None:
         self.now_s = 1000.0
+        self.set_by_s = 0.0
+        """By how much somebody has set the wall clock since."""
 
     def monotonic(self) -> float:
         return self.now_s
 
     def wall_ns(self) -> int:
-        return START_NS + int(self.now_s * 1e9)
+        return START_NS + int((self.now_s + self.set_by_s) * 1e9)
 
 
 @dataclass

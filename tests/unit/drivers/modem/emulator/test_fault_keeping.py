@@ -1,5 +1,8 @@
 """How faults are added, counted and ended."""
 
+import math
+from typing import Any
+
 import pytest
 
 from drivers.modem.emulator.faults import FAULTS_MAX, FaultInvalid
@@ -48,10 +51,22 @@ def test_a_fault_can_be_cleared(desk: Desk) -> None:
         ("cms_error", {"code": "x"}, "must be a int"),
         ("cms_error", {"code": True}, "must be a int"),
         ("cms_error", {"kode": 1}, "does not take kode"),
+        ("cms_error", {"code": 10**23}, "from 0 to 9999"),
+        ("report_failed", {"status": 256}, "from 0 to 255"),
+        ("slow_radio", {"delay_s": math.nan}, "from 0 to 86400"),
+        ("slow_radio", {"delay_s": math.inf}, "from 0 to 86400"),
+        ("slow_radio", {"delay_s": -5}, "from 0 to 86400"),
+        ("slow_reads", {"bytes_per_s": 0}, "from 1 to 1000000"),
+        ("pin", {"tries": -4}, "from 1 to 3"),
+        ("pin", {"pin": '"\r\nOK'}, "must be like 1234"),
+        ("puk", {"puk": "1234"}, "must be like 12345678"),
+        ("sim_swap", {"number": "hello\r\nworld"}, "number of sim_swap must be like"),
+        ("sim_swap", {"iccid": "x"}, "iccid of sim_swap must be like"),
+        ("refuse", {"command": "+CNMI\r"}, "must be like"),
     ],
 )
 def test_a_fault_that_is_not_in_the_table_is_refused(
-    desk: Desk, name: str, parameters: dict[str, int], problem: str
+    desk: Desk, name: str, parameters: dict[str, Any], problem: str
 ) -> None:
     with pytest.raises(FaultInvalid, match=problem):
         desk.faults.add(name, **parameters)

@@ -104,6 +104,12 @@ async def test_the_last_messages_that_were_taken_are_shown(bank: Bank) -> None:
         ({"state": {}, "taken": {}}, "one key of inbound"),
         ({"inbound": "Hello"}, "must be an object"),
         ({"inbound": {"body": "Hello"}}, "modem must name one of first, second"),
+        ({"inbound": {"modem": []}}, "modem must name one of first, second"),
+        ({"fault": {"modem": {}, "name": "hang"}}, "modem must name one of first, second"),
+        (
+            {"inbound": {"modem": "first", "sent_at": "0001-01-01T00:00:00+23:59"}},
+            "from 1990 to 2089 with its zone",
+        ),
         ({"inbound": {"modem": "third"}}, "modem must name one of first, second"),
         ({"inbound": {"modem": "first", "body": 5}}, "body must be a text"),
         ({"inbound": {"modem": "first", "body": "\ud800"}}, "valid Unicode"),
@@ -112,7 +118,7 @@ async def test_the_last_messages_that_were_taken_are_shown(bank: Bank) -> None:
         ({"inbound": {"modem": "first", "parts": [0]}}, "name them from 1"),
         ({"inbound": {"modem": "first", "parts": "1"}}, "list of whole numbers"),
         ({"inbound": {"modem": "first", "reference_bits": 7}}, "8 or 16"),
-        ({"inbound": {"modem": "first", "sent_at": "now"}}, "time with its zone"),
+        ({"inbound": {"modem": "first", "sent_at": "now"}}, "with its zone"),
         ({"inbound": {"modem": "first", "kind": "silent", "body": "x" * 400}}, "too long"),
         ({"inbound": {"modem": "first", "text": "Hello"}}, "Not known: text"),
         ({"pdus": {"modem": "first", "pdus": [1]}}, "list of texts"),
@@ -169,11 +175,12 @@ async def test_a_script_with_faults_names_all_of_them(bank: Bank) -> None:
         '{"after_s": -1, "state": {}}',
         '{"after_messages": 0.5, "state": {}}',
         '{"a": {}}',
+        "[" * 100_000,
     ]
     with pytest.raises(ScriptInvalid) as refused:
         read_script("\n".join(lines), bank.orders)
     assert [line.split(":")[0] for line in str(refused.value).splitlines()] == [
-        f"Line {number}" for number in range(1, 6)
+        f"Line {number}" for number in range(1, 7)
     ]
     with pytest.raises(ScriptInvalid, match="more than"):
         read_script("#\n" * (LINES_MAX + 1), bank.orders)
