@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncGenerator, Generator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,9 @@ async def test_a_message_of_three_parts_out_of_order_across_a_restart_comes_in_o
     modem: Gateway, caller: Client
 ) -> None:
     text = "".join(f"{number:04d} " for number in range(80))
-    long_one = {"from": WRITER, "body": text, "reference": 77}
+    # A network dates a message once: a part that it delivers again has the same time as before.
+    dated = datetime.now(UTC).isoformat(timespec="seconds")
+    long_one = {"from": WRITER, "body": text, "reference": 77, "sent_at": dated}
     async with hook(caller, ["message.inbound"]) as receiving:
         tell(modem, inbound={**long_one, "parts": [3, 1]})
         await come_in(modem, caller, "before the restart")
