@@ -88,7 +88,7 @@ async def test_long_message_out_of_order_comes_as_one(shared: Bench) -> None:
     await shared.check()
 
 
-@pytest.mark.parametrize("kind", [Kind.FLASH, Kind.BINARY, Kind.MMS])
+@pytest.mark.parametrize("kind", [Kind.FLASH, Kind.BINARY, Kind.MMS, Kind.MALFORMED])
 async def test_every_kind_of_message_reaches_the_core(shared: Bench, kind: Kind) -> None:
     shared.emulator.modem.deliver(Inbound("something", kind=kind))
     if kind is Kind.FLASH:
@@ -99,7 +99,7 @@ async def test_every_kind_of_message_reaches_the_core(shared: Bench, kind: Kind)
     await shared.check()
 
 
-@pytest.mark.parametrize("kind", [Kind.SILENT, Kind.SIM, Kind.MALFORMED])
+@pytest.mark.parametrize("kind", [Kind.SILENT, Kind.SIM])
 async def test_what_is_for_nobody_leaves_the_memory_and_holds_up_nothing(shared: Bench, kind: Kind) -> None:
     shared.emulator.modem.deliver(Inbound("something", kind=kind))
     shared.emulator.deliver(f"behind the {kind}")
