@@ -1,21 +1,16 @@
 """Programs of others take the emulated modem for a modem: libgammu and smstools' smsd, both as they are."""
 
 import asyncio
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from drivers.modem.emulator import Emulator, Network, Sim
 from drivers.modem.emulator.clock import LoopClock
 from tests.fakes import smstools
 
-if sys.platform != "linux":
-    pytest.skip("pseudo terminals and python-gammu are used as they are on Linux", allow_module_level=True)
 # The stubs of python-gammu know little of it.
 gammu: Any = import_module("gammu")
 

@@ -4,7 +4,6 @@ The texts are drawn from all of Unicode but what libgammu cannot take: NUL, whic
 """
 
 import random
-import sys
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
 
@@ -14,10 +13,6 @@ from hypothesis import strategies as st
 
 from drivers.modem import codec
 from drivers.modem.codec import Encoding, gsm7
-
-if sys.platform != "linux":
-    pytest.skip("python-gammu is built for Linux only", allow_module_level=True)
-
 from tests.unit.drivers.modem.codec import gammu_pdus
 
 EXAMPLES = settings(
