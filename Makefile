@@ -97,7 +97,7 @@ LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version
 
 lock: $(VENV)/.dev ## Pin all dependencies anew; UPGRADE=1 takes the newest versions
 	$(LOCK) --extra build --output-file requirements.lock
-	$(LOCK) --extra build --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	$(LOCK) --extra build --extra dev --extra whatsapp-web --constraint requirements.lock --output-file requirements-dev.lock
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/ and try it
 	@tools/wheel
