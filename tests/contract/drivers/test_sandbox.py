@@ -120,7 +120,7 @@ async def test_each_number_does_to_a_message_what_is_written(subject: Subject, t
 async def test_whatsapp_reads_what_it_gets_and_takes_only_templates_after_a_day(
     subject: Subject, tmp_path: Path
 ) -> None:
-    read, closed = f"{SANDBOX[:-1]}0010", f"{SANDBOX[:-1]}0011"
+    read, closed = "+15005550010", "+15005550011"
     template = {"template": Template(name="order_ready", language="en_US")}
     media = {"media": MediaContent(media=Media(url="https://example.com/a.png"), caption="See here")}
     async with Rig(subject, tmp_path) as rig:
