@@ -67,7 +67,7 @@ $(VENV)/smstools/smsd: | $(VENV)/bin/python
 	@tools/smstools $(VENV)/smstools
 
 test: $(VENV)/.dev test-packages $(VENV)/smstools/smsd ## Run all tests, files side by side; ARGS="..." are passed to pytest
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-packages:
 ifneq ($(strip $(TEST_PACKAGES)),)
