@@ -340,6 +340,10 @@ class Engine:
         """Read the marks of a command's segments."""
         return await self._in_thread(lambda: self._journal.segments(command_id))
 
+    async def known(self, command_ids: Sequence[str]) -> set[str]:
+        """Which of the commands the journal remembers."""
+        return await self._in_thread(lambda: self._journal.known(command_ids))
+
     async def write(self, changes: Changes) -> None:
         """Write to the driver's own store."""
         check_changes(changes)

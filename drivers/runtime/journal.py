@@ -13,6 +13,7 @@ import os
 import secrets
 import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from drivers.runtime.journal_transaction import SETTLED, STARTED, Position, Retention, Transaction, roll_back
@@ -133,6 +134,12 @@ class Journal:
             (command_id,),
         )
         return [SegmentMark(command_id, row[0], taken=bool(row[1]), reference=row[2]) for row in rows]
+
+    def known(self, command_ids: Iterable[str]) -> set[str]:
+        """Which of the commands it remembers, open or settled."""
+        query = "SELECT command_id FROM commands WHERE command_id = ?"
+        rows = (self._connection.execute(query, (command_id,)).fetchone() for command_id in command_ids)
+        return {row[0] for row in rows if row is not None}
 
     def value(self, key: str) -> bytes | None:
         """The value of `key` in the driver's own store."""

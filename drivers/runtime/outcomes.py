@@ -6,6 +6,7 @@ Owns the conversion of outcomes to reports and nothing else.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from infinireach.driver.v1 import fact_pb2
@@ -33,6 +34,8 @@ class Failed:
     network_code: str = ""
     detail: str = ""
     """One sentence for people."""
+    retry_after_s: float | None = None
+    """For a reason that is retried: not before so many seconds; None: as the core thinks best."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -49,6 +52,14 @@ class Delivered:
 
     segments: Sequence[int] = ()
     """The segments, from 1; empty: all of them."""
+    network_time: Timestamp | None = None
+    """When the network says so; None: it does not."""
+
+
+@dataclass(slots=True, frozen=True)
+class Read:
+    """The network reports that the recipient has read it, which says that it was delivered too."""
+
     network_time: Timestamp | None = None
     """When the network says so; None: it does not."""
 
@@ -74,7 +85,7 @@ class SendAgain:
 
 
 Outcome = Submitted | Failed | Unknown
-Report = Submitted | Failed | Unknown | Delivered | Cancelled
+Report = Submitted | Failed | Unknown | Delivered | Read | Cancelled
 
 
 def to_report(command_id: str, report: Report) -> CommandReport:
@@ -89,13 +100,17 @@ def to_report(command_id: str, report: Report) -> CommandReport:
         case Delivered(segments, network_time):
             delivered = fact_pb2.Delivered(segments=segments, network_time=network_time)
             return CommandReport(command_id=command_id, delivered=delivered)
-        case Failed(reason, network_code, detail):
+        case Read(network_time):
+            read = fact_pb2.Delivered(network_time=network_time, is_read=True)
+            return CommandReport(command_id=command_id, delivered=read)
+        case Failed(reason, network_code, detail, retry_after_s):
             failure = Failure(
                 reason=reason,
                 network_code=network_code[:NETWORK_CODE_CHARACTERS_MAX],
                 detail=detail[:DETAIL_CHARACTERS_MAX],
             )
-            return CommandReport(command_id=command_id, failed=failure)
+            delay = None if retry_after_s is None else _duration(retry_after_s)
+            return CommandReport(command_id=command_id, failed=failure, retry_delay=delay)
         case Unknown(detail):
             unknown = fact_pb2.OutcomeUnknown(detail=detail[:DETAIL_CHARACTERS_MAX])
             return CommandReport(command_id=command_id, outcome_unknown=unknown)
@@ -103,3 +118,7 @@ def to_report(command_id: str, report: Report) -> CommandReport:
             return CommandReport(command_id=command_id, cancelled=fact_pb2.Cancelled())
         case _:
             raise TypeError(f"{type(report).__name__} is no report")
+
+
+def _duration(seconds: float) -> Duration:
+    return Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))

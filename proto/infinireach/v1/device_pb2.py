@@ -26,19 +26,21 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from infinireach.v1 import message_pb2 as infinireach_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1binfinireach/v1/device.proto\x12\x0einfinireach.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cinfinireach/v1/message.proto\"f\n\rDeviceAddress\x12(\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0c\n\x04slot\x18\x03 \x01(\x05\x12\r\n\x05ready\x18\x04 \x01(\x08\"\xbc\x03\n\x06\x44\x65vice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.infinireach.v1.DeviceState\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\x12\x13\n\x0b\x64river_name\x18\x05 \x01(\t\x12\x30\n\taddresses\x18\x06 \x03(\x0b\x32\x1d.infinireach.v1.DeviceAddress\x12\x0f\n\x07\x65nabled\x18\x07 \x01(\x08\x12\x14\n\x0cstate_reason\x18\x08 \x01(\t\x12\x0e\n\x06remedy\x18\t \x01(\t\x12\x32\n\x0elast_seen_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fqueued_messages\x18\x0c \x01(\x03\x12\x1b\n\x0esignal_percent\x18\r \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0f\x62\x61ttery_percent\x18\x0e \x01(\x05H\x01\x88\x01\x01\x42\x11\n\x0f_signal_percentB\x12\n\x10_battery_percent\"\x8b\x01\n\x0b\x44riverToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x95\x01\n\x0b\x44\x65viceState\x12\x1c\n\x18\x44\x45VICE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x45VICE_STATE_ONLINE\x10\x01\x12\x18\n\x14\x44\x45VICE_STATE_OFFLINE\x10\x02\x12\x19\n\x15\x44\x45VICE_STATE_DEGRADED\x10\x03\x12\x1a\n\x16\x44\x45VICE_STATE_ATTENTION\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1binfinireach/v1/device.proto\x12\x0einfinireach.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cinfinireach/v1/message.proto\"f\n\rDeviceAddress\x12(\n\x07\x63hannel\x18\x01 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0c\n\x04slot\x18\x03 \x01(\x05\x12\r\n\x05ready\x18\x04 \x01(\x08\"\x90\x01\n\x0e\x44\x65viceFeatures\x12\x11\n\ttemplates\x18\x01 \x01(\x08\x12(\n\x05media\x18\x02 \x03(\x0e\x32\x19.infinireach.v1.MediaType\x12\x0e\n\x06groups\x18\x03 \x01(\x08\x12\x1b\n\x13text_characters_max\x18\x04 \x01(\x05\x12\x14\n\x0cread_reports\x18\x05 \x01(\x08\"\xee\x03\n\x06\x44\x65vice\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12*\n\x05state\x18\x03 \x01(\x0e\x32\x1b.infinireach.v1.DeviceState\x12\x0e\n\x06\x64river\x18\x04 \x01(\t\x12\x13\n\x0b\x64river_name\x18\x05 \x01(\t\x12\x30\n\taddresses\x18\x06 \x03(\x0b\x32\x1d.infinireach.v1.DeviceAddress\x12\x0f\n\x07\x65nabled\x18\x07 \x01(\x08\x12\x14\n\x0cstate_reason\x18\x08 \x01(\t\x12\x0e\n\x06remedy\x18\t \x01(\t\x12\x32\n\x0elast_seen_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0fqueued_messages\x18\x0c \x01(\x03\x12\x1b\n\x0esignal_percent\x18\r \x01(\x05H\x00\x88\x01\x01\x12\x1c\n\x0f\x62\x61ttery_percent\x18\x0e \x01(\x05H\x01\x88\x01\x01\x12\x30\n\x08\x66\x65\x61tures\x18\x0f \x01(\x0b\x32\x1e.infinireach.v1.DeviceFeaturesB\x11\n\x0f_signal_percentB\x12\n\x10_battery_percent\"\x8b\x01\n\x0b\x44riverToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_use_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x95\x01\n\x0b\x44\x65viceState\x12\x1c\n\x18\x44\x45VICE_STATE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x45VICE_STATE_ONLINE\x10\x01\x12\x18\n\x14\x44\x45VICE_STATE_OFFLINE\x10\x02\x12\x19\n\x15\x44\x45VICE_STATE_DEGRADED\x10\x03\x12\x1a\n\x16\x44\x45VICE_STATE_ATTENTION\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'infinireach.v1.device_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DEVICESTATE']._serialized_start=804
-  _globals['_DEVICESTATE']._serialized_end=953
+  _globals['_DEVICESTATE']._serialized_start=1001
+  _globals['_DEVICESTATE']._serialized_end=1150
   _globals['_DEVICEADDRESS']._serialized_start=110
   _globals['_DEVICEADDRESS']._serialized_end=212
-  _globals['_DEVICE']._serialized_start=215
-  _globals['_DEVICE']._serialized_end=659
-  _globals['_DRIVERTOKEN']._serialized_start=662
-  _globals['_DRIVERTOKEN']._serialized_end=801
+  _globals['_DEVICEFEATURES']._serialized_start=215
+  _globals['_DEVICEFEATURES']._serialized_end=359
+  _globals['_DEVICE']._serialized_start=362
+  _globals['_DEVICE']._serialized_end=856
+  _globals['_DRIVERTOKEN']._serialized_start=859
+  _globals['_DRIVERTOKEN']._serialized_end=998
 # @@protoc_insertion_point(module_scope)

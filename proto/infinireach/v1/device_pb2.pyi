@@ -36,8 +36,22 @@ class DeviceAddress(_message.Message):
     ready: bool
     def __init__(self, channel: _Optional[_Union[_message_pb2.Channel, str]] = ..., number: _Optional[str] = ..., slot: _Optional[int] = ..., ready: _Optional[bool] = ...) -> None: ...
 
+class DeviceFeatures(_message.Message):
+    __slots__ = ("templates", "media", "groups", "text_characters_max", "read_reports")
+    TEMPLATES_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    TEXT_CHARACTERS_MAX_FIELD_NUMBER: _ClassVar[int]
+    READ_REPORTS_FIELD_NUMBER: _ClassVar[int]
+    templates: bool
+    media: _containers.RepeatedScalarFieldContainer[_message_pb2.MediaType]
+    groups: bool
+    text_characters_max: int
+    read_reports: bool
+    def __init__(self, templates: _Optional[bool] = ..., media: _Optional[_Iterable[_Union[_message_pb2.MediaType, str]]] = ..., groups: _Optional[bool] = ..., text_characters_max: _Optional[int] = ..., read_reports: _Optional[bool] = ...) -> None: ...
+
 class Device(_message.Message):
-    __slots__ = ("id", "name", "state", "driver", "driver_name", "addresses", "enabled", "state_reason", "remedy", "last_seen_time", "create_time", "queued_messages", "signal_percent", "battery_percent")
+    __slots__ = ("id", "name", "state", "driver", "driver_name", "addresses", "enabled", "state_reason", "remedy", "last_seen_time", "create_time", "queued_messages", "signal_percent", "battery_percent", "features")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +66,7 @@ class Device(_message.Message):
     QUEUED_MESSAGES_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_PERCENT_FIELD_NUMBER: _ClassVar[int]
     BATTERY_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     state: DeviceState
@@ -66,7 +81,8 @@ class Device(_message.Message):
     queued_messages: int
     signal_percent: int
     battery_percent: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., driver: _Optional[str] = ..., driver_name: _Optional[str] = ..., addresses: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., enabled: _Optional[bool] = ..., state_reason: _Optional[str] = ..., remedy: _Optional[str] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., queued_messages: _Optional[int] = ..., signal_percent: _Optional[int] = ..., battery_percent: _Optional[int] = ...) -> None: ...
+    features: DeviceFeatures
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., state: _Optional[_Union[DeviceState, str]] = ..., driver: _Optional[str] = ..., driver_name: _Optional[str] = ..., addresses: _Optional[_Iterable[_Union[DeviceAddress, _Mapping]]] = ..., enabled: _Optional[bool] = ..., state_reason: _Optional[str] = ..., remedy: _Optional[str] = ..., last_seen_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., queued_messages: _Optional[int] = ..., signal_percent: _Optional[int] = ..., battery_percent: _Optional[int] = ..., features: _Optional[_Union[DeviceFeatures, _Mapping]] = ...) -> None: ...
 
 class DriverToken(_message.Message):
     __slots__ = ("id", "name", "create_time", "last_use_time")

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cinfinireach/v1/message.proto\x12\x0einfinireach.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"^\n\x07\x46\x61ilure\x12-\n\x06reason\x18\x01 \x01(\x0e\x32\x1d.infinireach.v1.FailureReason\x12\x14\n\x0cnetwork_code\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xe2\x04\n\x07Message\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x02 \x01(\t\x12(\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12,\n\tdirection\x18\x04 \x01(\x0e\x32\x19.infinireach.v1.Direction\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12\x11\n\tdevice_id\x18\x08 \x01(\t\x12+\n\x05state\x18\t \x01(\x0e\x32\x1c.infinireach.v1.MessageState\x12(\n\x07\x66\x61ilure\x18\n \x01(\x0b\x32\x17.infinireach.v1.Failure\x12\x10\n\x08segments\x18\x0b \x01(\x05\x12*\n\x08\x65ncoding\x18\x0c \x01(\x0e\x32\x18.infinireach.v1.Encoding\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tsend_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65liver_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tfail_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bhold_reason\x18\x11 \x01(\t\x12-\n\thold_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xd2\x01\n\rTimelineEntry\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x41\n\nattributes\x18\x04 \x03(\x0b\x32-.infinireach.v1.TimelineEntry.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*I\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43HANNEL_SMS\x10\x01\x12\x14\n\x10\x43HANNEL_WHATSAPP\x10\x02*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTION_OUTBOUND\x10\x01\x12\x15\n\x11\x44IRECTION_INBOUND\x10\x02*\xa1\x02\n\x0cMessageState\x12\x1d\n\x19MESSAGE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14MESSAGE_STATE_QUEUED\x10\x01\x12\x1b\n\x17MESSAGE_STATE_SCHEDULED\x10\x02\x12\x19\n\x15MESSAGE_STATE_SENDING\x10\x03\x12\x16\n\x12MESSAGE_STATE_SENT\x10\x04\x12\x1b\n\x17MESSAGE_STATE_DELIVERED\x10\x05\x12\x18\n\x14MESSAGE_STATE_FAILED\x10\x06\x12\x19\n\x15MESSAGE_STATE_EXPIRED\x10\x07\x12\x1b\n\x17MESSAGE_STATE_CANCELLED\x10\x08\x12\x19\n\x15MESSAGE_STATE_UNKNOWN\x10\t*\xc1\x04\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x46\x41ILURE_REASON_OUTCOME_UNKNOWN\x10\x01\x12&\n\"FAILURE_REASON_DESTINATION_INVALID\x10\x02\x12*\n&FAILURE_REASON_DESTINATION_UNREACHABLE\x10\x03\x12#\n\x1f\x46\x41ILURE_REASON_NETWORK_REJECTED\x10\x04\x12\x1d\n\x19\x46\x41ILURE_REASON_NO_SERVICE\x10\x05\x12#\n\x1f\x46\x41ILURE_REASON_CREDIT_EXHAUSTED\x10\x06\x12\x1f\n\x1b\x46\x41ILURE_REASON_DEVICE_FAULT\x10\x07\x12&\n\"FAILURE_REASON_CONTENT_UNSUPPORTED\x10\x08\x12\x1a\n\x16\x46\x41ILURE_REASON_EXPIRED\x10\t\x12\x1c\n\x18\x46\x41ILURE_REASON_CANCELLED\x10\n\x12 \n\x1c\x46\x41ILURE_REASON_WINDOW_CLOSED\x10\x0b\x12&\n\"FAILURE_REASON_RECIPIENT_OPTED_OUT\x10\x0c\x12\x1f\n\x1b\x46\x41ILURE_REASON_RATE_LIMITED\x10\r\x12!\n\x1d\x46\x41ILURE_REASON_DEVICE_REMOVED\x10\x0e\x12\x1e\n\x1a\x46\x41ILURE_REASON_PARTLY_SENT\x10\x0f*J\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x11\n\rENCODING_GSM7\x10\x01\x12\x11\n\rENCODING_UCS2\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cinfinireach/v1/message.proto\x12\x0einfinireach.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"C\n\x08Template\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08language\x18\x02 \x01(\t\x12\x17\n\x0f\x63omponents_json\x18\x03 \x01(\t\"v\n\x05Media\x12\'\n\x04type\x18\x01 \x01(\x0e\x32\x19.infinireach.v1.MediaType\x12\x0b\n\x03url\x18\x02 \x01(\t\x12\x10\n\x08\x66ilename\x18\x03 \x01(\t\x12\x11\n\tmime_type\x18\x04 \x01(\t\x12\x12\n\nnetwork_id\x18\x05 \x01(\t\"^\n\x07\x46\x61ilure\x12-\n\x06reason\x18\x01 \x01(\x0e\x32\x1d.infinireach.v1.FailureReason\x12\x14\n\x0cnetwork_code\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xa7\x06\n\x07Message\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x65xternal_id\x18\x02 \x01(\t\x12(\n\x07\x63hannel\x18\x03 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12,\n\tdirection\x18\x04 \x01(\x0e\x32\x19.infinireach.v1.Direction\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12\x0c\n\x04text\x18\x07 \x01(\t\x12\x11\n\tdevice_id\x18\x08 \x01(\t\x12+\n\x05state\x18\t \x01(\x0e\x32\x1c.infinireach.v1.MessageState\x12(\n\x07\x66\x61ilure\x18\n \x01(\x0b\x32\x17.infinireach.v1.Failure\x12\x10\n\x08segments\x18\x0b \x01(\x05\x12*\n\x08\x65ncoding\x18\x0c \x01(\x0e\x32\x18.infinireach.v1.Encoding\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tsend_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x64\x65liver_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tfail_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bhold_reason\x18\x11 \x01(\t\x12-\n\thold_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x08template\x18\x13 \x01(\x0b\x32\x18.infinireach.v1.Template\x12$\n\x05media\x18\x14 \x01(\x0b\x32\x15.infinireach.v1.Media\x12-\n\tread_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08group_id\x18\x16 \x01(\t\x12\x1b\n\x13reply_to_message_id\x18\x17 \x01(\t\x12\x13\n\x0bsender_name\x18\x18 \x01(\t\"\xd2\x01\n\rTimelineEntry\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04step\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x41\n\nattributes\x18\x04 \x03(\x0b\x32-.infinireach.v1.TimelineEntry.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01*I\n\x07\x43hannel\x12\x17\n\x13\x43HANNEL_UNSPECIFIED\x10\x00\x12\x0f\n\x0b\x43HANNEL_SMS\x10\x01\x12\x14\n\x10\x43HANNEL_WHATSAPP\x10\x02*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x16\n\x12\x44IRECTION_OUTBOUND\x10\x01\x12\x15\n\x11\x44IRECTION_INBOUND\x10\x02*\xa1\x02\n\x0cMessageState\x12\x1d\n\x19MESSAGE_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14MESSAGE_STATE_QUEUED\x10\x01\x12\x1b\n\x17MESSAGE_STATE_SCHEDULED\x10\x02\x12\x19\n\x15MESSAGE_STATE_SENDING\x10\x03\x12\x16\n\x12MESSAGE_STATE_SENT\x10\x04\x12\x1b\n\x17MESSAGE_STATE_DELIVERED\x10\x05\x12\x18\n\x14MESSAGE_STATE_FAILED\x10\x06\x12\x19\n\x15MESSAGE_STATE_EXPIRED\x10\x07\x12\x1b\n\x17MESSAGE_STATE_CANCELLED\x10\x08\x12\x19\n\x15MESSAGE_STATE_UNKNOWN\x10\t*\xe7\x04\n\rFailureReason\x12\x1e\n\x1a\x46\x41ILURE_REASON_UNSPECIFIED\x10\x00\x12\"\n\x1e\x46\x41ILURE_REASON_OUTCOME_UNKNOWN\x10\x01\x12&\n\"FAILURE_REASON_DESTINATION_INVALID\x10\x02\x12*\n&FAILURE_REASON_DESTINATION_UNREACHABLE\x10\x03\x12#\n\x1f\x46\x41ILURE_REASON_NETWORK_REJECTED\x10\x04\x12\x1d\n\x19\x46\x41ILURE_REASON_NO_SERVICE\x10\x05\x12#\n\x1f\x46\x41ILURE_REASON_CREDIT_EXHAUSTED\x10\x06\x12\x1f\n\x1b\x46\x41ILURE_REASON_DEVICE_FAULT\x10\x07\x12&\n\"FAILURE_REASON_CONTENT_UNSUPPORTED\x10\x08\x12\x1a\n\x16\x46\x41ILURE_REASON_EXPIRED\x10\t\x12\x1c\n\x18\x46\x41ILURE_REASON_CANCELLED\x10\n\x12 \n\x1c\x46\x41ILURE_REASON_WINDOW_CLOSED\x10\x0b\x12&\n\"FAILURE_REASON_RECIPIENT_OPTED_OUT\x10\x0c\x12\x1f\n\x1b\x46\x41ILURE_REASON_RATE_LIMITED\x10\r\x12!\n\x1d\x46\x41ILURE_REASON_DEVICE_REMOVED\x10\x0e\x12\x1e\n\x1a\x46\x41ILURE_REASON_PARTLY_SENT\x10\x0f\x12$\n FAILURE_REASON_TEMPLATE_REJECTED\x10\x10*\x9a\x01\n\tMediaType\x12\x1a\n\x16MEDIA_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10MEDIA_TYPE_IMAGE\x10\x01\x12\x14\n\x10MEDIA_TYPE_VIDEO\x10\x02\x12\x14\n\x10MEDIA_TYPE_AUDIO\x10\x03\x12\x17\n\x13MEDIA_TYPE_DOCUMENT\x10\x04\x12\x16\n\x12MEDIA_TYPE_STICKER\x10\x05*J\n\x08\x45ncoding\x12\x18\n\x14\x45NCODING_UNSPECIFIED\x10\x00\x12\x11\n\rENCODING_GSM7\x10\x01\x12\x11\n\rENCODING_UCS2\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,22 +34,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_TIMELINEENTRY_ATTRIBUTESENTRY']._loaded_options = None
   _globals['_TIMELINEENTRY_ATTRIBUTESENTRY']._serialized_options = b'8\001'
-  _globals['_CHANNEL']._serialized_start=1003
-  _globals['_CHANNEL']._serialized_end=1076
-  _globals['_DIRECTION']._serialized_start=1078
-  _globals['_DIRECTION']._serialized_end=1163
-  _globals['_MESSAGESTATE']._serialized_start=1166
-  _globals['_MESSAGESTATE']._serialized_end=1455
-  _globals['_FAILUREREASON']._serialized_start=1458
-  _globals['_FAILUREREASON']._serialized_end=2035
-  _globals['_ENCODING']._serialized_start=2037
-  _globals['_ENCODING']._serialized_end=2111
-  _globals['_FAILURE']._serialized_start=81
-  _globals['_FAILURE']._serialized_end=175
-  _globals['_MESSAGE']._serialized_start=178
-  _globals['_MESSAGE']._serialized_end=788
-  _globals['_TIMELINEENTRY']._serialized_start=791
-  _globals['_TIMELINEENTRY']._serialized_end=1001
-  _globals['_TIMELINEENTRY_ATTRIBUTESENTRY']._serialized_start=952
-  _globals['_TIMELINEENTRY_ATTRIBUTESENTRY']._serialized_end=1001
+  _globals['_CHANNEL']._serialized_start=1389
+  _globals['_CHANNEL']._serialized_end=1462
+  _globals['_DIRECTION']._serialized_start=1464
+  _globals['_DIRECTION']._serialized_end=1549
+  _globals['_MESSAGESTATE']._serialized_start=1552
+  _globals['_MESSAGESTATE']._serialized_end=1841
+  _globals['_FAILUREREASON']._serialized_start=1844
+  _globals['_FAILUREREASON']._serialized_end=2459
+  _globals['_MEDIATYPE']._serialized_start=2462
+  _globals['_MEDIATYPE']._serialized_end=2616
+  _globals['_ENCODING']._serialized_start=2618
+  _globals['_ENCODING']._serialized_end=2692
+  _globals['_TEMPLATE']._serialized_start=81
+  _globals['_TEMPLATE']._serialized_end=148
+  _globals['_MEDIA']._serialized_start=150
+  _globals['_MEDIA']._serialized_end=268
+  _globals['_FAILURE']._serialized_start=270
+  _globals['_FAILURE']._serialized_end=364
+  _globals['_MESSAGE']._serialized_start=367
+  _globals['_MESSAGE']._serialized_end=1174
+  _globals['_TIMELINEENTRY']._serialized_start=1177
+  _globals['_TIMELINEENTRY']._serialized_end=1387
+  _globals['_TIMELINEENTRY_ATTRIBUTESENTRY']._serialized_start=1338
+  _globals['_TIMELINEENTRY_ATTRIBUTESENTRY']._serialized_end=1387
 # @@protoc_insertion_point(module_scope)

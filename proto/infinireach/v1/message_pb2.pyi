@@ -53,6 +53,16 @@ class FailureReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAILURE_REASON_RATE_LIMITED: _ClassVar[FailureReason]
     FAILURE_REASON_DEVICE_REMOVED: _ClassVar[FailureReason]
     FAILURE_REASON_PARTLY_SENT: _ClassVar[FailureReason]
+    FAILURE_REASON_TEMPLATE_REJECTED: _ClassVar[FailureReason]
+
+class MediaType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    MEDIA_TYPE_UNSPECIFIED: _ClassVar[MediaType]
+    MEDIA_TYPE_IMAGE: _ClassVar[MediaType]
+    MEDIA_TYPE_VIDEO: _ClassVar[MediaType]
+    MEDIA_TYPE_AUDIO: _ClassVar[MediaType]
+    MEDIA_TYPE_DOCUMENT: _ClassVar[MediaType]
+    MEDIA_TYPE_STICKER: _ClassVar[MediaType]
 
 class Encoding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -91,9 +101,40 @@ FAILURE_REASON_RECIPIENT_OPTED_OUT: FailureReason
 FAILURE_REASON_RATE_LIMITED: FailureReason
 FAILURE_REASON_DEVICE_REMOVED: FailureReason
 FAILURE_REASON_PARTLY_SENT: FailureReason
+FAILURE_REASON_TEMPLATE_REJECTED: FailureReason
+MEDIA_TYPE_UNSPECIFIED: MediaType
+MEDIA_TYPE_IMAGE: MediaType
+MEDIA_TYPE_VIDEO: MediaType
+MEDIA_TYPE_AUDIO: MediaType
+MEDIA_TYPE_DOCUMENT: MediaType
+MEDIA_TYPE_STICKER: MediaType
 ENCODING_UNSPECIFIED: Encoding
 ENCODING_GSM7: Encoding
 ENCODING_UCS2: Encoding
+
+class Template(_message.Message):
+    __slots__ = ("name", "language", "components_json")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    COMPONENTS_JSON_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    language: str
+    components_json: str
+    def __init__(self, name: _Optional[str] = ..., language: _Optional[str] = ..., components_json: _Optional[str] = ...) -> None: ...
+
+class Media(_message.Message):
+    __slots__ = ("type", "url", "filename", "mime_type", "network_id")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    MIME_TYPE_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_ID_FIELD_NUMBER: _ClassVar[int]
+    type: MediaType
+    url: str
+    filename: str
+    mime_type: str
+    network_id: str
+    def __init__(self, type: _Optional[_Union[MediaType, str]] = ..., url: _Optional[str] = ..., filename: _Optional[str] = ..., mime_type: _Optional[str] = ..., network_id: _Optional[str] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("reason", "network_code", "detail")
@@ -106,7 +147,7 @@ class Failure(_message.Message):
     def __init__(self, reason: _Optional[_Union[FailureReason, str]] = ..., network_code: _Optional[str] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Message(_message.Message):
-    __slots__ = ("id", "external_id", "channel", "direction", "source", "destination", "text", "device_id", "state", "failure", "segments", "encoding", "create_time", "send_time", "deliver_time", "fail_time", "hold_reason", "hold_time")
+    __slots__ = ("id", "external_id", "channel", "direction", "source", "destination", "text", "device_id", "state", "failure", "segments", "encoding", "create_time", "send_time", "deliver_time", "fail_time", "hold_reason", "hold_time", "template", "media", "read_time", "group_id", "reply_to_message_id", "sender_name")
     ID_FIELD_NUMBER: _ClassVar[int]
     EXTERNAL_ID_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +166,12 @@ class Message(_message.Message):
     FAIL_TIME_FIELD_NUMBER: _ClassVar[int]
     HOLD_REASON_FIELD_NUMBER: _ClassVar[int]
     HOLD_TIME_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_FIELD_NUMBER: _ClassVar[int]
+    READ_TIME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLY_TO_MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    SENDER_NAME_FIELD_NUMBER: _ClassVar[int]
     id: str
     external_id: str
     channel: Channel
@@ -143,7 +190,13 @@ class Message(_message.Message):
     fail_time: _timestamp_pb2.Timestamp
     hold_reason: str
     hold_time: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., external_id: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., direction: _Optional[_Union[Direction, str]] = ..., source: _Optional[str] = ..., destination: _Optional[str] = ..., text: _Optional[str] = ..., device_id: _Optional[str] = ..., state: _Optional[_Union[MessageState, str]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., segments: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., send_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deliver_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fail_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hold_reason: _Optional[str] = ..., hold_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    template: Template
+    media: Media
+    read_time: _timestamp_pb2.Timestamp
+    group_id: str
+    reply_to_message_id: str
+    sender_name: str
+    def __init__(self, id: _Optional[str] = ..., external_id: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., direction: _Optional[_Union[Direction, str]] = ..., source: _Optional[str] = ..., destination: _Optional[str] = ..., text: _Optional[str] = ..., device_id: _Optional[str] = ..., state: _Optional[_Union[MessageState, str]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., segments: _Optional[int] = ..., encoding: _Optional[_Union[Encoding, str]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., send_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deliver_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., fail_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hold_reason: _Optional[str] = ..., hold_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., template: _Optional[_Union[Template, _Mapping]] = ..., media: _Optional[_Union[Media, _Mapping]] = ..., read_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., group_id: _Optional[str] = ..., reply_to_message_id: _Optional[str] = ..., sender_name: _Optional[str] = ...) -> None: ...
 
 class TimelineEntry(_message.Message):
     __slots__ = ("time", "step", "description", "attributes")

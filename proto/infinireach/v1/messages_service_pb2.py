@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from infinireach.v1 import message_pb2 as infinireach_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%infinireach/v1/messages_service.proto\x12\x0einfinireach.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cinfinireach/v1/message.proto\"\x9b\x01\n\nNewMessage\x12\n\n\x02to\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04\x66rom\x18\x03 \x01(\t\x12(\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12\x13\n\x0b\x65xternal_id\x18\x05 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\"C\n\x14\x43reateMessageRequest\x12+\n\x07message\x18\x01 \x01(\x0b\x32\x1a.infinireach.v1.NewMessage\"<\n\x15\x43reateMessageResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xa4\x01\n\x1a\x42\x61tchCreateMessagesRequest\x12>\n\x05items\x18\x01 \x03(\x0b\x32/.infinireach.v1.BatchCreateMessagesRequest.Item\x1a\x46\n\x04Item\x12+\n\x07message\x18\x01 \x01(\x0b\x32\x1a.infinireach.v1.NewMessage\x12\x11\n\ttenant_id\x18\x02 \x01(\t\"\xbb\x01\n\x1b\x42\x61tchCreateMessagesResponse\x12\x43\n\x07results\x18\x01 \x03(\x0b\x32\x32.infinireach.v1.BatchCreateMessagesResponse.Result\x1aW\n\x06Result\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x19.infinireach.v1.ItemError\"f\n\tItemError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x38\n\x10\x66ield_violations\x18\x03 \x03(\x0b\x32\x1e.infinireach.v1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"D\n\x15PreviewMessageRequest\x12+\n\x07message\x18\x01 \x01(\x0b\x32\x1a.infinireach.v1.NewMessage\"\x94\x01\n\x16PreviewMessageResponse\x12*\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x18.infinireach.v1.Encoding\x12\x10\n\x08segments\x18\x02 \x01(\x05\x12\r\n\x05units\x18\x03 \x01(\x05\x12\x1a\n\x12unicode_characters\x18\x04 \x03(\t\x12\x11\n\tdevice_id\x18\x05 \x01(\t\"\'\n\x11GetMessageRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\">\n\x12GetMessageResponse\x12(\n\x07message\x18\x01 \x01(\x0b\x32\x17.infinireach.v1.Message\"\xbb\x02\n\x13ListMessagesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12+\n\x05state\x18\x03 \x01(\x0e\x32\x1c.infinireach.v1.MessageState\x12(\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12,\n\tdirection\x18\x05 \x01(\x0e\x32\x19.infinireach.v1.Direction\x12\x0c\n\x04\x66rom\x18\x06 \x01(\t\x12\n\n\x02to\x18\x07 \x01(\t\x12.\n\nsince_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nuntil_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Z\n\x14ListMessagesResponse\x12)\n\x08messages\x18\x01 \x03(\x0b\x32\x17.infinireach.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x19GetMessageTimelineRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"L\n\x1aGetMessageTimelineResponse\x12.\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1d.infinireach.v1.TimelineEntry\"*\n\x14\x43\x61ncelMessageRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"A\n\x15\x43\x61ncelMessageResponse\x12(\n\x07message\x18\x01 \x01(\x0b\x32\x17.infinireach.v1.Message2\xbb\x05\n\x0fMessagesService\x12\\\n\rCreateMessage\x12$.infinireach.v1.CreateMessageRequest\x1a%.infinireach.v1.CreateMessageResponse\x12n\n\x13\x42\x61tchCreateMessages\x12*.infinireach.v1.BatchCreateMessagesRequest\x1a+.infinireach.v1.BatchCreateMessagesResponse\x12_\n\x0ePreviewMessage\x12%.infinireach.v1.PreviewMessageRequest\x1a&.infinireach.v1.PreviewMessageResponse\x12S\n\nGetMessage\x12!.infinireach.v1.GetMessageRequest\x1a\".infinireach.v1.GetMessageResponse\x12Y\n\x0cListMessages\x12#.infinireach.v1.ListMessagesRequest\x1a$.infinireach.v1.ListMessagesResponse\x12k\n\x12GetMessageTimeline\x12).infinireach.v1.GetMessageTimelineRequest\x1a*.infinireach.v1.GetMessageTimelineResponse\x12\\\n\rCancelMessage\x12$.infinireach.v1.CancelMessageRequest\x1a%.infinireach.v1.CancelMessageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%infinireach/v1/messages_service.proto\x12\x0einfinireach.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cinfinireach/v1/message.proto\"\xed\x01\n\nNewMessage\x12\n\n\x02to\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x0c\n\x04\x66rom\x18\x03 \x01(\t\x12(\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12\x13\n\x0b\x65xternal_id\x18\x05 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\x12\x13\n\x0btraceparent\x18\x07 \x01(\t\x12*\n\x08template\x18\x08 \x01(\x0b\x32\x18.infinireach.v1.Template\x12$\n\x05media\x18\t \x01(\x0b\x32\x15.infinireach.v1.Media\"C\n\x14\x43reateMessageRequest\x12+\n\x07message\x18\x01 \x01(\x0b\x32\x1a.infinireach.v1.NewMessage\"<\n\x15\x43reateMessageResponse\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xa4\x01\n\x1a\x42\x61tchCreateMessagesRequest\x12>\n\x05items\x18\x01 \x03(\x0b\x32/.infinireach.v1.BatchCreateMessagesRequest.Item\x1a\x46\n\x04Item\x12+\n\x07message\x18\x01 \x01(\x0b\x32\x1a.infinireach.v1.NewMessage\x12\x11\n\ttenant_id\x18\x02 \x01(\t\"\xbb\x01\n\x1b\x42\x61tchCreateMessagesResponse\x12\x43\n\x07results\x18\x01 \x03(\x0b\x32\x32.infinireach.v1.BatchCreateMessagesResponse.Result\x1aW\n\x06Result\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\x12(\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x19.infinireach.v1.ItemError\"f\n\tItemError\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x38\n\x10\x66ield_violations\x18\x03 \x03(\x0b\x32\x1e.infinireach.v1.FieldViolation\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\"D\n\x15PreviewMessageRequest\x12+\n\x07message\x18\x01 \x01(\x0b\x32\x1a.infinireach.v1.NewMessage\"\x94\x01\n\x16PreviewMessageResponse\x12*\n\x08\x65ncoding\x18\x01 \x01(\x0e\x32\x18.infinireach.v1.Encoding\x12\x10\n\x08segments\x18\x02 \x01(\x05\x12\r\n\x05units\x18\x03 \x01(\x05\x12\x1a\n\x12unicode_characters\x18\x04 \x03(\t\x12\x11\n\tdevice_id\x18\x05 \x01(\t\"\'\n\x11GetMessageRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\">\n\x12GetMessageResponse\x12(\n\x07message\x18\x01 \x01(\x0b\x32\x17.infinireach.v1.Message\"\xbb\x02\n\x13ListMessagesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12+\n\x05state\x18\x03 \x01(\x0e\x32\x1c.infinireach.v1.MessageState\x12(\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12,\n\tdirection\x18\x05 \x01(\x0e\x32\x19.infinireach.v1.Direction\x12\x0c\n\x04\x66rom\x18\x06 \x01(\t\x12\n\n\x02to\x18\x07 \x01(\t\x12.\n\nsince_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nuntil_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Z\n\x14ListMessagesResponse\x12)\n\x08messages\x18\x01 \x03(\x0b\x32\x17.infinireach.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"/\n\x19GetMessageTimelineRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"L\n\x1aGetMessageTimelineResponse\x12.\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1d.infinireach.v1.TimelineEntry\"*\n\x14\x43\x61ncelMessageRequest\x12\x12\n\nmessage_id\x18\x01 \x01(\t\"A\n\x15\x43\x61ncelMessageResponse\x12(\n\x07message\x18\x01 \x01(\x0b\x32\x17.infinireach.v1.Message2\xbb\x05\n\x0fMessagesService\x12\\\n\rCreateMessage\x12$.infinireach.v1.CreateMessageRequest\x1a%.infinireach.v1.CreateMessageResponse\x12n\n\x13\x42\x61tchCreateMessages\x12*.infinireach.v1.BatchCreateMessagesRequest\x1a+.infinireach.v1.BatchCreateMessagesResponse\x12_\n\x0ePreviewMessage\x12%.infinireach.v1.PreviewMessageRequest\x1a&.infinireach.v1.PreviewMessageResponse\x12S\n\nGetMessage\x12!.infinireach.v1.GetMessageRequest\x1a\".infinireach.v1.GetMessageResponse\x12Y\n\x0cListMessages\x12#.infinireach.v1.ListMessagesRequest\x1a$.infinireach.v1.ListMessagesResponse\x12k\n\x12GetMessageTimeline\x12).infinireach.v1.GetMessageTimelineRequest\x1a*.infinireach.v1.GetMessageTimelineResponse\x12\\\n\rCancelMessage\x12$.infinireach.v1.CancelMessageRequest\x1a%.infinireach.v1.CancelMessageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,43 +34,43 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'infinireach.v1.messages_ser
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_NEWMESSAGE']._serialized_start=121
-  _globals['_NEWMESSAGE']._serialized_end=276
-  _globals['_CREATEMESSAGEREQUEST']._serialized_start=278
-  _globals['_CREATEMESSAGEREQUEST']._serialized_end=345
-  _globals['_CREATEMESSAGERESPONSE']._serialized_start=347
-  _globals['_CREATEMESSAGERESPONSE']._serialized_end=407
-  _globals['_BATCHCREATEMESSAGESREQUEST']._serialized_start=410
-  _globals['_BATCHCREATEMESSAGESREQUEST']._serialized_end=574
-  _globals['_BATCHCREATEMESSAGESREQUEST_ITEM']._serialized_start=504
-  _globals['_BATCHCREATEMESSAGESREQUEST_ITEM']._serialized_end=574
-  _globals['_BATCHCREATEMESSAGESRESPONSE']._serialized_start=577
-  _globals['_BATCHCREATEMESSAGESRESPONSE']._serialized_end=764
-  _globals['_BATCHCREATEMESSAGESRESPONSE_RESULT']._serialized_start=677
-  _globals['_BATCHCREATEMESSAGESRESPONSE_RESULT']._serialized_end=764
-  _globals['_ITEMERROR']._serialized_start=766
-  _globals['_ITEMERROR']._serialized_end=868
-  _globals['_FIELDVIOLATION']._serialized_start=870
-  _globals['_FIELDVIOLATION']._serialized_end=922
-  _globals['_PREVIEWMESSAGEREQUEST']._serialized_start=924
-  _globals['_PREVIEWMESSAGEREQUEST']._serialized_end=992
-  _globals['_PREVIEWMESSAGERESPONSE']._serialized_start=995
-  _globals['_PREVIEWMESSAGERESPONSE']._serialized_end=1143
-  _globals['_GETMESSAGEREQUEST']._serialized_start=1145
-  _globals['_GETMESSAGEREQUEST']._serialized_end=1184
-  _globals['_GETMESSAGERESPONSE']._serialized_start=1186
-  _globals['_GETMESSAGERESPONSE']._serialized_end=1248
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=1251
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=1566
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1568
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1658
-  _globals['_GETMESSAGETIMELINEREQUEST']._serialized_start=1660
-  _globals['_GETMESSAGETIMELINEREQUEST']._serialized_end=1707
-  _globals['_GETMESSAGETIMELINERESPONSE']._serialized_start=1709
-  _globals['_GETMESSAGETIMELINERESPONSE']._serialized_end=1785
-  _globals['_CANCELMESSAGEREQUEST']._serialized_start=1787
-  _globals['_CANCELMESSAGEREQUEST']._serialized_end=1829
-  _globals['_CANCELMESSAGERESPONSE']._serialized_start=1831
-  _globals['_CANCELMESSAGERESPONSE']._serialized_end=1896
-  _globals['_MESSAGESSERVICE']._serialized_start=1899
-  _globals['_MESSAGESSERVICE']._serialized_end=2598
+  _globals['_NEWMESSAGE']._serialized_end=358
+  _globals['_CREATEMESSAGEREQUEST']._serialized_start=360
+  _globals['_CREATEMESSAGEREQUEST']._serialized_end=427
+  _globals['_CREATEMESSAGERESPONSE']._serialized_start=429
+  _globals['_CREATEMESSAGERESPONSE']._serialized_end=489
+  _globals['_BATCHCREATEMESSAGESREQUEST']._serialized_start=492
+  _globals['_BATCHCREATEMESSAGESREQUEST']._serialized_end=656
+  _globals['_BATCHCREATEMESSAGESREQUEST_ITEM']._serialized_start=586
+  _globals['_BATCHCREATEMESSAGESREQUEST_ITEM']._serialized_end=656
+  _globals['_BATCHCREATEMESSAGESRESPONSE']._serialized_start=659
+  _globals['_BATCHCREATEMESSAGESRESPONSE']._serialized_end=846
+  _globals['_BATCHCREATEMESSAGESRESPONSE_RESULT']._serialized_start=759
+  _globals['_BATCHCREATEMESSAGESRESPONSE_RESULT']._serialized_end=846
+  _globals['_ITEMERROR']._serialized_start=848
+  _globals['_ITEMERROR']._serialized_end=950
+  _globals['_FIELDVIOLATION']._serialized_start=952
+  _globals['_FIELDVIOLATION']._serialized_end=1004
+  _globals['_PREVIEWMESSAGEREQUEST']._serialized_start=1006
+  _globals['_PREVIEWMESSAGEREQUEST']._serialized_end=1074
+  _globals['_PREVIEWMESSAGERESPONSE']._serialized_start=1077
+  _globals['_PREVIEWMESSAGERESPONSE']._serialized_end=1225
+  _globals['_GETMESSAGEREQUEST']._serialized_start=1227
+  _globals['_GETMESSAGEREQUEST']._serialized_end=1266
+  _globals['_GETMESSAGERESPONSE']._serialized_start=1268
+  _globals['_GETMESSAGERESPONSE']._serialized_end=1330
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=1333
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=1648
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1650
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1740
+  _globals['_GETMESSAGETIMELINEREQUEST']._serialized_start=1742
+  _globals['_GETMESSAGETIMELINEREQUEST']._serialized_end=1789
+  _globals['_GETMESSAGETIMELINERESPONSE']._serialized_start=1791
+  _globals['_GETMESSAGETIMELINERESPONSE']._serialized_end=1867
+  _globals['_CANCELMESSAGEREQUEST']._serialized_start=1869
+  _globals['_CANCELMESSAGEREQUEST']._serialized_end=1911
+  _globals['_CANCELMESSAGERESPONSE']._serialized_start=1913
+  _globals['_CANCELMESSAGERESPONSE']._serialized_end=1978
+  _globals['_MESSAGESSERVICE']._serialized_start=1981
+  _globals['_MESSAGESSERVICE']._serialized_end=2680
 # @@protoc_insertion_point(module_scope)

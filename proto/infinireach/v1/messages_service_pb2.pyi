@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class NewMessage(_message.Message):
-    __slots__ = ("to", "text", "channel", "external_id", "device_id", "traceparent")
+    __slots__ = ("to", "text", "channel", "external_id", "device_id", "traceparent", "template", "media")
     TO_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     FROM_FIELD_NUMBER: _ClassVar[int]
@@ -19,13 +19,17 @@ class NewMessage(_message.Message):
     EXTERNAL_ID_FIELD_NUMBER: _ClassVar[int]
     DEVICE_ID_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    TEMPLATE_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_FIELD_NUMBER: _ClassVar[int]
     to: str
     text: str
     channel: _message_pb2.Channel
     external_id: str
     device_id: str
     traceparent: str
-    def __init__(self, to: _Optional[str] = ..., text: _Optional[str] = ..., channel: _Optional[_Union[_message_pb2.Channel, str]] = ..., external_id: _Optional[str] = ..., device_id: _Optional[str] = ..., traceparent: _Optional[str] = ..., **kwargs) -> None: ...
+    template: _message_pb2.Template
+    media: _message_pb2.Media
+    def __init__(self, to: _Optional[str] = ..., text: _Optional[str] = ..., channel: _Optional[_Union[_message_pb2.Channel, str]] = ..., external_id: _Optional[str] = ..., device_id: _Optional[str] = ..., traceparent: _Optional[str] = ..., template: _Optional[_Union[_message_pb2.Template, _Mapping]] = ..., media: _Optional[_Union[_message_pb2.Media, _Mapping]] = ..., **kwargs) -> None: ...
 
 class CreateMessageRequest(_message.Message):
     __slots__ = ("message",)

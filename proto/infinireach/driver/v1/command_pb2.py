@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from infinireach.v1 import message_pb2 as infinireach_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#infinireach/driver/v1/command.proto\x12\x15infinireach.driver.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cinfinireach/v1/message.proto\"D\n\x0cSendCommands\x12\x34\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\".infinireach.driver.v1.SendCommand\"\xbb\x02\n\x0bSendCommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\x12\n\ndevice_key\x18\x03 \x01(\t\x12(\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12\x32\n\x04text\x18\x07 \x01(\x0b\x32\".infinireach.driver.v1.TextContentH\x00\x12\x1e\n\x16\x64\x65livery_report_wanted\x18\x08 \x01(\x08\x12-\n\tnot_after\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\n \x01(\tB\t\n\x07\x63ontent\"Y\n\x0bTextContent\x12\x0c\n\x04\x62ody\x18\x01 \x01(\t\x12*\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x18.infinireach.v1.Encoding\x12\x10\n\x08segments\x18\x03 \x01(\x05\"#\n\rCancelCommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\"\'\n\x10\x43ommandsAccepted\x12\x13\n\x0b\x63ommand_ids\x18\x01 \x03(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#infinireach/driver/v1/command.proto\x12\x15infinireach.driver.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1cinfinireach/v1/message.proto\"D\n\x0cSendCommands\x12\x34\n\x08\x63ommands\x18\x01 \x03(\x0b\x32\".infinireach.driver.v1.SendCommand\"\x9f\x03\n\x0bSendCommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\x12\x12\n\ndevice_key\x18\x03 \x01(\t\x12(\n\x07\x63hannel\x18\x04 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x06 \x01(\t\x12\x32\n\x04text\x18\x07 \x01(\x0b\x32\".infinireach.driver.v1.TextContentH\x00\x12,\n\x08template\x18\x0b \x01(\x0b\x32\x18.infinireach.v1.TemplateH\x00\x12\x34\n\x05media\x18\x0c \x01(\x0b\x32#.infinireach.driver.v1.MediaContentH\x00\x12\x1e\n\x16\x64\x65livery_report_wanted\x18\x08 \x01(\x08\x12-\n\tnot_after\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btraceparent\x18\n \x01(\tB\t\n\x07\x63ontent\"Y\n\x0bTextContent\x12\x0c\n\x04\x62ody\x18\x01 \x01(\t\x12*\n\x08\x65ncoding\x18\x02 \x01(\x0e\x32\x18.infinireach.v1.Encoding\x12\x10\n\x08segments\x18\x03 \x01(\x05\"E\n\x0cMediaContent\x12$\n\x05media\x18\x01 \x01(\x0b\x32\x15.infinireach.v1.Media\x12\x0f\n\x07\x63\x61ption\x18\x02 \x01(\t\"#\n\rCancelCommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\"\'\n\x10\x43ommandsAccepted\x12\x13\n\x0b\x63ommand_ids\x18\x01 \x03(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,11 +36,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENDCOMMANDS']._serialized_start=125
   _globals['_SENDCOMMANDS']._serialized_end=193
   _globals['_SENDCOMMAND']._serialized_start=196
-  _globals['_SENDCOMMAND']._serialized_end=511
-  _globals['_TEXTCONTENT']._serialized_start=513
-  _globals['_TEXTCONTENT']._serialized_end=602
-  _globals['_CANCELCOMMAND']._serialized_start=604
-  _globals['_CANCELCOMMAND']._serialized_end=639
-  _globals['_COMMANDSACCEPTED']._serialized_start=641
-  _globals['_COMMANDSACCEPTED']._serialized_end=680
+  _globals['_SENDCOMMAND']._serialized_end=611
+  _globals['_TEXTCONTENT']._serialized_start=613
+  _globals['_TEXTCONTENT']._serialized_end=702
+  _globals['_MEDIACONTENT']._serialized_start=704
+  _globals['_MEDIACONTENT']._serialized_end=773
+  _globals['_CANCELCOMMAND']._serialized_start=775
+  _globals['_CANCELCOMMAND']._serialized_end=810
+  _globals['_COMMANDSACCEPTED']._serialized_start=812
+  _globals['_COMMANDSACCEPTED']._serialized_end=851
 # @@protoc_insertion_point(module_scope)

@@ -22,34 +22,35 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from infinireach.v1 import device_pb2 as infinireach_dot_v1_dot_device__pb2
 from infinireach.v1 import message_pb2 as infinireach_dot_v1_dot_message__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n infinireach/driver/v1/fact.proto\x12\x15infinireach.driver.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1binfinireach/v1/device.proto\x1a\x1cinfinireach/v1/message.proto\"7\n\tFactBatch\x12*\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x1b.infinireach.driver.v1.Fact\"\x92\x02\n\x04\x46\x61\x63t\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x0e\x63ommand_report\x18\x03 \x01(\x0b\x32$.infinireach.driver.v1.CommandReportH\x00\x12@\n\x0finbound_message\x18\x04 \x01(\x0b\x32%.infinireach.driver.v1.InboundMessageH\x00\x12>\n\x0e\x64\x65vice_changed\x18\x05 \x01(\x0b\x32$.infinireach.driver.v1.DeviceChangedH\x00\x42\x06\n\x04\x66\x61\x63t\"\xc0\x02\n\rCommandReport\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x35\n\tsubmitted\x18\x02 \x01(\x0b\x32 .infinireach.driver.v1.SubmittedH\x00\x12\x35\n\tdelivered\x18\x03 \x01(\x0b\x32 .infinireach.driver.v1.DeliveredH\x00\x12)\n\x06\x66\x61iled\x18\x04 \x01(\x0b\x32\x17.infinireach.v1.FailureH\x00\x12\x35\n\tcancelled\x18\x05 \x01(\x0b\x32 .infinireach.driver.v1.CancelledH\x00\x12@\n\x0foutcome_unknown\x18\x06 \x01(\x0b\x32%.infinireach.driver.v1.OutcomeUnknownH\x00\x42\t\n\x07outcome\"\'\n\tSubmitted\x12\x1a\n\x12segment_references\x18\x01 \x03(\t\"O\n\tDelivered\x12\x10\n\x08segments\x18\x01 \x03(\x05\x12\x30\n\x0cnetwork_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0b\n\tCancelled\" \n\x0eOutcomeUnknown\x12\x0e\n\x06\x64\x65tail\x18\x01 \x01(\t\"\xd7\x01\n\x0eInboundMessage\x12\x12\n\ndevice_key\x18\x01 \x01(\t\x12(\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x30\n\x0cnetwork_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08segments\x18\x07 \x01(\x05\x12\x10\n\x08group_id\x18\x08 \x01(\t\"\xc9\x01\n\rDeviceChanged\x12\x12\n\ndevice_key\x18\x01 \x01(\t\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.infinireach.v1.DeviceState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06remedy\x18\x04 \x01(\t\x12\x0e\n\x06window\x18\x05 \x01(\x05\x12\x16\n\x0esignal_percent\x18\x06 \x01(\x05\x12\x17\n\x0f\x62\x61ttery_percent\x18\x07 \x01(\x05\x12\x17\n\x0fpairing_payload\x18\x08 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n infinireach/driver/v1/fact.proto\x12\x15infinireach.driver.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1binfinireach/v1/device.proto\x1a\x1cinfinireach/v1/message.proto\"7\n\tFactBatch\x12*\n\x05\x66\x61\x63ts\x18\x01 \x03(\x0b\x32\x1b.infinireach.driver.v1.Fact\"\x92\x02\n\x04\x46\x61\x63t\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12.\n\nevent_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12>\n\x0e\x63ommand_report\x18\x03 \x01(\x0b\x32$.infinireach.driver.v1.CommandReportH\x00\x12@\n\x0finbound_message\x18\x04 \x01(\x0b\x32%.infinireach.driver.v1.InboundMessageH\x00\x12>\n\x0e\x64\x65vice_changed\x18\x05 \x01(\x0b\x32$.infinireach.driver.v1.DeviceChangedH\x00\x42\x06\n\x04\x66\x61\x63t\"\xf0\x02\n\rCommandReport\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x35\n\tsubmitted\x18\x02 \x01(\x0b\x32 .infinireach.driver.v1.SubmittedH\x00\x12\x35\n\tdelivered\x18\x03 \x01(\x0b\x32 .infinireach.driver.v1.DeliveredH\x00\x12)\n\x06\x66\x61iled\x18\x04 \x01(\x0b\x32\x17.infinireach.v1.FailureH\x00\x12\x35\n\tcancelled\x18\x05 \x01(\x0b\x32 .infinireach.driver.v1.CancelledH\x00\x12@\n\x0foutcome_unknown\x18\x06 \x01(\x0b\x32%.infinireach.driver.v1.OutcomeUnknownH\x00\x12.\n\x0bretry_delay\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07outcome\"\'\n\tSubmitted\x12\x1a\n\x12segment_references\x18\x01 \x03(\t\"`\n\tDelivered\x12\x10\n\x08segments\x18\x01 \x03(\x05\x12\x30\n\x0cnetwork_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07is_read\x18\x03 \x01(\x08\"\x0b\n\tCancelled\" \n\x0eOutcomeUnknown\x12\x0e\n\x06\x64\x65tail\x18\x01 \x01(\t\"\xaf\x02\n\x0eInboundMessage\x12\x12\n\ndevice_key\x18\x01 \x01(\t\x12(\n\x07\x63hannel\x18\x02 \x01(\x0e\x32\x17.infinireach.v1.Channel\x12\x0e\n\x06source\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65stination\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x30\n\x0cnetwork_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08segments\x18\x07 \x01(\x05\x12\x10\n\x08group_id\x18\x08 \x01(\t\x12$\n\x05media\x18\t \x01(\x0b\x32\x15.infinireach.v1.Media\x12\x1b\n\x13reply_to_command_id\x18\n \x01(\t\x12\x13\n\x0bsender_name\x18\x0b \x01(\t\"\xc9\x01\n\rDeviceChanged\x12\x12\n\ndevice_key\x18\x01 \x01(\t\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x1b.infinireach.v1.DeviceState\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06remedy\x18\x04 \x01(\t\x12\x0e\n\x06window\x18\x05 \x01(\x05\x12\x16\n\x0esignal_percent\x18\x06 \x01(\x05\x12\x17\n\x0f\x62\x61ttery_percent\x18\x07 \x01(\x05\x12\x17\n\x0fpairing_payload\x18\x08 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'infinireach.driver.v1.fact_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FACTBATCH']._serialized_start=151
-  _globals['_FACTBATCH']._serialized_end=206
-  _globals['_FACT']._serialized_start=209
-  _globals['_FACT']._serialized_end=483
-  _globals['_COMMANDREPORT']._serialized_start=486
-  _globals['_COMMANDREPORT']._serialized_end=806
-  _globals['_SUBMITTED']._serialized_start=808
-  _globals['_SUBMITTED']._serialized_end=847
-  _globals['_DELIVERED']._serialized_start=849
-  _globals['_DELIVERED']._serialized_end=928
-  _globals['_CANCELLED']._serialized_start=930
-  _globals['_CANCELLED']._serialized_end=941
-  _globals['_OUTCOMEUNKNOWN']._serialized_start=943
-  _globals['_OUTCOMEUNKNOWN']._serialized_end=975
-  _globals['_INBOUNDMESSAGE']._serialized_start=978
-  _globals['_INBOUNDMESSAGE']._serialized_end=1193
-  _globals['_DEVICECHANGED']._serialized_start=1196
-  _globals['_DEVICECHANGED']._serialized_end=1397
+  _globals['_FACTBATCH']._serialized_start=183
+  _globals['_FACTBATCH']._serialized_end=238
+  _globals['_FACT']._serialized_start=241
+  _globals['_FACT']._serialized_end=515
+  _globals['_COMMANDREPORT']._serialized_start=518
+  _globals['_COMMANDREPORT']._serialized_end=886
+  _globals['_SUBMITTED']._serialized_start=888
+  _globals['_SUBMITTED']._serialized_end=927
+  _globals['_DELIVERED']._serialized_start=929
+  _globals['_DELIVERED']._serialized_end=1025
+  _globals['_CANCELLED']._serialized_start=1027
+  _globals['_CANCELLED']._serialized_end=1038
+  _globals['_OUTCOMEUNKNOWN']._serialized_start=1040
+  _globals['_OUTCOMEUNKNOWN']._serialized_end=1072
+  _globals['_INBOUNDMESSAGE']._serialized_start=1075
+  _globals['_INBOUNDMESSAGE']._serialized_end=1378
+  _globals['_DEVICECHANGED']._serialized_start=1381
+  _globals['_DEVICECHANGED']._serialized_end=1582
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from infinireach.v1 import device_pb2 as _device_pb2
 from infinireach.v1 import message_pb2 as _message_pb2
@@ -32,20 +33,22 @@ class Fact(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., command_report: _Optional[_Union[CommandReport, _Mapping]] = ..., inbound_message: _Optional[_Union[InboundMessage, _Mapping]] = ..., device_changed: _Optional[_Union[DeviceChanged, _Mapping]] = ...) -> None: ...
 
 class CommandReport(_message.Message):
-    __slots__ = ("command_id", "submitted", "delivered", "failed", "cancelled", "outcome_unknown")
+    __slots__ = ("command_id", "submitted", "delivered", "failed", "cancelled", "outcome_unknown", "retry_delay")
     COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
     SUBMITTED_FIELD_NUMBER: _ClassVar[int]
     DELIVERED_FIELD_NUMBER: _ClassVar[int]
     FAILED_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
     OUTCOME_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    RETRY_DELAY_FIELD_NUMBER: _ClassVar[int]
     command_id: str
     submitted: Submitted
     delivered: Delivered
     failed: _message_pb2.Failure
     cancelled: Cancelled
     outcome_unknown: OutcomeUnknown
-    def __init__(self, command_id: _Optional[str] = ..., submitted: _Optional[_Union[Submitted, _Mapping]] = ..., delivered: _Optional[_Union[Delivered, _Mapping]] = ..., failed: _Optional[_Union[_message_pb2.Failure, _Mapping]] = ..., cancelled: _Optional[_Union[Cancelled, _Mapping]] = ..., outcome_unknown: _Optional[_Union[OutcomeUnknown, _Mapping]] = ...) -> None: ...
+    retry_delay: _duration_pb2.Duration
+    def __init__(self, command_id: _Optional[str] = ..., submitted: _Optional[_Union[Submitted, _Mapping]] = ..., delivered: _Optional[_Union[Delivered, _Mapping]] = ..., failed: _Optional[_Union[_message_pb2.Failure, _Mapping]] = ..., cancelled: _Optional[_Union[Cancelled, _Mapping]] = ..., outcome_unknown: _Optional[_Union[OutcomeUnknown, _Mapping]] = ..., retry_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Submitted(_message.Message):
     __slots__ = ("segment_references",)
@@ -54,12 +57,14 @@ class Submitted(_message.Message):
     def __init__(self, segment_references: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Delivered(_message.Message):
-    __slots__ = ("segments", "network_time")
+    __slots__ = ("segments", "network_time", "is_read")
     SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     NETWORK_TIME_FIELD_NUMBER: _ClassVar[int]
+    IS_READ_FIELD_NUMBER: _ClassVar[int]
     segments: _containers.RepeatedScalarFieldContainer[int]
     network_time: _timestamp_pb2.Timestamp
-    def __init__(self, segments: _Optional[_Iterable[int]] = ..., network_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    is_read: bool
+    def __init__(self, segments: _Optional[_Iterable[int]] = ..., network_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_read: _Optional[bool] = ...) -> None: ...
 
 class Cancelled(_message.Message):
     __slots__ = ()
@@ -72,7 +77,7 @@ class OutcomeUnknown(_message.Message):
     def __init__(self, detail: _Optional[str] = ...) -> None: ...
 
 class InboundMessage(_message.Message):
-    __slots__ = ("device_key", "channel", "source", "destination", "text", "network_time", "segments", "group_id")
+    __slots__ = ("device_key", "channel", "source", "destination", "text", "network_time", "segments", "group_id", "media", "reply_to_command_id", "sender_name")
     DEVICE_KEY_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     SOURCE_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +86,9 @@ class InboundMessage(_message.Message):
     NETWORK_TIME_FIELD_NUMBER: _ClassVar[int]
     SEGMENTS_FIELD_NUMBER: _ClassVar[int]
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    MEDIA_FIELD_NUMBER: _ClassVar[int]
+    REPLY_TO_COMMAND_ID_FIELD_NUMBER: _ClassVar[int]
+    SENDER_NAME_FIELD_NUMBER: _ClassVar[int]
     device_key: str
     channel: _message_pb2.Channel
     source: str
@@ -89,7 +97,10 @@ class InboundMessage(_message.Message):
     network_time: _timestamp_pb2.Timestamp
     segments: int
     group_id: str
-    def __init__(self, device_key: _Optional[str] = ..., channel: _Optional[_Union[_message_pb2.Channel, str]] = ..., source: _Optional[str] = ..., destination: _Optional[str] = ..., text: _Optional[str] = ..., network_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., segments: _Optional[int] = ..., group_id: _Optional[str] = ...) -> None: ...
+    media: _message_pb2.Media
+    reply_to_command_id: str
+    sender_name: str
+    def __init__(self, device_key: _Optional[str] = ..., channel: _Optional[_Union[_message_pb2.Channel, str]] = ..., source: _Optional[str] = ..., destination: _Optional[str] = ..., text: _Optional[str] = ..., network_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., segments: _Optional[int] = ..., group_id: _Optional[str] = ..., media: _Optional[_Union[_message_pb2.Media, _Mapping]] = ..., reply_to_command_id: _Optional[str] = ..., sender_name: _Optional[str] = ...) -> None: ...
 
 class DeviceChanged(_message.Message):
     __slots__ = ("device_key", "state", "reason", "remedy", "window", "signal_percent", "battery_percent", "pairing_payload")

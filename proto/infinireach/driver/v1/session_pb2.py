@@ -26,35 +26,35 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from infinireach.v1 import device_pb2 as infinireach_dot_v1_dot_device__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#infinireach/driver/v1/session.proto\x12\x15infinireach.driver.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1binfinireach/v1/device.proto\"\xdf\x02\n\x05Hello\x12\x13\n\x0b\x64river_name\x18\x01 \x01(\t\x12\x13\n\x0b\x64river_kind\x18\x02 \x01(\t\x12\x16\n\x0e\x64river_version\x18\x03 \x01(\t\x12\x13\n\x0binstance_id\x18\x04 \x01(\t\x12\x12\n\njournal_id\x18\x05 \x01(\t\x12%\n\x1d\x66irst_unacknowledged_sequence\x18\x06 \x01(\x04\x12\x15\n\rlast_sequence\x18\x07 \x01(\x04\x12\x37\n\x0c\x63\x61pabilities\x18\x08 \x03(\x0e\x32!.infinireach.driver.v1.Capability\x12\x39\n\x07\x64\x65vices\x18\t \x03(\x0b\x32(.infinireach.driver.v1.DeviceDescription\x12\x39\n\ropen_commands\x18\n \x03(\x0b\x32\".infinireach.driver.v1.OpenCommand\"\x9c\x01\n\x11\x44\x65viceDescription\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x30\n\taddresses\x18\x03 \x03(\x0b\x32\x1d.infinireach.v1.DeviceAddress\x12\x0e\n\x06window\x18\x04 \x01(\x05\x12*\n\x05state\x18\x05 \x01(\x0e\x32\x1b.infinireach.v1.DeviceState\"\x9d\x01\n\x0bOpenCommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x37\n\x05phase\x18\x02 \x01(\x0e\x32(.infinireach.driver.v1.OpenCommand.Phase\"A\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0e\n\nPHASE_HELD\x10\x01\x12\x11\n\rPHASE_STARTED\x10\x02\"\xf1\x02\n\x07Welcome\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x1d\n\x15resume_after_sequence\x18\x02 \x01(\x04\x12\x35\n\x12heartbeat_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x11heartbeat_timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x66rame_bytes_max\x18\x05 \x01(\r\x12 \n\x18unacknowledged_facts_max\x18\x06 \x01(\r\x12\x37\n\x0c\x63\x61pabilities\x18\x07 \x03(\x0e\x32!.infinireach.driver.v1.Capability\x12\x18\n\x10\x64rop_command_ids\x18\x08 \x03(\t\x12=\n\x0frefused_devices\x18\t \x03(\x0b\x32$.infinireach.driver.v1.DeviceRefusal\"C\n\rDeviceRefusal\x12\x12\n\ndevice_key\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x0b\n\tHeartbeat\"5\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x1a\n\x12reconnect_expected\x18\x02 \x01(\x08\"H\n\x05\x44rain\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12/\n\x0cgrace_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"@\n\x0c\x46\x61\x63tRejected\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\r\n\x0b\x41\x63knowledge*\x9a\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43\x41PABILITY_DELIVERY_REPORTS\x10\x01\x12\x16\n\x12\x43\x41PABILITY_INBOUND\x10\x02\x12 \n\x1c\x43\x41PABILITY_IDEMPOTENT_SUBMIT\x10\x03\x12\x15\n\x11\x43\x41PABILITY_CANCEL\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#infinireach/driver/v1/session.proto\x12\x15infinireach.driver.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1binfinireach/v1/device.proto\"\xdf\x02\n\x05Hello\x12\x13\n\x0b\x64river_name\x18\x01 \x01(\t\x12\x13\n\x0b\x64river_kind\x18\x02 \x01(\t\x12\x16\n\x0e\x64river_version\x18\x03 \x01(\t\x12\x13\n\x0binstance_id\x18\x04 \x01(\t\x12\x12\n\njournal_id\x18\x05 \x01(\t\x12%\n\x1d\x66irst_unacknowledged_sequence\x18\x06 \x01(\x04\x12\x15\n\rlast_sequence\x18\x07 \x01(\x04\x12\x37\n\x0c\x63\x61pabilities\x18\x08 \x03(\x0e\x32!.infinireach.driver.v1.Capability\x12\x39\n\x07\x64\x65vices\x18\t \x03(\x0b\x32(.infinireach.driver.v1.DeviceDescription\x12\x39\n\ropen_commands\x18\n \x03(\x0b\x32\".infinireach.driver.v1.OpenCommand\"\xce\x01\n\x11\x44\x65viceDescription\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x30\n\taddresses\x18\x03 \x03(\x0b\x32\x1d.infinireach.v1.DeviceAddress\x12\x0e\n\x06window\x18\x04 \x01(\x05\x12*\n\x05state\x18\x05 \x01(\x0e\x32\x1b.infinireach.v1.DeviceState\x12\x30\n\x08\x66\x65\x61tures\x18\x06 \x01(\x0b\x32\x1e.infinireach.v1.DeviceFeatures\"\x9d\x01\n\x0bOpenCommand\x12\x12\n\ncommand_id\x18\x01 \x01(\t\x12\x37\n\x05phase\x18\x02 \x01(\x0e\x32(.infinireach.driver.v1.OpenCommand.Phase\"A\n\x05Phase\x12\x15\n\x11PHASE_UNSPECIFIED\x10\x00\x12\x0e\n\nPHASE_HELD\x10\x01\x12\x11\n\rPHASE_STARTED\x10\x02\"\xf1\x02\n\x07Welcome\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x1d\n\x15resume_after_sequence\x18\x02 \x01(\x04\x12\x35\n\x12heartbeat_interval\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x34\n\x11heartbeat_timeout\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0f\x66rame_bytes_max\x18\x05 \x01(\r\x12 \n\x18unacknowledged_facts_max\x18\x06 \x01(\r\x12\x37\n\x0c\x63\x61pabilities\x18\x07 \x03(\x0e\x32!.infinireach.driver.v1.Capability\x12\x18\n\x10\x64rop_command_ids\x18\x08 \x03(\t\x12=\n\x0frefused_devices\x18\t \x03(\x0b\x32$.infinireach.driver.v1.DeviceRefusal\"C\n\rDeviceRefusal\x12\x12\n\ndevice_key\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\x0b\n\tHeartbeat\"5\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x1a\n\x12reconnect_expected\x18\x02 \x01(\x08\"H\n\x05\x44rain\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12/\n\x0cgrace_period\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"@\n\x0c\x46\x61\x63tRejected\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\r\n\x0b\x41\x63knowledge*\x9a\x01\n\nCapability\x12\x1a\n\x16\x43\x41PABILITY_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43\x41PABILITY_DELIVERY_REPORTS\x10\x01\x12\x16\n\x12\x43\x41PABILITY_INBOUND\x10\x02\x12 \n\x1c\x43\x41PABILITY_IDEMPOTENT_SUBMIT\x10\x03\x12\x15\n\x11\x43\x41PABILITY_CANCEL\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'infinireach.driver.v1.session_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CAPABILITY']._serialized_start=1461
-  _globals['_CAPABILITY']._serialized_end=1615
+  _globals['_CAPABILITY']._serialized_start=1511
+  _globals['_CAPABILITY']._serialized_end=1665
   _globals['_HELLO']._serialized_start=124
   _globals['_HELLO']._serialized_end=475
   _globals['_DEVICEDESCRIPTION']._serialized_start=478
-  _globals['_DEVICEDESCRIPTION']._serialized_end=634
-  _globals['_OPENCOMMAND']._serialized_start=637
-  _globals['_OPENCOMMAND']._serialized_end=794
-  _globals['_OPENCOMMAND_PHASE']._serialized_start=729
-  _globals['_OPENCOMMAND_PHASE']._serialized_end=794
-  _globals['_WELCOME']._serialized_start=797
-  _globals['_WELCOME']._serialized_end=1166
-  _globals['_DEVICEREFUSAL']._serialized_start=1168
-  _globals['_DEVICEREFUSAL']._serialized_end=1235
-  _globals['_HEARTBEAT']._serialized_start=1237
-  _globals['_HEARTBEAT']._serialized_end=1248
-  _globals['_GOODBYE']._serialized_start=1250
-  _globals['_GOODBYE']._serialized_end=1303
-  _globals['_DRAIN']._serialized_start=1305
-  _globals['_DRAIN']._serialized_end=1377
-  _globals['_FACTREJECTED']._serialized_start=1379
-  _globals['_FACTREJECTED']._serialized_end=1443
-  _globals['_ACKNOWLEDGE']._serialized_start=1445
-  _globals['_ACKNOWLEDGE']._serialized_end=1458
+  _globals['_DEVICEDESCRIPTION']._serialized_end=684
+  _globals['_OPENCOMMAND']._serialized_start=687
+  _globals['_OPENCOMMAND']._serialized_end=844
+  _globals['_OPENCOMMAND_PHASE']._serialized_start=779
+  _globals['_OPENCOMMAND_PHASE']._serialized_end=844
+  _globals['_WELCOME']._serialized_start=847
+  _globals['_WELCOME']._serialized_end=1216
+  _globals['_DEVICEREFUSAL']._serialized_start=1218
+  _globals['_DEVICEREFUSAL']._serialized_end=1285
+  _globals['_HEARTBEAT']._serialized_start=1287
+  _globals['_HEARTBEAT']._serialized_end=1298
+  _globals['_GOODBYE']._serialized_start=1300
+  _globals['_GOODBYE']._serialized_end=1353
+  _globals['_DRAIN']._serialized_start=1355
+  _globals['_DRAIN']._serialized_end=1427
+  _globals['_FACTREJECTED']._serialized_start=1429
+  _globals['_FACTREJECTED']._serialized_end=1493
+  _globals['_ACKNOWLEDGE']._serialized_start=1495
+  _globals['_ACKNOWLEDGE']._serialized_end=1508
 # @@protoc_insertion_point(module_scope)

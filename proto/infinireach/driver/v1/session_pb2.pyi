@@ -49,18 +49,20 @@ class Hello(_message.Message):
     def __init__(self, driver_name: _Optional[str] = ..., driver_kind: _Optional[str] = ..., driver_version: _Optional[str] = ..., instance_id: _Optional[str] = ..., journal_id: _Optional[str] = ..., first_unacknowledged_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., capabilities: _Optional[_Iterable[_Union[Capability, str]]] = ..., devices: _Optional[_Iterable[_Union[DeviceDescription, _Mapping]]] = ..., open_commands: _Optional[_Iterable[_Union[OpenCommand, _Mapping]]] = ...) -> None: ...
 
 class DeviceDescription(_message.Message):
-    __slots__ = ("key", "name", "addresses", "window", "state")
+    __slots__ = ("key", "name", "addresses", "window", "state", "features")
     KEY_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
+    FEATURES_FIELD_NUMBER: _ClassVar[int]
     key: str
     name: str
     addresses: _containers.RepeatedCompositeFieldContainer[_device_pb2.DeviceAddress]
     window: int
     state: _device_pb2.DeviceState
-    def __init__(self, key: _Optional[str] = ..., name: _Optional[str] = ..., addresses: _Optional[_Iterable[_Union[_device_pb2.DeviceAddress, _Mapping]]] = ..., window: _Optional[int] = ..., state: _Optional[_Union[_device_pb2.DeviceState, str]] = ...) -> None: ...
+    features: _device_pb2.DeviceFeatures
+    def __init__(self, key: _Optional[str] = ..., name: _Optional[str] = ..., addresses: _Optional[_Iterable[_Union[_device_pb2.DeviceAddress, _Mapping]]] = ..., window: _Optional[int] = ..., state: _Optional[_Union[_device_pb2.DeviceState, str]] = ..., features: _Optional[_Union[_device_pb2.DeviceFeatures, _Mapping]] = ...) -> None: ...
 
 class OpenCommand(_message.Message):
     __slots__ = ("command_id", "phase")

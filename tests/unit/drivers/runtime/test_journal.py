@@ -98,6 +98,13 @@ def test_settled_command_is_known_and_neither_held_nor_settled_again(path: Path)
     journal.close()
 
 
+def test_commands_are_remembered_open_and_settled_and_strangers_are_not(path: Path) -> None:
+    journal = opened(path)
+    settle(journal, ["settled"], now_s=1000)
+    journal.commit(Batch(hold=[command("open")]), now_s=1000)
+    assert journal.known(["settled", "stranger", "open"]) == {"settled", "open"}
+
+
 def test_text_of_a_settled_command_is_no_longer_kept(path: Path) -> None:
     journal = opened(path)
     journal.commit(Batch(hold=[command("a", "a secret text")], start=["a"]))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from drivers.runtime.outcomes import Cancelled, Delivered, Failed, Report, Submitted, Unknown, to_report
-from infinireach.v1.message_pb2 import FAILURE_REASON_NETWORK_REJECTED
+from drivers.runtime.outcomes import Cancelled, Delivered, Failed, Read, Report, Submitted, Unknown, to_report
+from infinireach.v1.message_pb2 import FAILURE_REASON_NETWORK_REJECTED, FAILURE_REASON_RATE_LIMITED
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,7 @@ from infinireach.v1.message_pb2 import FAILURE_REASON_NETWORK_REJECTED
     [
         (Submitted(), "submitted"),
         (Delivered(), "delivered"),
+        (Read(), "delivered"),
         (Failed(FAILURE_REASON_NETWORK_REJECTED), "failed"),
         (Unknown(), "outcome_unknown"),
         (Cancelled(), "cancelled"),
@@ -27,3 +28,14 @@ def test_texts_that_are_too_long_are_cut() -> None:
     assert (len(failed.network_code), len(failed.detail)) == (64, 500)
     assert len(to_report("c1", Unknown("z" * 1000)).outcome_unknown.detail) == 500
     assert len(to_report("c1", Submitted(["1"] * 1000)).submitted.segment_references) == 255
+
+
+def test_what_was_read_is_reported_delivered_and_read() -> None:
+    assert to_report("c1", Read()).delivered.is_read
+    assert not to_report("c1", Delivered()).delivered.is_read
+
+
+def test_how_long_the_network_wants_to_be_left_alone_is_told() -> None:
+    asked = to_report("c1", Failed(FAILURE_REASON_RATE_LIMITED, retry_after_s=4.5))
+    assert asked.retry_delay.ToTimedelta().total_seconds() == 4.5
+    assert not to_report("c1", Failed(FAILURE_REASON_RATE_LIMITED)).HasField("retry_delay")
