@@ -162,15 +162,15 @@ def test_components_are_a_bounded_list_of_objects(components: object, issue: str
         shapes.json_objects(100).check(components)
 
 
-@pytest.mark.parametrize("levels", [21, 400])
-def test_components_nest_20_deep_at_most(levels: int) -> None:
+@pytest.mark.parametrize("levels", [17, 400])
+def test_components_nest_16_deep_at_most(levels: int) -> None:
     def nested(depth: int) -> Any:
         value: Any = {}
         for _ in range(depth - 2):
             value = {"a": value}
         return [value]
 
-    assert shapes.json_objects(10_000).check(nested(20))
+    assert shapes.json_objects(10_000).check(nested(16))
     with pytest.raises(ShapeFault, match="deep"):
         shapes.json_objects(10_000).check(nested(levels))
 
