@@ -6,7 +6,7 @@
 Owns the form of these pages. The words are those of the settings and commands themselves.
 """
 
-import importlib
+import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ def commands() -> Iterator[tuple[TyperCommand | TyperGroup, list[str]]]:
 def handed_on() -> dict[tuple[str, ...], TyperGroup]:
     """Whose commands follow the words after `infinireach` that are handed on to a package of ours."""
     modules = {("modem",): "drivers.modem.cli.main"}
-    if "android" in drivers():
+    if "android" in drivers() and importlib.util.find_spec("drivers.android.cli"):
         modules["android",] = "drivers.android.cli"
     modules |= {("fake", name): f"{module}.command_line" for name, module in fakes().items()}
     return {words: _group(importlib.import_module(module).app) for words, module in modules.items()}
