@@ -1,0 +1,1 @@
+"""The library neonize behind the port `drivers.whatsapp_web.account`; nothing else imports it."""
