@@ -71,7 +71,10 @@ CONDITIONS: dict[Reason, Row] = {
         _FAULT,
     ),
     Reason.PAIRING_GIVEN_UP: Row(
-        _PERSON, "Nobody paired the account for an hour. Start the driver again to pair it.", _FAULT, is_final=True
+        _PERSON,
+        "Nobody paired the account for an hour. Start the driver again to pair it.",
+        _FAULT,
+        is_final=True,
     ),
     Reason.WRONG_ACCOUNT: Row(
         _PERSON,

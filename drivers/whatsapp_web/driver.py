@@ -37,9 +37,11 @@ SHARE_FOR_LIBRARY = 0.9
 
 def open_account(session: Path, handle: Handle) -> Account:
     """Open the session with the real library, which is loaded here and not before."""
-    from drivers.whatsapp_web.adapter.client import NeonizeAccount  # noqa: PLC0415 - an extra, 20 MB large
+    # An extra of 20 MB, which starts threads when it is loaded.
+    from drivers.whatsapp_web.adapter import client, library  # noqa: PLC0415
 
-    return NeonizeAccount(session, handle)
+    library.tame()
+    return client.NeonizeAccount(session, handle)
 
 
 class WhatsAppWebDriver(Driver):
@@ -80,11 +82,9 @@ class WhatsAppWebDriver(Driver):
         life = Life(
             context,
             identity,
-            open_account=self.open_account,
+            open_account=type(self).open_account,
             standing=standing,
-            hearing=Hearing(
-                context, account=name, number=number, contacts=contacts, references=references
-            ),
+            hearing=Hearing(context, account=name, number=number, contacts=contacts, references=references),
             waits=self.waits,
         )
         self._sending = Sending(

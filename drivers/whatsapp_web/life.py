@@ -42,7 +42,7 @@ class Waits:
 
     retry_s: float = 5.0
     """Before the library is started anew; doubled each time."""
-    retry_max_s: float = 600.0
+    retry_max_s: float = 120.0
     pairing_silence_s: float = 90.0
     """After which no further code comes: the first of a round is good for 60 s, the others for 20 s."""
     close_s: float = 0.8
@@ -65,7 +65,14 @@ class Life:
     """One account, from the start of the process to its end."""
 
     def __init__(
-        self, context: Context, identity: Identity, *, open_account: Open, standing: Standing, hearing: Hearing, waits: Waits
+        self,
+        context: Context,
+        identity: Identity,
+        *,
+        open_account: Open,
+        standing: Standing,
+        hearing: Hearing,
+        waits: Waits,
     ) -> None:
         self._context = context
         self._identity = identity
@@ -166,7 +173,9 @@ class Life:
                     # What a connection says after its end, such as that it is lost, says nothing of the account.
                     pass
         except Exception as error:  # noqa: BLE001 - the top of a callback: nobody above could do anything
-            self._context.log.error("account.event_failed", event_type=type(event).__name__, **describe(error))
+            self._context.log.error(
+                "account.event_failed", event_type=type(event).__name__, **describe(error)
+            )
             if not isinstance(event, Incoming | MessageReceipt):
                 self._over.set()
 
@@ -188,7 +197,9 @@ class Life:
                 detail = "The session was ended, on the phone or by WhatsApp."
                 await self._end(Condition(Reason.NEEDS_PAIRING, detail))
             case PairingFailed():
-                await self._end(Condition(Reason.NEEDS_PAIRING, "The last try to pair failed; a new code comes."))
+                await self._end(
+                    Condition(Reason.NEEDS_PAIRING, "The last try to pair failed; a new code comes.")
+                )
             case Replaced():
                 await self._end(Condition(Reason.SESSION_IN_USE))
             case Outdated():
@@ -227,7 +238,7 @@ class Life:
                 code = await self._opened.code_for(self._identity.number)
                 detail = f"Choose “Link with phone number instead” and type {code[:4]}-{code[-4:]}."
             except AccountFailed as error:
-                detail = f"WhatsApp gave no code ({error}); INFINIREACH_WHATSAPP_WEB_PAIRING=qr is the other way."
+                detail = f"No code came: {error}. INFINIREACH_WHATSAPP_WEB_PAIRING=qr is the other way."
             await self._standing.connection_is(Condition(Reason.NEEDS_PAIRING, detail))
 
     def _hush(self) -> None:

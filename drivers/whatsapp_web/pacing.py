@@ -21,7 +21,14 @@ class Pacer:
     """The limits of one account."""
 
     def __init__(
-        self, context: Context, account: str, *, pause: Range, per_day: int, night: Night | None, chance: random.Random
+        self,
+        context: Context,
+        account: str,
+        *,
+        pause: Range,
+        per_day: int,
+        night: Night | None,
+        chance: random.Random,
     ) -> None:
         self._store = context.store
         self._clock = context.clock

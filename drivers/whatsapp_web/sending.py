@@ -45,7 +45,9 @@ STRANGER = Failed(
 )
 NOT_REGISTERED = Failed(FAILURE_REASON_DESTINATION_INVALID, detail="The number has no WhatsApp account.")
 EXPIRED = Failed(FAILURE_REASON_EXPIRED, detail="The deadline passed while the driver was away.")
-NO_ANSWER = Failed(FAILURE_REASON_NO_SERVICE, detail="WhatsApp did not say whether the number has an account.")
+NO_ANSWER = Failed(
+    FAILURE_REASON_NO_SERVICE, detail="WhatsApp did not say whether the number has an account."
+)
 
 
 class Sending:
@@ -102,7 +104,10 @@ class Sending:
         await self._clear_or_stopping()
         if self.stopping.is_set():
             raise CutShort
-        if command.HasField("not_after") and command.not_after.ToNanoseconds() < self._context.clock.wall_ns():
+        if (
+            command.HasField("not_after")
+            and command.not_after.ToNanoseconds() < self._context.clock.wall_ns()
+        ):
             return EXPIRED
         return SendAgain()
 

@@ -3,7 +3,7 @@
 Owns which kinds there are and how those that are neither text nor file read to people. Does no I/O.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,10 +80,16 @@ def read_content(content: Content) -> Found | None:
     return Found(f"[edited] {found.text}".rstrip(), found.media, found.answers)
 
 
+def _first(content: Content, names: Iterable[str]) -> str | None:
+    """The first of these fields that the message has."""
+    present = {field.name for field, _ in content.ListFields()}
+    return next((name for name in names if name in present), None)
+
+
 def _unwrapped(content: Content) -> tuple[Content, bool]:
     is_edit = False
     for _ in range(WRAPPERS_DEEP):
-        wrapper = next((name for name in WRAPPERS if content.HasField(name)), None)
+        wrapper = _first(content, WRAPPERS)
         if wrapper is None:
             break
         is_edit = is_edit or wrapper == "editedMessage"
@@ -115,7 +121,7 @@ def _plain(content: Content) -> Found | None:
 
 
 def _file(content: Content) -> Found | None:
-    name = next((name for name in FILES if content.HasField(name)), None)
+    name = _first(content, FILES)
     if name is None:
         return None
     file: Any = getattr(content, name)
@@ -140,7 +146,7 @@ def _answers(message: Any) -> str:
 
 def _other(content: Content) -> Found | None:
     """What is neither text nor file. Of a kind that is not known here, at least that it came."""
-    name = next((name for name in OTHERS if content.HasField(name)), None)
+    name = _first(content, OTHERS)
     if name is not None:
         return OTHERS[name](getattr(content, name))
     kinds = [field.name for field, _ in content.ListFields() if field.name not in SILENT]

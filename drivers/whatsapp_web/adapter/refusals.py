@@ -62,7 +62,5 @@ def read_refusal(text: str) -> NotSent | None:
     answer = BY_SERVER.match(text)
     if answer is None:
         return None
-    reason, detail = CODES.get(
-        answer[1], (FAILURE_REASON_NETWORK_REJECTED, "WhatsApp refused the message.")
-    )
+    reason, detail = CODES.get(answer[1], (FAILURE_REASON_NETWORK_REJECTED, "WhatsApp refused the message."))
     return NotSent(reason, detail, code=answer[1])
