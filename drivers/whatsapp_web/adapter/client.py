@@ -8,7 +8,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import ctypes
-import uuid
+import secrets
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ class NeonizeAccount:
         self._asking = asyncio.Lock()
         """Held while the library is asked: to be asked after it was stopped ends the process."""
         props = DeviceProps(os="Infini Reach", platformType=DeviceProps.CHROME)
-        self._client = NewAClient(str(session), props=props, uuid=uuid.uuid4().hex)
+        self._client = NewAClient(str(session), props=props, uuid=secrets.token_hex(16))
         for kind in EVENTS:
             self._client.event(kind)(_subscribed)
         self._client.qr(self._pairing_code)
@@ -136,13 +136,13 @@ class NeonizeAccount:
         draw(payload)
         await self._tell(PairingCode(payload))
 
-    def _from_library(self, _: object, content: int, size: int, code: int) -> None:
+    def _from_library(self, uuid: int, binary: int, size: int, code: int) -> None:
         """Called in a thread of the library; returns once the driver has done what the event asks for."""
         kind: Any = INT_TO_EVENT.get(code)
         if kind is None or self._is_closed:
             return
         try:
-            event: Message = kind.FromString(ctypes.string_at(content, size))
+            event: Message = kind.FromString(ctypes.string_at(binary, size))
         except DecodeError:
             log.warning("library.event_unreadable", event_type=kind.__name__)
             return
