@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from drivers.runtime import Context, Driver, Outcome, SendAgain
 from drivers.whatsapp_web import config
-from drivers.whatsapp_web.account import Account, Handle, Open
+from drivers.whatsapp_web.account import Account, AccountFailed, Handle, Open
 from drivers.whatsapp_web.contacts import Contacts
 from drivers.whatsapp_web.incoming import Hearing
 from drivers.whatsapp_web.life import Identity, Life, Waits
@@ -31,15 +31,21 @@ from infinireach.driver.v1.session_pb2 import (
 from infinireach.v1.device_pb2 import DEVICE_STATE_DEGRADED, DeviceAddress, DeviceFeatures
 from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP
 
+UNLOADABLE = (
+    "The library neonize cannot be loaded. It needs libmagic, which Debian calls libmagic1, and a glibc of 2.17 or "
+    "newer on x86_64 or its like."
+)
 SHARE_FOR_LIBRARY = 0.9
 """How much of the time that the driver has to stop the library may take."""
 
 
 def open_account(session: Path, handle: Handle) -> Account:
-    """Open the session with the real library, which is loaded here and not before."""
-    # An extra of 20 MB, which starts threads when it is loaded.
-    from drivers.whatsapp_web.adapter import client, library  # noqa: PLC0415
-
+    """Open the session with the real library, which is loaded here and not before. Raises AccountFailed."""
+    try:
+        # An extra of 20 MB, which starts threads when it is loaded.
+        from drivers.whatsapp_web.adapter import client, library  # noqa: PLC0415
+    except (ImportError, OSError) as error:
+        raise AccountFailed(UNLOADABLE) from error
     library.tame()
     return client.NeonizeAccount(session, handle)
 

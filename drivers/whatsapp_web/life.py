@@ -105,8 +105,7 @@ class Life:
             try:
                 await self._be_connected()
             except Exception as error:  # noqa: BLE001 - the top of the account: it is opened again
-                self._context.log.error("account.failed", **describe(error))
-                await self._standing.connection_is(Condition(Reason.LIBRARY_FAILED))
+                await self._failed(error)
             if self._standing.connection.row.is_final:
                 return
             if self._banned_until_s <= self._now_s():
@@ -147,15 +146,18 @@ class Life:
 
     async def _library_ended(self, running: "asyncio.Task[None]") -> None:
         error = running.exception()
-        if error is None or self._over.is_set():
-            detail = ""
-        elif isinstance(error, AccountFailed):
-            detail = str(error)
+        if self._over.is_set():
+            return
+        if error is None:
+            await self._standing.connection_is(Condition(Reason.LIBRARY_FAILED))
         else:
-            self._context.log.error("account.failed", **describe(error))
-            detail = ""
-        if not self._over.is_set():
-            await self._standing.connection_is(Condition(Reason.LIBRARY_FAILED, detail))
+            await self._failed(error)
+
+    async def _failed(self, error: BaseException) -> None:
+        """Tell of a failure; only the words of AccountFailed are for people."""
+        detail = str(error) if isinstance(error, AccountFailed) else ""
+        self._context.log.error("account.failed", detail=detail, **describe(error))
+        await self._standing.connection_is(Condition(Reason.LIBRARY_FAILED, detail))
 
     # What the library tells.
 
