@@ -55,6 +55,11 @@ class Outdated:
 
 
 @dataclass(slots=True, frozen=True)
+class Refused:
+    """WhatsApp refused the connection for another reason. The library does not try again."""
+
+
+@dataclass(slots=True, frozen=True)
 class PairingFailed:
     """A phone scanned the code and pairing failed all the same."""
 
@@ -107,6 +112,7 @@ Event = (
     | Banned
     | Replaced
     | Outdated
+    | Refused
     | PairingFailed
     | MessageReceipt
     | Incoming
@@ -142,8 +148,11 @@ class Account(Protocol):
         """Send to E.164, `<digits>@lid` or `…@g.us`; WhatsApp's id of the message. Raises NotSent."""
         ...
 
-    async def is_registered(self, number: str) -> bool:
-        """Whether the number, E.164, has a WhatsApp account."""
+    async def find(self, number: str) -> str:
+        """The number, E.164, as WhatsApp writes it, which differs in some countries; nothing if it has no account.
+
+        Raises AccountFailed.
+        """
         ...
 
     async def code_for(self, number: str) -> str:

@@ -82,6 +82,7 @@ class WhatsAppWebDriver(Driver):
         )
         contacts, references = Contacts(context, name), References(context, name)
         standing = Standing(context, name, pacer)
+        hearing = Hearing(context, account=name, number=number, contacts=contacts, references=references)
         identity = Identity(
             name, number, self._session.path, pairs_by_code=settings[config.PAIRING.name] == "code"
         )
@@ -90,7 +91,7 @@ class WhatsAppWebDriver(Driver):
             identity,
             open_account=type(self).open_account,
             standing=standing,
-            hearing=Hearing(context, account=name, number=number, contacts=contacts, references=references),
+            hearing=hearing,
             waits=self.waits,
         )
         self._sending = Sending(
@@ -102,7 +103,7 @@ class WhatsAppWebDriver(Driver):
             references=references,
             first_contact=settings[config.FIRST_CONTACT.name],
         )
-        life.wait_for_sends = self._sending.wait_until_idle
+        hearing.wait_for_sends = self._sending.wait_until_idle
         for part in (pacer, contacts, references, life):
             await part.load()
         self._tasks = [

@@ -4,6 +4,7 @@ Owns that nothing heard is let go before it is in the journal. Knows no library.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -35,9 +36,13 @@ class Hearing:
         self._number = number
         self._contacts = contacts
         self._references = references
+        self.wait_for_sends: Callable[[], Awaitable[None]] = _nothing_is_sent
+        """Awaited where a message is not known: it may be one that WhatsApp has and has not answered yet."""
 
     async def receipt(self, receipt: MessageReceipt) -> None:
         """Report the messages that the driver sent itself; the phone and other devices send too."""
+        if not all(map(self._references.command_of, receipt.message_ids)):
+            await self.wait_for_sends()
         sent = [self._references.command_of(message_id) for message_id in receipt.message_ids]
         # The journal forgets commands sooner than this list does.
         known = await self._context.known([command_id for command_id in sent if command_id])
@@ -49,7 +54,8 @@ class Hearing:
         """Hand a message in; for as long as the journal cannot take it WhatsApp's next one waits."""
         inbound = self._inbound(message)
         time_ns = self._context.clock.wall_ns()
-        names = message.sender_ids | {message.sender}
+        # Who writes in a group has not written to the account.
+        names = set() if message.group_id else message.sender_ids | {message.sender}
         changes = self._contacts.heard(names, time_ns=time_ns)
         identity = f"{message.chat}/{message.message_id}"
         while True:
@@ -75,6 +81,10 @@ class Hearing:
             reply_to_command_id=self._references.command_of(message.answers),
             sender_name=message.sender_name[:SENDER_NAME_CHARACTERS_MAX],
         )
+
+
+async def _nothing_is_sent() -> None:
+    """Until the driver has put the parts together."""
 
 
 def _cut(media: Media) -> Media:

@@ -5,7 +5,6 @@ Owns when the library is started anew and when it must not be. What is heard goe
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ from drivers.whatsapp_web.account import (
     Outdated,
     PairingCode,
     PairingFailed,
+    Refused,
     Replaced,
 )
 from drivers.whatsapp_web.conditions import Condition, Reason
@@ -88,8 +88,6 @@ class Life:
         self._over = asyncio.Event()
         """Set when this connection has no future."""
         self._silence: asyncio.TimerHandle | None = None
-        self.wait_for_sends: Callable[[], Awaitable[None]] = _no_sends
-        """Awaited before a receipt is looked at: it may be of a message whose id is not known yet."""
         self.account: Account | None = None
         """The account while it is connected."""
 
@@ -167,7 +165,6 @@ class Life:
                 case Incoming():
                     await self._hearing.message(event)
                 case MessageReceipt():
-                    await self.wait_for_sends()
                     await self._hearing.receipt(event)
                 case _ if not self._over.is_set():
                     await self._connection_changed(event)
@@ -204,6 +201,8 @@ class Life:
                 )
             case Replaced():
                 await self._end(Condition(Reason.SESSION_IN_USE))
+            case Refused():
+                await self._end(Condition(Reason.LIBRARY_FAILED, "WhatsApp refused the connection."))
             case Outdated():
                 await self._end(Condition(Reason.LIBRARY_OUTDATED))
             case _:
@@ -251,7 +250,3 @@ class Life:
 
     def _now_s(self) -> float:
         return self._context.clock.wall_ns() / 1e9
-
-
-async def _no_sends() -> None:
-    """Nothing is being sent."""

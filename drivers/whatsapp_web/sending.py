@@ -136,27 +136,27 @@ class Sending:
         refusal, account = self._standing.refusal, self._life.account
         if refusal is not None or account is None:
             return refusal or Failed(FAILURE_REASON_NO_SERVICE, detail="The account is not connected.")
-        fault = await self._unreachable(account, command.destination)
-        if fault is not None:
-            return fault
+        to = await self._recipient(account, command.destination)
+        if isinstance(to, Failed):
+            return to
         await self._context.segment_started(command.command_id, 1, changes=self._pacer.count())
-        return await self._hand_over(account, command)
+        return await self._hand_over(account, command, to)
 
-    async def _unreachable(self, account: Account, to: str) -> Failed | None:
+    async def _recipient(self, account: Account, to: str) -> str | Failed:
         """Ask whether a stranger has an account at all: writing to many that have none looks like spam."""
         if not (NUMBER.fullmatch(to) and self._is_stranger(to)):
-            return None
+            return to
         try:
             async with asyncio.timeout(QUESTION_S):
-                return None if await account.is_registered(to) else NOT_REGISTERED
+                return await account.find(to) or NOT_REGISTERED
         except (AccountFailed, TimeoutError):
             return NO_ANSWER
 
-    async def _hand_over(self, account: Account, command: SendCommand) -> Outcome:
+    async def _hand_over(self, account: Account, command: SendCommand, to: str) -> Outcome:
         self._idle.clear()
         try:
             async with asyncio.timeout(SEND_S):
-                message_id = await account.send_text(command.destination, command.text.body)
+                message_id = await account.send_text(to, command.text.body)
             changes = self._references.add(message_id, command.command_id)
             await self._context.segment_taken(command.command_id, 1, reference=message_id, changes=changes)
         except NotSent as refused:

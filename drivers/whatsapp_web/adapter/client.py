@@ -89,11 +89,12 @@ class NeonizeAccount:
             raise refused from None
         return sent.ID
 
-    async def is_registered(self, number: str) -> bool:
-        """Whether the number has an account. Raises AccountFailed."""
+    async def find(self, number: str) -> str:
+        """The number as WhatsApp writes it; nothing if it has no account. Raises AccountFailed."""
         async with self._question():
             found = await self._client.is_on_whatsapp(number)
-        return any(each.IsIn for each in found)
+        registered = [each for each in found if each.IsIn]
+        return (person(registered[0].JID) or number) if registered else ""
 
     async def code_for(self, number: str) -> str:
         """The characters to type into the phone. Raises AccountFailed."""
@@ -147,15 +148,10 @@ class NeonizeAccount:
             log.warning("library.event_unreadable", event_type=kind.__name__)
             return
         told = asyncio.run_coroutine_threadsafe(self._take(event), self._loop)
-        while not self._is_closed:
-            try:
-                told.result(LOOK_S)
-                return
-            except concurrent.futures.TimeoutError:
-                continue
-            except Exception as error:  # noqa: BLE001 - the top of a callback
-                log.error("library.event_failed", event_type=kind.__name__, **describe(error))
-                return
+        while not (told.done() or self._is_closed):
+            concurrent.futures.wait([told], LOOK_S)
+        if told.done() and (error := told.exception()) is not None:
+            log.error("library.event_failed", event_type=kind.__name__, **describe(error))
 
     async def _take(self, event: Message) -> None:
         hidden = hidden_sender(event)

@@ -17,6 +17,7 @@ from drivers.whatsapp_web.account import (
     Outdated,
     PairingFailed,
     ReceiptKind,
+    Refused,
     Replaced,
 )
 from drivers.whatsapp_web.adapter.content import read_content
@@ -35,6 +36,7 @@ EVENTS = (
     wire.StreamReplaced,
     wire.TemporaryBan,
     wire.ClientOutdated,
+    wire.ConnectFailure,
     wire.Disconnected,
     wire.Message,
     wire.Receipt,
@@ -79,6 +81,8 @@ def _connection(event: object) -> Event | None:
             return Replaced()
         case wire.ClientOutdated():
             return Outdated()
+        case wire.ConnectFailure():
+            return Refused()
         case _:
             return None
 

@@ -60,9 +60,9 @@ class PlayedAccount:
         message_id = f"ID{len(self._world.sent)}"
         return await self._world.takes(self, message_id)
 
-    async def is_registered(self, number: str) -> bool:
+    async def find(self, number: str) -> str:
         self._world.asked.append(number)
-        return await self._world.knows(number)
+        return await self._world.finds(number)
 
     async def code_for(self, number: str) -> str:
         return "ABCD-EFGH"
@@ -79,8 +79,9 @@ async def taken(account: PlayedAccount, message_id: str) -> str:
     return message_id
 
 
-async def registered(number: str) -> bool:
-    return True
+async def found(number: str) -> str:
+    """The number has an account."""
+    return number
 
 
 class World:
@@ -109,7 +110,7 @@ class World:
         """What the library tells first."""
         self.fails_with: Exception | None = None
         self.takes = taken
-        self.knows = registered
+        self.finds = found
         self.sent: list[tuple[str, str]] = []
         self.asked: list[str] = []
         self.accounts: list[PlayedAccount] = []

@@ -20,6 +20,7 @@ from drivers.whatsapp_web.account import (
     Outdated,
     PairingFailed,
     ReceiptKind,
+    Refused,
     Replaced,
 )
 from drivers.whatsapp_web.adapter.events import EVENTS, address, hidden_sender, person, read_event
@@ -323,6 +324,7 @@ def test_receipts_of_ones_own_devices_say_nothing() -> None:
         (wire.LoggedOut(OnConnect=True, Reason=wire.LOGGED_OUT), LoggedOut()),
         (wire.StreamReplaced(), Replaced()),
         (wire.ClientOutdated(), Outdated()),
+        (wire.ConnectFailure(Reason=wire.EXPERIMENTAL, Message="no"), Refused()),
         (wire.PairStatus(Status=wire.PairStatus.ERROR, Error="no"), PairingFailed()),
         (wire.PairStatus(Status=wire.PairStatus.SUCCESS), None),
         (

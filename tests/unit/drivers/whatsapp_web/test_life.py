@@ -16,6 +16,7 @@ from drivers.whatsapp_web.account import (
     Outdated,
     PairingCode,
     PairingFailed,
+    Refused,
     Replaced,
 )
 from drivers.whatsapp_web.conditions import CONDITIONS, WINDOW, Reason
@@ -185,6 +186,15 @@ async def test_fault_of_the_library_tells_nothing_of_what_it_says(
     logged = capsys.readouterr()
     assert "ValueError" in logged.out + logged.err
     assert NUMBER not in logged.out + logged.err
+
+
+async def test_connection_that_whatsapp_refuses_is_tried_anew(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    async with world.ready():
+        await world.account.tell(Refused())
+        assert world.device.reason == "library_failed"
+        await world.until(lambda: len(world.accounts) == 2)
+        await world.until_reason("")
 
 
 async def test_pairing_that_failed_on_the_phone_is_told_and_tried_again(tmp_path: Path) -> None:

@@ -56,10 +56,10 @@ async def test_who_has_written_is_known_after_a_restart_by_number_and_by_hidden_
 async def test_first_contact_if_allowed_is_made_with_numbers_that_have_an_account(tmp_path: Path) -> None:
     world = World(tmp_path, **{config.FIRST_CONTACT.name: True})
 
-    async def knows(number: str) -> bool:
-        return number == PEER
+    async def finds(number: str) -> str:
+        return number if number == PEER else ""
 
-    world.knows = knows
+    world.finds = finds
     async with world.ready() as process:
         process.offer(command("c1"), command("c2", to="+15550000000"))
         assert await world.settled() == {"c1": "submitted", "c2": "failed"}
@@ -67,13 +67,34 @@ async def test_first_contact_if_allowed_is_made_with_numbers_that_have_an_accoun
     assert world.sent == [(PEER, "hello")]
 
 
+async def test_number_that_whatsapp_writes_in_another_way_is_written_to_in_that_way(tmp_path: Path) -> None:
+    world = World(tmp_path, **{config.FIRST_CONTACT.name: True})
+
+    async def finds(number: str) -> str:
+        return number.replace("+55119", "+5511")
+
+    world.finds = finds
+    async with world.ready() as process:
+        process.offer(command("c1", to="+5511987654321"))
+        assert await world.settled() == {"c1": "submitted"}
+    assert world.sent == [("+551187654321", "hello")]
+
+
+async def test_who_wrote_in_a_group_has_not_written_to_the_account(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    async with world.ready() as process:
+        await world.account.tell(incoming(chat=GROUP, group_id=GROUP))
+        process.offer(command("c1"))
+        assert await world.settled() == {"c1": "failed"}
+
+
 async def test_number_that_nobody_answers_about_is_tried_again_later(tmp_path: Path) -> None:
     world = World(tmp_path, **{config.FIRST_CONTACT.name: True})
 
-    async def knows(number: str) -> bool:
+    async def finds(number: str) -> str:
         raise AccountFailed("no answer")
 
-    world.knows = knows
+    world.finds = finds
     async with world.ready() as process:
         process.offer(command("c1"))
         await world.settled()
