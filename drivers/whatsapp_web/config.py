@@ -5,6 +5,7 @@ Owns their words and limits. Knows neither the library nor the account.
 
 import importlib.util
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from drivers.runtime import settings as read
 
 PAUSE_S_MAX = 3600.0
 PER_DAY_MAX = 10_000
-INSTALL = "pip install 'infinireach[whatsapp-web]'"
+INSTALL = f"{sys.executable} -m pip install 'infinireach[whatsapp-web]'"
 RISK = (
     "must be yes: WhatsApp forbids clients other than its own and bans numbers that use them, often for good. "
     "Read docs/whatsapp-web.md, and use a number that you can lose"
