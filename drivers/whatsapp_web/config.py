@@ -4,10 +4,12 @@ Owns their words and limits. Knows neither the library nor the account.
 """
 
 import importlib.util
+import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from drivers.runtime import Setting
 from drivers.runtime import settings as read
@@ -133,13 +135,13 @@ NIGHT = Setting(
 SETTINGS = (ACCEPT_RISK, NUMBER, ACCOUNT, SESSION, PAIRING, PAUSE, PER_DAY, FIRST_CONTACT, NIGHT)
 
 
-def missing_settings(environment: Mapping[str, str]) -> Iterable[str]:
-    """A sentence for each setting that is required and not there."""
-    if not environment.get(NUMBER.name):
-        yield f"{NUMBER.name}: must be set to the number of the account, E.164"
+def check_number(settings: dict[str, Any]) -> Iterable[str]:
+    """There is no account without a number. One that is wrong has been reported already."""
+    if settings[NUMBER.name] is None and not os.environ.get(NUMBER.name):
+        yield f"{NUMBER.name}: must be set to the account's number, E.164"
 
 
-def library_problems() -> Iterable[str]:
-    """A sentence if the library is not installed. Imports nothing of it."""
+def check_library(settings: dict[str, Any]) -> Iterable[str]:
+    """The library is an extra. Looks for it and loads nothing."""
     if importlib.util.find_spec("neonize") is None:
-        yield f"The driver needs the library neonize, which is not installed: {INSTALL}"
+        yield f"The library neonize is not installed; to install it: {INSTALL}"

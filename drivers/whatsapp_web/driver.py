@@ -60,6 +60,7 @@ class WhatsAppWebDriver(Driver):
         CAPABILITY_CANCEL,
     })
     settings = config.SETTINGS
+    checks = (config.check_number, config.check_library)
     open_account: ClassVar[Open] = staticmethod(open_account)
     """How a session is opened."""
     waits: ClassVar[Waits] = Waits()

@@ -11,6 +11,7 @@ import uuid
 from pathlib import Path
 
 from drivers.runtime import run
+from drivers.whatsapp_web import config
 from drivers.whatsapp_web.account import Connected, Handle, Incoming, MessageReceipt, ReceiptKind
 from drivers.whatsapp_web.driver import WhatsAppWebDriver
 
@@ -70,6 +71,7 @@ class FolderDriver(WhatsAppWebDriver):
     """The real driver with that account."""
 
     open_account = staticmethod(FolderAccount)
+    checks = (config.check_number,)
 
 
 def _lines(path: Path) -> list[str]:

@@ -47,6 +47,18 @@ def test_it_refuses_to_start_until_the_risk_is_accepted_and_says_which(answer: s
     assert "docs/whatsapp-web.md" in ended.stderr
 
 
+def test_everything_that_is_missing_is_reported_together() -> None:
+    ended = start({})
+    assert ended.returncode == EXIT_SETTINGS_INVALID
+    for name in SETTINGS:
+        assert name in ended.stderr
+
+
+def test_number_that_is_wrong_is_reported_once() -> None:
+    ended = start({**SETTINGS, "INFINIREACH_WHATSAPP_WEB_NUMBER": "5559876543"})
+    assert ended.stderr.count("INFINIREACH_WHATSAPP_WEB_NUMBER") == 1
+
+
 def test_it_refuses_to_start_without_the_number() -> None:
     ended = start({**SETTINGS, "INFINIREACH_WHATSAPP_WEB_NUMBER": ""})
     assert ended.returncode == EXIT_SETTINGS_INVALID
