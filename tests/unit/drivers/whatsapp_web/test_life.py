@@ -143,9 +143,10 @@ async def test_ban_is_sat_out_by_this_process_and_the_next(tmp_path: Path) -> No
         told = await world.until_reason("temporary_ban")
         assert (told.state, told.window) == (DEVICE_STATE_ATTENTION, 0)
         assert "UTC" in told.remedy
+    told_before = len(world.core.device_changes)
     async with world.process():
-        await world.until(lambda: len(world.core.hellos) == 2)
-        await world.until_reason("temporary_ban")
+        await world.until(lambda: len(world.core.device_changes) > told_before)
+        assert world.device.reason == "temporary_ban"
         assert len(world.accounts) == 1
         world.clock.now_s += 3601
         await world.until_reason("")

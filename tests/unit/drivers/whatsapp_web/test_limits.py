@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from drivers.whatsapp_web.config import Night, Range
 from drivers.whatsapp_web.pacing import DAYS_KEPT, Pacer
 from infinireach.v1.message_pb2 import FAILURE_REASON_RATE_LIMITED
 from tests.unit.drivers.modem.memory_host import MemoryHost
-from tests.unit.drivers.whatsapp_web.at_work import World, command
+from tests.unit.drivers.whatsapp_web.at_work import SOON, World, command
 
 GROUP = "120363041234567890@g.us"
 DAY_S = 86_400
@@ -125,6 +126,14 @@ async def test_account_that_has_sent_its_share_is_paused_until_tomorrow(tmp_path
         world.clock.now_s += DAY_S
         await world.until_reason("")
         assert await world.settled() == dict.fromkeys(["c1", "c2", "c3"], "submitted")
+
+
+async def test_limit_is_told_as_soon_as_the_last_message_is_sent(tmp_path: Path) -> None:
+    world = World(tmp_path, **{config.PER_DAY.name: 1.0})
+    world.waits = replace(SOON, look_s=1000.0)
+    async with world.ready() as process:
+        process.offer(command("c1", to=GROUP))
+        assert (await world.until_reason("daily_limit")).window == 0
 
 
 async def test_command_that_is_too_many_is_held_back_until_tomorrow(tmp_path: Path) -> None:
