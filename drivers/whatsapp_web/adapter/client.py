@@ -23,10 +23,11 @@ from neonize.proto.waE2E.WAWebProtobufsE2E_pb2 import Message as Content
 from neonize.utils.enum import ClientType
 
 from drivers.runtime.failures import describe
-from drivers.whatsapp_web.account import AccountFailed, Banned, Event, Handle, PairingCode
+from drivers.whatsapp_web.account import AccountFailed, Banned, Event, Handle, NotSent, PairingCode
 from drivers.whatsapp_web.adapter.events import EVENTS, address, bare, hidden_sender, person, read_event
 from drivers.whatsapp_web.adapter.refusals import read_refusal
 from drivers.whatsapp_web.terminal import draw
+from infinireach.v1.message_pb2 import FAILURE_REASON_NO_SERVICE
 
 LOOK_S = 0.2
 """How often a thread of the library that waits for the driver looks whether the account was closed."""
@@ -79,7 +80,8 @@ class NeonizeAccount:
 
     async def send_text(self, to: str, text: str) -> str:
         """Send a text as it is, without mentions and previews; WhatsApp's id of it. Raises NotSent."""
-        self._check_open()
+        if not self._may_be_asked:
+            raise NotSent(FAILURE_REASON_NO_SERVICE, "There was no connection to WhatsApp.")
         try:
             sent = await self._client.send_message(address(to), Content(conversation=text))
         except NeonizeError as error:
@@ -120,15 +122,16 @@ class NeonizeAccount:
     async def _question(self) -> AsyncGenerator[None]:
         """Around whatever asks the library. Raises AccountFailed if it does not answer, or must not be asked."""
         async with self._asking:
-            self._check_open()
+            if not self._may_be_asked:
+                raise AccountFailed("the account is not open")
             try:
                 yield
             except NeonizeError:
                 raise AccountFailed("WhatsApp gave no answer") from None
 
-    def _check_open(self) -> None:
-        if not self._is_open or self._is_closed:
-            raise AccountFailed("the account is not open")
+    @property
+    def _may_be_asked(self) -> bool:
+        return self._is_open and not self._is_closed
 
     # From the library.
 

@@ -52,7 +52,7 @@ async def proxy() -> AsyncIterator[ClosedProxy]:
 SCRIPT = """
 import asyncio, ctypes, json, os, sys
 from pathlib import Path
-from drivers.whatsapp_web.account import AccountFailed
+from drivers.whatsapp_web.account import AccountFailed, NotSent
 from drivers.whatsapp_web.driver import open_account
 
 told = []
@@ -81,6 +81,10 @@ async def main(session):
         number = EVENT_TO_INT[type(event)]
         await asyncio.to_thread(tell_event, b"id", ctypes.addressof(held), len(content), number)
     await account.close()
+    try:
+        await account.send_text("+15551230000", "hello")
+    except NotSent as failed:
+        told.append(failed.detail)
     await asyncio.to_thread(tell_event, b"id", ctypes.addressof(held), len(content), number)
 
 answers = os.dup(1)
@@ -108,6 +112,7 @@ async def test_library_opens_a_session_and_its_callbacks_reach_the_driver(
         "PairingCode(payload='2@constructed')",
         "Connected()",
         "Disconnected()",
+        "There was no connection to WhatsApp.",
     ]
     assert set(proxy.asked) == {"CONNECT web.whatsapp.com:443"}
     assert session.read_bytes().startswith(b"SQLite format 3")
