@@ -32,7 +32,7 @@ IDLE_S = 75.0
 HANDSHAKE_S = 10.0
 CLOSE_S = 0.25
 """Seconds that requests have to end when the listener is closed, and once more after they were told to."""
-SILENT = logging.Logger("silent", logging.CRITICAL)
+SILENT = logging.Logger("silent", logging.CRITICAL)  # noqa: LOG001 - nobody else is to find it
 """Takes the place of aiohttp's access log, which would tell paths and addresses."""
 
 log = structlog.get_logger("hooks")
