@@ -58,12 +58,12 @@ class Callback:
         self._waiting: deque[Delivery] = deque()
         self._later: set[asyncio.TimerHandle] = set()
         self._stirred = asyncio.Event()
-        self._is_paused = False
         self._under_way = 0
         self._task: asyncio.Task[None] | None = None
         self.url = ""
         """Of the application; empty: nothing is delivered."""
         self.is_verified = False
+        self.is_paused = False
         self.delivered = 0
         self.repeated = 0
         self.given_up = 0
@@ -91,11 +91,11 @@ class Callback:
 
     def pause(self) -> None:
         """Let webhooks wait."""
-        self._is_paused = True
+        self.is_paused = True
 
     def resume(self) -> None:
         """Let go what waits."""
-        self._is_paused = False
+        self.is_paused = False
         self._stirred.set()
 
     def send(self, notice: dict[str, Any]) -> None:
@@ -126,7 +126,7 @@ class Callback:
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
-                if not self.url or self._is_paused or not self._waiting:
+                if not self.url or self.is_paused or not self._waiting:
                     self._stirred.clear()
                     await self._stirred.wait()
                 elif not self.is_verified:
