@@ -126,13 +126,7 @@ def graph(  # noqa: PLR0913 - one option each
         ),
         control_socket=socket,
     )
-    try:
-        options.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        serve(options, say=say)
-    except SocketUnusable as unusable:
-        raise CommandFailed(str(unusable)) from None
-    except OSError as error:
-        raise CommandFailed(f"It cannot be served: {error.strerror or error}.") from None
+    _serve(options)
 
 
 @app.command("inbound", epilog=INBOUND_EXAMPLES)
@@ -285,6 +279,16 @@ def taken(
         ],
         none="It took nothing yet.",
     )
+
+
+def _serve(options: Options) -> None:
+    try:
+        options.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        serve(options, say=say)
+    except SocketUnusable as unusable:
+        raise CommandFailed(str(unusable)) from None
+    except OSError as error:
+        raise CommandFailed(f"It cannot be served: {error.strerror or error}.") from None
 
 
 def _folder() -> Path:
