@@ -10,6 +10,7 @@ import hmac
 import json
 import secrets
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
@@ -67,6 +68,8 @@ class Callback:
         self.delivered = 0
         self.repeated = 0
         self.given_up = 0
+        self.when_sent: Callable[[], None] = lambda: None
+        """Called before each webhook goes out."""
         self.last_answer = ""
         """What the application said last, for people: a status, or what kept it from being asked."""
 
@@ -166,6 +169,7 @@ class Callback:
         if name != "no_signature":
             signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
             headers["X-Hub-Signature-256"] = f"sha256={signature}"
+        self.when_sent()
         delivery.is_repetition_wanted |= name == "webhook_doubled"
         try:
             async with session.post(self.url, data=body, headers=headers, allow_redirects=False) as response:

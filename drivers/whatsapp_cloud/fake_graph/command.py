@@ -25,7 +25,7 @@ SOCKET_NAME = "graph.sock"
 TOKEN_NAME, SECRET_NAME = "token", "app-secret"
 ASK_TIMEOUT_S = 10.0
 PORT = 8085
-CALLBACK_URL = "http://127.0.0.1:8086/whatsapp"
+CALLBACK_URL = "http://127.0.0.1:8087/whatsapp"
 
 
 @dataclass(slots=True, frozen=True)
