@@ -10,6 +10,7 @@ import hmac
 import json
 import secrets
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
@@ -58,15 +59,17 @@ class Callback:
         self._waiting: deque[Delivery] = deque()
         self._later: set[asyncio.TimerHandle] = set()
         self._stirred = asyncio.Event()
-        self._is_paused = False
         self._under_way = 0
         self._task: asyncio.Task[None] | None = None
         self.url = ""
         """Of the application; empty: nothing is delivered."""
         self.is_verified = False
+        self.is_paused = False
         self.delivered = 0
         self.repeated = 0
         self.given_up = 0
+        self.when_sent: Callable[[], None] = lambda: None
+        """Called before each webhook goes out."""
         self.last_answer = ""
         """What the application said last, for people: a status, or what kept it from being asked."""
 
@@ -91,11 +94,11 @@ class Callback:
 
     def pause(self) -> None:
         """Let webhooks wait."""
-        self._is_paused = True
+        self.is_paused = True
 
     def resume(self) -> None:
         """Let go what waits."""
-        self._is_paused = False
+        self.is_paused = False
         self._stirred.set()
 
     def send(self, notice: dict[str, Any]) -> None:
@@ -126,7 +129,7 @@ class Callback:
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
-                if not self.url or self._is_paused or not self._waiting:
+                if not self.url or self.is_paused or not self._waiting:
                     self._stirred.clear()
                     await self._stirred.wait()
                 elif not self.is_verified:
@@ -166,6 +169,7 @@ class Callback:
         if name != "no_signature":
             signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
             headers["X-Hub-Signature-256"] = f"sha256={signature}"
+        self.when_sent()
         delivery.is_repetition_wanted |= name == "webhook_doubled"
         try:
             async with session.post(self.url, data=body, headers=headers, allow_redirects=False) as response:

@@ -6,6 +6,7 @@ Owns the listener, the tokens and the answers. What is accepted and what becomes
 import asyncio
 import json
 import secrets
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, Self
 
 from aiohttp import web
 
-from drivers.whatsapp_cloud.fake_graph.acceptance import Acceptance, Rules, Taken
+from drivers.whatsapp_cloud.fake_graph.acceptance import TAKEN_MAX, Acceptance, Rules, Taken
 from drivers.whatsapp_cloud.fake_graph.callback import RETRY_S, Callback
 from drivers.whatsapp_cloud.fake_graph.changes import Changes
 from drivers.whatsapp_cloud.fake_graph.checking import Posted, Template, check
@@ -83,6 +84,10 @@ class FakeGraph:
         self.callback.url = callback_url
         self.requests = 0
         """Posts of messages, refused ones included."""
+        self.posted: deque[str | None] = deque(maxlen=TAKEN_MAX)
+        """The callback data of each message that was posted in the right form, whatever became of it."""
+        self.when_accepted: Callable[[Taken], None] = lambda taken: None
+        """Called with each message that is accepted, before it is answered."""
         self._acceptance = Acceptance(
             self.clock, self.faults, self.callback, changes=self._changes, rules=rules or Rules()
         )
@@ -245,10 +250,13 @@ class FakeGraph:
         posted = check(body, self.templates)
         if posted.recipient == number.number.lstrip("+"):
             raise Refused(131021, "The recipient is the number that sends.")
+        self.posted.append(posted.callback_data)
+        self._changes.happened()
         fault = self.faults.at(Occasion.REQUEST, posted.recipient)
         if fault is not None and not fault.parameters.get("taken", fault.name == "slow"):
             return await self._misbehave(request, fault)
         taken = self._acceptance.accept(number, posted)
+        self.when_accepted(taken)
         await self._acceptance.before_answer(taken)
         try:
             if fault is not None and fault.name != "slow":
