@@ -73,8 +73,8 @@ class World:
 
     def counters(self) -> dict[str, int]:
         """What the driver counted of webhooks."""
-        path = self.gateway.var / "whatsapp_cloud.sock"
-        return control_socket.ask(path, {"counters": {}}, timeout_s=10)["counters"]
+        path = self.gateway.var / "whatsapp.sock"
+        return control_socket.ask(path, {"status": {}}, timeout_s=10)["counts"]
 
 
 @pytest.fixture(scope="module")
