@@ -18,7 +18,12 @@ from drivers.runtime.contract_kit.subject import Rig, Subject
 from drivers.whatsapp_cloud.fake_graph import FakeGraph, Number, Rules, Taken
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.fact_pb2 import DeviceChanged
-from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP
+from infinireach.v1.message_pb2 import (
+    CHANNEL_WHATSAPP,
+    FAILURE_REASON_DEVICE_FAULT,
+    FAILURE_REASON_NO_SERVICE,
+    FAILURE_REASON_RATE_LIMITED,
+)
 from tests.integration.modem.faults.nursery import Nursery
 
 DRIVER = "drivers.whatsapp_cloud.driver:WhatsAppCloudDriver"
@@ -26,6 +31,8 @@ NUMBERS = (Number("+15559876501", "1001"), Number("+15559876502", "1002"))
 DEVICES = ("alpha", "beta")
 RECOVER_S = 2
 """For which the driver waits for a status after it was killed."""
+RETRIED = {FAILURE_REASON_NO_SERVICE, FAILURE_REASON_DEVICE_FAULT, FAILURE_REASON_RATE_LIMITED}
+"""Reasons for which a core gives a message out again."""
 WAIT_S = 30.0
 """How long anything may take before the test is given up; no measure of speed."""
 
@@ -94,6 +101,17 @@ class Bench:
         """Wait until a message is delivered."""
         await self.until(lambda: self.command(command_id).state == "delivered")
 
+    async def given_out_until_taken(self, command_id: str) -> str:
+        """Give a message out again for as long as it certainly was not sent, as a core does; its last command."""
+        await self.settled(command_id)
+        while self.command(command_id).state == "failed":
+            report = self.command(command_id).reports[-1]
+            assert report.failed.reason in RETRIED
+            assert not self.posts()[command_id]
+            command_id = self.offer(to=self.command(command_id).command.destination)
+            await self.settled(command_id)
+        return command_id
+
     async def webhooks_are_through(self) -> None:
         """Wait until the driver has taken every webhook."""
         await self.until(lambda: self.graph.callback.waiting == 0)
@@ -135,8 +153,10 @@ class Bench:
             assert self.posts()[command_id] <= 1, "posted twice"
             if self.taken(command_id):
                 await self.delivered(command_id)
+            elif self.command(command_id).state == "failed":
+                assert not self.posts()[command_id], "posted, and called certainly not sent"
             else:
-                assert self.command(command_id).state in {"outcome_unknown", "failed"}
+                assert self.command(command_id).state == "outcome_unknown"
 
 
 def write_secret(path: Path, text: str) -> None:

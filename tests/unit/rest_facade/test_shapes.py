@@ -75,7 +75,7 @@ def test_anything_else_is_no_sender(written: object) -> None:
 
 @pytest.mark.parametrize("text", ["a", "x" * 1600, "😀" * 1600, "a\r\n\tb", "\u00a0x", "a\u0085b", "é"])
 def test_message_of_1_to_1600_code_points_is_accepted(text: str) -> None:
-    assert shapes.MESSAGE.check(text) == text
+    assert shapes.SMS.check(text) == text
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_message_of_1_to_1600_code_points_is_accepted(text: str) -> None:
 )
 def test_anything_else_is_no_message(text: object) -> None:
     with pytest.raises(ShapeFault):
-        shapes.MESSAGE.check(text)
+        shapes.SMS.check(text)
 
 
 @pytest.mark.parametrize("value", [True, "5", 1.5, 0, 31, None, float("inf")])
@@ -121,7 +121,7 @@ def test_list_names_nothing_twice() -> None:
 CHECKED = {
     "destination": shapes.DESTINATION,
     "sender": shapes.SENDER,
-    "message": shapes.MESSAGE,
+    "message": shapes.SMS,
     "name": shapes.NAME,
     "printable": shapes.printable(1, 255),
     "word": shapes.one_of(("sms", "whatsapp")),

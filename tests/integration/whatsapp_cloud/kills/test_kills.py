@@ -3,10 +3,11 @@
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 
 import pytest
 
-from drivers.runtime.crash_points import CrashPoint
+from drivers.runtime.crash_points import CrashPoint, at
 from drivers.whatsapp_cloud.fake_graph import Taken
 from tests.integration.whatsapp_cloud.bench import DEVICES, Bench
 
@@ -20,24 +21,39 @@ MESSAGES = 6
 """Of each kill: several are under way at once."""
 
 
+class Truth(Enum):
+    """What Graph has of a message at a step, and what anybody can know of it afterwards."""
+
+    NOT_POSTED = auto()
+    """It is certain that Graph was not asked."""
+    LOST = auto()
+    """Graph does not have it, and nobody can know."""
+    TAKEN = auto()
+    """Graph has it, and a status or the journal says so."""
+
+
 @dataclass(slots=True, frozen=True)
 class Step:
     """A moment at which the driver dies."""
 
     name: str
-    is_taken: bool
-    """Whether Graph has the message."""
-    point: CrashPoint | None = None
+    truth: Truth
+    point: str = ""
     """Dies at this crash point; else when Graph has the request."""
 
 
 STEPS = (
-    Step("before the driver is asked", is_taken=False, point=CrashPoint.AFTER_STARTED),
-    Step("when Graph has the request and does not take it", is_taken=False),
-    Step("when Graph has taken the message, before the answer", is_taken=True),
-    Step("after the answer, before the journal", is_taken=True, point=CrashPoint.AFTER_SENT),
-    Step("after the result is in the journal", is_taken=True, point=CrashPoint.AFTER_SETTLED),
+    Step("before the driver is asked", Truth.NOT_POSTED, at(CrashPoint.AFTER_STARTED)),
+    Step("before the mark", Truth.NOT_POSTED, at(CrashPoint.BEFORE_SEGMENT_STARTED, segment=1)),
+    Step("after the mark, before the post", Truth.LOST, at(CrashPoint.AFTER_SEGMENT_STARTED, segment=1)),
+    Step("when Graph has the request and does not take it", Truth.LOST),
+    Step("when Graph has taken the message, before the answer", Truth.TAKEN),
+    Step("after the answer, before the journal", Truth.TAKEN, at(CrashPoint.BEFORE_SEGMENT_TAKEN, segment=1)),
+    Step("after the journal", Truth.TAKEN, at(CrashPoint.AFTER_SEGMENT_TAKEN, segment=1)),
+    Step("after the result", Truth.TAKEN, at(CrashPoint.AFTER_SENT)),
+    Step("after the result is in the journal", Truth.TAKEN, at(CrashPoint.AFTER_SETTLED)),
 )
+"""In the order in which they come."""
 
 
 class Killer:
@@ -72,27 +88,39 @@ async def test_at_least_a_hundred_kills_are_made() -> None:
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.name.replace(" ", "-"))
 async def test_kill_at_a_step(desk: Bench, step: Step) -> None:
     desk.begin()
-    if step.point is not None:
+    command_id = await die_at(desk, step)
+    await desk.rig.start()
+    match step.truth:
+        case Truth.NOT_POSTED:
+            command_id = await desk.given_out_until_taken(command_id)
+            await desk.delivered(command_id)
+        case Truth.LOST:
+            await desk.settled(command_id)
+            assert desk.command(command_id).state == "outcome_unknown"
+        case Truth.TAKEN:
+            await desk.delivered(command_id)
+    assert len(desk.taken(command_id)) == (step.truth is not Truth.LOST)
+    await desk.check()
+
+
+async def die_at(desk: Bench, step: Step) -> str:
+    """Have the driver die at a step of a message; its command id."""
+    if step.point:
+        # A new process, since a crash point is told to it at its start.
         desk.rig.kill()
         assert await desk.rig.exit_status() == KILLED
         await desk.rig.start(crash_at=step.point)
-    elif step.is_taken:
+    elif step.truth is Truth.TAKEN:
         desk.graph.when_accepted = Killer(desk).after(1)
     else:
         desk.graph.faults.add("no_answer", taken=False)
     command_id = desk.offer()
-    if step.point is None and not step.is_taken:
+    if not step.point and step.truth is Truth.LOST:
         await desk.until(lambda: desk.posts()[command_id] == 1)
         desk.rig.kill()
     assert await desk.rig.exit_status() == KILLED
-    await desk.rig.start()
-    if step.is_taken:
-        await desk.delivered(command_id)
-    else:
-        await desk.settled(command_id)
-        assert desk.command(command_id).state == "outcome_unknown"
-    assert len(desk.taken(command_id)) == step.is_taken
-    await desk.check()
+    desk.graph.when_accepted = _nothing
+    return command_id
 
 
 @pytest.mark.parametrize("seed", SEEDS)
