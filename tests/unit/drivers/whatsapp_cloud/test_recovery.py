@@ -78,10 +78,7 @@ async def test_status_that_comes_while_it_is_waited_for_settles_it(
     assert office.of("cmd-1") == []
     status = status_of("cmd-1", name, errors=[{"code": 131026}])
     assert await office.post(changes_of({"statuses": [status]})) == 200
-    await office.until(
-        lambda: not any(office.engine.protocol.unresolved) or outcome in office.outcomes("cmd-1")
-    )
-    await office.until(lambda: office.outcomes("cmd-1").count(outcome) >= 1)
+    await office.until(lambda: outcome in office.outcomes("cmd-1"))
     assert "outcome_unknown" not in office.outcomes("cmd-1")
     await office.close()
     journal = Journal(tmp_path / "journal.db", horizon_s=1e9, settled_commands_max=10**6)
@@ -128,7 +125,7 @@ async def test_oldest_replies_are_forgotten_in_memory_and_on_disk(
     for place in range(4):
         await office.settled(office.offer(f"cmd-{place}"))
     stored = await office.engine.read(replies.PREFIX)
-    assert list(stored) == [replies.PREFIX + taken.id for taken in graph.taken[2:]]
+    assert set(stored) == {replies.PREFIX + taken.id for taken in graph.taken[2:]}
     await office.close()
 
 

@@ -252,7 +252,8 @@ async def test_refusal_for_the_pair_keeps_from_this_recipient_only(tmp_path: Pat
 async def test_device_says_what_it_can(office: Office) -> None:
     main, second = office.engine.protocol.devices
     assert (main.key, second.key) == ("main", "second")
-    assert main.features.templates and main.features.read_reports
+    assert main.features.templates
+    assert main.features.read_reports
     assert main.features.text_characters_max == 4096
     assert len(main.features.media) == 5
     assert not main.features.groups
