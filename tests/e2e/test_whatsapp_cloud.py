@@ -3,9 +3,10 @@
 Everything of ours is a process of its own; only Graph is in the tests' own, so that they can look at it and spoil it.
 """
 
+import json
 import os
 import subprocess
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from drivers.runtime import control_socket
 from drivers.whatsapp_cloud.fake_graph import FakeGraph, Inbound, Number, Template
 from tests.e2e.gateway import STOP_S_MAX, Client, Gateway, eventually, free_port, until
 from tests.e2e.hooks import Hook, hook
-from tests.integration.whatsapp_cloud.bench import whatsapp_toml, write_secret
+from tests.integration.whatsapp_cloud.bench import DEVICES, whatsapp_toml, write_secret
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,8 +30,6 @@ NUMBER = NUMBERS[0].number
 FOREIGN = Number("+15550009999", "999")
 SENT, DELIVERED, READ = "message.sent", "message.delivered", "message.read"
 HELLO_WORLD = {"name": "hello_world", "language": "en_US"}
-TOKEN_DEVICE = "beta"
-"""The number whose token a test takes away; both have the same."""
 
 
 @dataclass(slots=True)
@@ -120,22 +119,16 @@ async def caller(world: World) -> AsyncGenerator[Client]:
     world.graph.resume_webhooks()
 
 
-async def device_is(client: Client, status: str, *, number: str = NUMBER, reason: str | None = None) -> Any:
+async def device_is(client: Client, status: str, *, name: str = DEVICES[0], reason: str | None = None) -> Any:
     """A device, as soon as it is as wanted."""
 
     async def look() -> Any:
-        devices = (await client.get("/api/v1/devices"))["devices"]
-        return next(
-            (
-                each
-                for each in devices
-                if (each["number"], each["status"]) == (number, status)
-                and reason in {None, each["statusReason"]}
-            ),
-            None,
-        )
+        for device in (await client.get("/api/v1/devices"))["devices"]:
+            if (device["name"], device["status"]) == (name, status):
+                return device if reason in {None, device["statusReason"]} else None
+        return None
 
-    return await eventually(look, f"{number} is {status} ({reason})", within_s=40)
+    return await eventually(look, f"{name} is {status} ({reason})", within_s=40)
 
 
 async def send(client: Client, to: str, text: str | None = "Hello", **changes: Any) -> str:
@@ -206,7 +199,7 @@ async def inbound(receiving: Hook, sender: str, *, count: int = 1) -> list[dict[
     """What the webhooks told of a user's messages, as soon as there are so many."""
 
     def look() -> list[dict[str, Any]] | None:
-        told = [request.json["data"] for request in receiving.receiver.requests]
+        told = [json.loads(request.body)["data"] for request in receiving.receiver.requests]
         found = [data for data in told if data["from"] == sender]
         return found if len(found) >= count else None
 
@@ -270,8 +263,6 @@ async def test_a_file_goes_with_its_caption(world: World, caller: Client) -> Non
 
 
 # Webhooks that are not as they should be.
-
-Spoil = Callable[[FakeGraph], Awaitable[None] | None]
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ class Acceptance:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changes.until(lambda: not self._callback.waiting), BEFORE_ANSWER_S)
 
-    def after_answer(self, taken: Taken) -> None:
+    def follow(self, taken: Taken) -> None:
         """Let the statuses follow that were not told yet."""
         names = taken.names[len(taken.told) :]
         delay_s = self.rules.status_after_s
@@ -176,9 +176,9 @@ class Acceptance:
         elif fault == "statuses_late":
             assert taken.fault is not None
             delay_s = taken.fault.number("delay_s")
-        self._later(delay_s, lambda: self._follow(taken, names))
+        self._later(delay_s, lambda: self._tell_each(taken, names))
 
-    def _follow(self, taken: Taken, names: Sequence[str]) -> None:
+    def _tell_each(self, taken: Taken, names: Sequence[str]) -> None:
         """Have statuses go out one after the other."""
         rest = list(names)
         while rest:
@@ -186,7 +186,7 @@ class Acceptance:
             if self.rules.status_after_s:
                 break
         if rest:
-            self._later(self.rules.status_after_s, lambda: self._follow(taken, rest))
+            self._later(self.rules.status_after_s, lambda: self._tell_each(taken, rest))
 
     def report(
         self,

@@ -24,7 +24,7 @@ async def test_a_text_is_accepted_with_an_id_of_its_own(graph: FakeGraph, caller
 
 @pytest.mark.parametrize("kind", ["image", "video", "audio", "document", "sticker"])
 async def test_each_kind_of_file_is_accepted_by_its_link(graph: FakeGraph, caller: Caller, kind: str) -> None:
-    assert (await caller.text(type=kind, text=None, **{kind: MEDIA})).status == 200
+    assert (await caller.post(text_to(type=kind, text=None) | {kind: MEDIA})).status == 200
     assert graph.taken[0].type == kind
 
 
