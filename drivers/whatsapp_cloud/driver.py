@@ -144,12 +144,16 @@ class WhatsAppCloudDriver(Driver):
 
     async def recover(self, command: SendCommand) -> Outcome | SendAgain | None:
         """What became of a command: the journal's mark, or a status that names it, tells."""
+        wait_s: float = self._context.settings[RECOVER_S.name]
         marks = await self._context.segments(command.command_id)
-        if not marks:
-            return SendAgain()
-        if marks[0].taken:
+        if marks and marks[0].taken:
             return Submitted([marks[0].reference])
-        said = await self._evidence.wait_for(command.command_id, self._context.settings[RECOVER_S.name])
-        if said is None and self._evidence.is_stopped:
+        if marks:
+            said = await self._evidence.wait_for(command.command_id, wait_s)
+        else:  # Graph was not asked yet
+            if number := self._numbers.get(command.device_key):
+                await self._evidence.until(number.is_ready.wait(), wait_s)
+            said = SendAgain()
+        if self._evidence.is_stopped and not isinstance(said, Submitted | Failed):
             raise CutShort
         return said

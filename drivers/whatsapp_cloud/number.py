@@ -114,6 +114,8 @@ class Number:
         """One message at a time to each recipient, so that they arrive in their order."""
         self._told = Reason.STARTING
         self._trouble: Trouble | None = Trouble(Reason.STARTING, 0.0)
+        self.is_ready = asyncio.Event()
+        """Set while it sends."""
         self._is_troubled = asyncio.Event()
         self._is_troubled.set()
         self._troubles = 0
@@ -168,15 +170,16 @@ class Number:
             return await self._send(command, body)
 
     async def _send(self, command: SendCommand, body: Body) -> Outcome:
+        wait_s = self._recipients.wait_s(command.destination, self._now())
+        if wait_s > 0:
+            detail = "The recipient got as many messages as Meta allows."
+            return Failed(FAILURE_REASON_RATE_LIMITED, detail=detail, retry_after_s=wait_s)
         if not is_group(command.destination):
-            wait_s = self._recipients.wait_s(command.destination, self._now())
-            if wait_s > 0:
-                detail = "The recipient got as many messages as Meta allows."
-                return Failed(FAILURE_REASON_RATE_LIMITED, detail=detail, retry_after_s=wait_s)
             self._recipients.sent(command.destination, self._now())
         # Without this mark `recover` knows that nothing was sent.
         await self._context.segment_started(command.command_id, 1)
-        result = await self._graph.post_message(self.config, body)
+        with self._evidence.asking(command.command_id):
+            result = await self._graph.post_message(self.config, body)
         match result:
             case Answered() if message_id := _message_id(result):
                 return await self._taken(command, message_id)
@@ -227,6 +230,7 @@ class Number:
         ):
             return
         self._trouble = self._next_trouble(reason, at_least_s=at_least_s)
+        self.is_ready.clear()
         self._is_troubled.set()
 
     def _next_trouble(self, reason: Reason, *, at_least_s: float = 0.0) -> Trouble:
@@ -252,6 +256,7 @@ class Number:
                 self._trouble = await self._look_up(trouble)
         self._is_troubled.clear()
         await self._tell(Reason.READY)
+        self.is_ready.set()
 
     async def _wait(self, trouble: Trouble) -> None:
         """Until the pause is over, a worse trouble came, or the token is another."""

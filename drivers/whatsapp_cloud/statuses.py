@@ -63,9 +63,19 @@ class Statuses:
         if not fresh:
             return
         changes: dict[str, bytes | None] = {}
+        reports: list[tuple[str, Report]] = []
         for status in fresh:
-            changes.update(self._replies.note(status.message_id, status.command_id))
-        await self._context.report([(each.command_id, each.report) for each in fresh], changes=changes)
+            command_id, is_sent = status.command_id, isinstance(status.report, Submitted)
+            if is_sent and self._replies.command(status.message_id) == command_id:
+                continue  # the answer said so
+            noted = self._replies.note(status.message_id, command_id)
+            if is_sent and self._evidence.is_asked(command_id):
+                # The answer is still to come and will be the result; until then this tells `recover`.
+                await self._context.segment_taken(command_id, 1, reference=status.message_id, changes=noted)
+                continue
+            changes.update(noted)
+            reports.append((command_id, status.report))
+        await self._context.report(reports, changes=changes)
         for status in fresh:
             self._note(number, status)
         self._counts.applied("status_applied", len(fresh))

@@ -12,6 +12,9 @@ from drivers.runtime.contract_kit.suite import DeliveryReportContract, DriverCon
 from drivers.whatsapp_cloud.fake_graph import APP_SECRET, VERIFY_TOKEN, FakeGraph, Rules
 from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP
 
+GROUP = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD"
+"""The kit sends everything to one destination, and to one person Meta takes no more than 45 messages at once."""
+
 
 def free_port() -> int:
     """A port that nobody listens on now."""
@@ -24,7 +27,7 @@ class TestWhatsAppCloudDriver(InboundContract, DeliveryReportContract, DriverCon
     @pytest.fixture
     async def subject(self, tmp_path: Path) -> AsyncIterator[Subject]:
         port = free_port()
-        rules = Rules(is_window_open=True, users_read=False, pair_burst=1e6, messages_per_s=1e6)
+        rules = Rules(is_window_open=True, users_read=False, pair_burst=1e6)
         callback_url = f"http://127.0.0.1:{port}/whatsapp"
         async with FakeGraph(callback_url=callback_url, rules=rules, retry_s=0.02) as graph:
             config = tmp_path / "whatsapp.toml"
@@ -33,7 +36,7 @@ class TestWhatsAppCloudDriver(InboundContract, DeliveryReportContract, DriverCon
                 f'[webhook]\nport = {port}\nverify_token = "{VERIFY_TOKEN}"\n'
                 f'[[number]]\nname = "main"\nnumber = "{graph.number.number}"\n'
                 f'phone_number_id = "{graph.number.phone_number_id}"\n'
-                f'token = "{graph.token}"\napp_secret = "{APP_SECRET}"\n'
+                f'token = "{graph.token}"\napp_secret = "{APP_SECRET}"\ngroups = true\n'
             )
             config.chmod(0o600)
 
@@ -48,7 +51,7 @@ class TestWhatsAppCloudDriver(InboundContract, DeliveryReportContract, DriverCon
                 device_key="main",
                 channel=CHANNEL_WHATSAPP,
                 source=graph.number.number,
-                destination="+15551230000",
+                destination=GROUP,
                 taken=taken,
                 environment={
                     "INFINIREACH_WHATSAPP_CONFIG": str(config),
