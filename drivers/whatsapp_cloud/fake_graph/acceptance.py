@@ -89,7 +89,8 @@ class Acceptance:
         self._changes = changes
         self.rules = rules
         self.taken: deque[Taken] = deque(maxlen=TAKEN_MAX)
-        self._limits: dict[str, Limits] = {}
+        self._limits: dict[str, tuple[tuple[float, float], Limits]] = {}
+        """By phone number id, with the rules that they were made for."""
         self._written: OrderedDict[str, float] = OrderedDict()
         self._salt = secrets.token_bytes(9)
         self._ids = 0
@@ -114,12 +115,7 @@ class Acceptance:
 
     def accept(self, number: Number, posted: Posted) -> Taken:
         """Take a message. Raises Refused."""
-        limits = self._limits.get(number.phone_number_id)
-        if limits is None:
-            limits = self._limits[number.phone_number_id] = Limits(
-                self._clock, messages_per_s=self.rules.messages_per_s, pair_burst=self.rules.pair_burst
-            )
-        limits.take(posted.recipient)
+        self._limits_of(number).take(posted.recipient)
         fault = self._faults.at(Occasion.MESSAGE, posted.recipient)
         trouble = None
         if fault is not None and fault.name == "status_failed":
@@ -144,6 +140,15 @@ class Acceptance:
         self.taken.append(taken)
         self._changes.happened()
         return taken
+
+    def _limits_of(self, number: Number) -> Limits:
+        """Its limits, which begin anew when the rules are changed."""
+        rules = (self.rules.messages_per_s, self.rules.pair_burst)
+        known = self._limits.get(number.phone_number_id)
+        if known is None or known[0] != rules:
+            made = Limits(self._clock, messages_per_s=rules[0], pair_burst=rules[1])
+            known = self._limits[number.phone_number_id] = (rules, made)
+        return known[1]
 
     def _is_open(self, posted: Posted) -> bool:
         if self.rules.is_window_open or posted.is_group:

@@ -140,6 +140,12 @@ async def test_one_user_gets_a_burst_and_then_one_in_six_seconds_while_others_ar
         assert [(await caller.text()).status for _ in range(2)] == [200, 429]
 
 
+async def test_limits_that_are_changed_hold_at_once(graph: FakeGraph, caller: Caller) -> None:
+    assert (await caller.text()).status == 200
+    graph.rules.pair_burst = 1
+    assert [(await caller.text()).status for _ in range(2)] == [200, 429]
+
+
 async def test_who_wrote_can_be_answered_for_a_day() -> None:
     async with FakeGraph(rules=Rules(is_window_refused_at_once=True)) as graph, Caller(graph) as caller:
         assert (await caller.text()).code == 131047
