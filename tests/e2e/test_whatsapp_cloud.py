@@ -99,7 +99,7 @@ async def world(gateway: Gateway) -> AsyncGenerator[World]:
     ) as graph:
         write_secret(token_file, graph.token)
         write_secret(secret_file, graph.credentials.app_secret)
-        write_secret(config, whatsapp_toml(graph, port, token_file, secret_file))
+        write_secret(config, whatsapp_toml(graph, port, token_file, [secret_file] * len(NUMBERS)))
         made = World(gateway, graph, token_file, config)
         try:
             made.start_driver()

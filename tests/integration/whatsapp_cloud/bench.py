@@ -16,7 +16,7 @@ from pathlib import Path
 from drivers.runtime import control_socket
 from drivers.runtime.contract_kit.core_model import ModelCommand
 from drivers.runtime.contract_kit.subject import Rig, Subject
-from drivers.whatsapp_cloud.fake_graph import FakeGraph, Number, Rules, Taken
+from drivers.whatsapp_cloud.fake_graph import APP_SECRET, FakeGraph, Number, Rules, Taken
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.fact_pb2 import DeviceChanged
 from infinireach.v1.message_pb2 import (
@@ -186,11 +186,11 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def whatsapp_toml(graph: FakeGraph, port: int, token_file: Path, secret_file: Path) -> str:
+def whatsapp_toml(graph: FakeGraph, port: int, token_file: Path, secret_files: Sequence[Path]) -> str:
     """The file for the driver."""
     lines = ["[graph]", f"url = {json.dumps(graph.url)}", f"timeout_s = {TIMEOUT_S}"]
     lines += ["[webhook]", f"port = {port}", f"verify_token = {json.dumps(graph.credentials.verify_token)}"]
-    for name, number in zip(DEVICES, graph.numbers.values(), strict=False):
+    for name, number, secret_file in zip(DEVICES, graph.numbers.values(), secret_files, strict=True):
         lines += [
             "[[number]]",
             f'name = "{name}"',
@@ -203,24 +203,24 @@ def whatsapp_toml(graph: FakeGraph, port: int, token_file: Path, secret_file: Pa
 
 
 @asynccontextmanager
-async def bench(
-    folder: Path, *, rules: Rules | None = None, numbers: Sequence[Number] = NUMBERS
-) -> AsyncGenerator[Bench]:
-    """A bench with its driver at work."""
+async def bench(folder: Path, *, secrets: Sequence[str] = (APP_SECRET, APP_SECRET)) -> AsyncGenerator[Bench]:
+    """A bench with its driver at work. `secrets` are those of the numbers' apps; the fake is the first one's."""
     port = free_port()
     async with (
         FakeGraph(
-            numbers=numbers,
-            rules=rules or Rules(is_window_open=True),
+            numbers=NUMBERS,
+            rules=Rules(is_window_open=True),
             callback_url=f"http://127.0.0.1:{port}/whatsapp",
             retry_s=0.02,
         ) as graph,
         Nursery(DRIVER) as nursery,
     ):
-        config, token_file, secret_file = folder / "whatsapp.toml", folder / "token", folder / "secret"
+        config, token_file = folder / "whatsapp.toml", folder / "token"
+        secret_files = [folder / f"secret-{name}" for name in DEVICES]
+        for file, secret in zip(secret_files, secrets, strict=True):
+            write_secret(file, secret)
         write_secret(token_file, graph.token)
-        write_secret(secret_file, graph.credentials.app_secret)
-        write_secret(config, whatsapp_toml(graph, port, token_file, secret_file))
+        write_secret(config, whatsapp_toml(graph, port, token_file, secret_files))
         subject = Subject(
             argv=[sys.executable, "-m", "drivers.whatsapp_cloud"],
             device_key=DEVICES[0],
