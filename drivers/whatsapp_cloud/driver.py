@@ -91,14 +91,14 @@ class WhatsAppCloudDriver(Driver):
             )
             for each in config.numbers
         }
-        counts = Counts(context)
+        self.counts = Counts(context)
         webhook = Webhook(
             context,
             config.webhook,
             {number.config.phone_number_id: number for number in self._numbers.values()},
-            statuses=Statuses(context, replies, self._evidence, counts),
+            statuses=Statuses(context, replies, self._evidence, self.counts),
             replies=replies,
-            counts=counts,
+            counts=self.counts,
         )
         self._listener = HookListener(webhook.answer)
         await self._listener.open(
@@ -107,8 +107,8 @@ class WhatsAppCloudDriver(Driver):
             cert_file=config.webhook.cert_file,
             key_file=config.webhook.key_file,
         )
-        context.log.info("webhook.listens", port=self._listener.port, path=config.webhook.path)
-        requests = Requests(list(self._numbers.values()), counts, lambda: self._listener.port)
+        context.log.info("webhook.listens", port=self.webhook_port, path=config.webhook.path)
+        requests = Requests(list(self._numbers.values()), self.counts, lambda: self.webhook_port)
         self._control = ControlSocket(requests.carry_out)
         await self._open_control(context)
         self._lives = [
@@ -122,6 +122,11 @@ class WhatsAppCloudDriver(Driver):
         except SocketUnusable as error:
             # The numbers work all the same.
             context.log.error("control.not_open", error=str(error), remedy="set INFINIREACH_VAR")
+
+    @property
+    def webhook_port(self) -> int:
+        """Where webhooks come in."""
+        return self._listener.port
 
     def stopping(self) -> None:
         """Begin no further request, and let no `recover` wait: the next process goes on with both."""

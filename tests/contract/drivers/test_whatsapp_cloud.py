@@ -27,7 +27,7 @@ class TestWhatsAppCloudDriver(InboundContract, DeliveryReportContract, DriverCon
     @pytest.fixture
     async def subject(self, tmp_path: Path) -> AsyncIterator[Subject]:
         port = free_port()
-        rules = Rules(is_window_open=True, users_read=False, pair_burst=1e6)
+        rules = Rules(is_window_open=True, users_read=False, pair_burst=1e6, status_after_s=0.1)
         callback_url = f"http://127.0.0.1:{port}/whatsapp"
         async with FakeGraph(callback_url=callback_url, rules=rules, retry_s=0.02) as graph:
             config = tmp_path / "whatsapp.toml"
