@@ -6,6 +6,7 @@ Everything of ours is a process of its own; only Graph is in the tests' own, so 
 import json
 import os
 import subprocess
+from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import pytest_asyncio
 from core.cli.roles import command_of
 from drivers.runtime import control_socket
 from drivers.whatsapp_cloud.fake_graph import FakeGraph, Inbound, Number, Template
-from tests.e2e.gateway import STOP_S_MAX, Client, Gateway, eventually, free_port, until
+from tests.e2e.gateway import STOP_S_MAX, WAIT_S_MAX, Client, Gateway, eventually, free_port, until
 from tests.e2e.hooks import Hook, hook
 from tests.integration.whatsapp_cloud.bench import DEVICES, whatsapp_toml, write_secret
 
@@ -139,14 +140,14 @@ async def send(client: Client, to: str, text: str | None = "Hello", **changes: A
     ]
 
 
-async def read(client: Client, message_id: str) -> Any:
+async def read(client: Client, message_id: str, *, within_s: float = WAIT_S_MAX) -> Any:
     """A message, as soon as its recipient has read it."""
 
     async def look() -> Any:
         found = await client.get(f"/api/v1/messages/{message_id}")
         return found if found.get("readAt") else None
 
-    return await eventually(look, f"{message_id} is read")
+    return await eventually(look, f"{message_id} is read", within_s=within_s)
 
 
 async def test_the_device_says_what_it_can(world: World, caller: Client) -> None:
@@ -218,6 +219,20 @@ async def test_pictures_and_users_who_hide_their_number_come_in_and_are_answered
     await read(caller, message_id)
     [taken] = [each for each in world.graph.taken if each.recipient.id == hidden]
     assert taken.recipient.is_user_id
+
+
+async def test_a_group_is_answered_under_the_id_that_its_messages_name(world: World, caller: Client) -> None:
+    group, user = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD", world.user()
+    async with hook(caller, ["message.inbound"]) as receiving:
+        world.graph.inbound(Inbound(user, text="All of you?", group_id=group), to=NUMBERS[1].number)
+        [told] = await inbound(receiving, user)
+    asked = await caller.get(f"/api/v1/messages/{told['messageId']}")
+    sent = {"to": asked["groupId"], "message": "Yes", "from": NUMBERS[1].number, "channel": "whatsapp"}
+    await read(caller, (await caller.post("/api/v1/messages", sent))["messageId"])
+    [taken] = [each for each in world.graph.taken if each.recipient.is_group]
+    assert (taken.recipient.id, taken.text) == (group, "Yes")
+    refused = await caller.request("POST", "/api/v1/messages", sent | {"from": NUMBER})
+    assert (refused.status, [fault["field"] for fault in refused.json["details"]]) == (400, ["to"])
 
 
 @pytest.mark.parametrize("is_refused_at_once", [False, True])
@@ -370,6 +385,23 @@ async def test_a_limit_of_the_number_slows_it_down_and_nothing_is_lost_or_sent_t
         assert (await read(caller, message_id))["status"] == "delivered"
     for user in users:
         assert len([each for each in world.graph.taken if each.recipient.id == user[1:]]) == 1
+
+
+async def test_a_number_that_may_send_less_than_it_thinks_sends_everything_once(
+    world: World, caller: Client
+) -> None:
+    users = [world.user() for _ in range(30)]
+    for user in users:
+        world.graph.inbound(user, text="Hello?")
+    await world.graph.until(lambda: world.graph.callback.waiting == 0)
+    refused = world.graph.requests - len(world.graph.taken)
+    world.graph.rules.messages_per_s = 10
+    for message_id in [await send(caller, user) for user in users]:
+        await read(caller, message_id, within_s=60)
+    world.graph.rules.messages_per_s = 80
+    assert world.graph.requests - len(world.graph.taken) > refused, "it was never too fast"
+    to = Counter(each.recipient.id for each in world.graph.taken)
+    assert {to[user[1:]] for user in users} == {1}
 
 
 async def test_a_token_that_is_refused_pauses_the_device_with_a_remedy_until_its_file_is_replaced(

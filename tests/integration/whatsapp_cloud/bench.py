@@ -198,6 +198,7 @@ def whatsapp_toml(graph: FakeGraph, port: int, token_file: Path, secret_files: S
             f'phone_number_id = "{number.phone_number_id}"',
             f"token_file = {json.dumps(str(token_file))}",
             f"app_secret_file = {json.dumps(str(secret_file))}",
+            f"groups = {json.dumps(name == DEVICES[1])}",
         ]
     return "\n".join(lines) + "\n"
 

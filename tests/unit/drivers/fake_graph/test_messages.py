@@ -59,6 +59,7 @@ async def test_groups_and_users_who_hide_their_number_are_written_to(
         ({"to": "+15559876543"}, 131021),
         ({"to": None, "recipient": "someone"}, 131009),
         ({"recipient_type": "crowd"}, 100),
+        ({"recipient_type": "group", "to": "120363040@g.us"}, 131009),
         ({"biz_opaque_callback_data": "x" * 513}, 100),
         ({"type": "image", "image": {}}, 100),
         ({"type": "image", "image": {"link": "ftp://a"}}, 100),
