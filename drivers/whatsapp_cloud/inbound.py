@@ -10,7 +10,7 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from drivers.whatsapp_cloud.payloads import MEDIA_NAMES, is_user_id
+from drivers.whatsapp_cloud.payloads import GROUP_SUFFIX, MEDIA_NAMES, is_user_id
 from infinireach.driver.v1.fact_pb2 import InboundMessage
 from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP, MEDIA_TYPE_AUDIO, Media, MediaType
 
@@ -22,7 +22,8 @@ NAME_CHARACTERS_MAX = 100
 FILENAME_CHARACTERS_MAX = 240
 MIME_TYPE_CHARACTERS_MAX = 100
 NETWORK_ID_CHARACTERS_MAX = 255
-GROUP_ID_CHARACTERS_MAX = 128
+GROUP_ID_CHARACTERS_MAX = 123
+"""With the suffix it is the 128 that a fact may have."""
 MESSAGE_ID_CHARACTERS_MAX = 255
 SECONDS_MAX = 253402300799
 """Last second that a Timestamp can say: the end of the year 9999."""
@@ -86,6 +87,7 @@ def to_inbound(
     answered = text_in(object_in(message, "context"), "id") or text_in(
         object_in(message, "reaction"), "message_id"
     )
+    group = text_in(message, "group_id", GROUP_ID_CHARACTERS_MAX)
     text, media = _content(message)
     return InboundMessage(
         device_key=device_key,
@@ -95,7 +97,7 @@ def to_inbound(
         text=text,
         network_time=time_in(message),
         segments=1,
-        group_id=text_in(message, "group_id", GROUP_ID_CHARACTERS_MAX),
+        group_id=group and group.removesuffix(GROUP_SUFFIX) + GROUP_SUFFIX,
         media=media,
         reply_to_command_id=command_of(answered) if answered else "",
         sender_name=text_in(object_in(contact, "profile"), "name", NAME_CHARACTERS_MAX),

@@ -33,6 +33,9 @@ MEDIA_NAMES: dict[MediaType, str] = {
 }
 WITH_CAPTION = frozenset({MEDIA_TYPE_IMAGE, MEDIA_TYPE_VIDEO, MEDIA_TYPE_DOCUMENT})
 
+GROUP_SUFFIX = "@g.us"
+"""How ids of groups end on our side of the driver; Meta's do not."""
+
 _NUMBER = re.compile(r"\+[1-9][0-9]{6,14}")
 _USER_ID = re.compile(r"[A-Z]{2}(\.ENT)?\.[A-Za-z0-9]{1,128}")
 """Meta's "Business-scoped user IDs"."""
@@ -88,7 +91,7 @@ def _address(destination: str, *, groups: bool) -> Body:
     if not groups:
         detail = "The number does not write to groups: `groups` in whatsapp.toml."
         raise Unsendable(Failed(FAILURE_REASON_DESTINATION_INVALID, detail=detail))
-    return {"recipient_type": "group", "to": destination}
+    return {"recipient_type": "group", "to": destination.removesuffix(GROUP_SUFFIX)}
 
 
 def _content(command: SendCommand) -> Body:

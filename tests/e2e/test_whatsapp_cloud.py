@@ -3,9 +3,11 @@
 Everything of ours is a process of its own; only Graph is in the tests' own, so that they can look at it and spoil it.
 """
 
+import json
 import os
 import subprocess
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections import Counter
+from collections.abc import AsyncGenerator, Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +20,9 @@ import pytest_asyncio
 from core.cli.roles import command_of
 from drivers.runtime import control_socket
 from drivers.whatsapp_cloud.fake_graph import FakeGraph, Inbound, Number, Template
-from tests.e2e.gateway import STOP_S_MAX, Client, Gateway, eventually, free_port, until
+from tests.e2e.gateway import STOP_S_MAX, WAIT_S_MAX, Client, Gateway, eventually, free_port, until
 from tests.e2e.hooks import Hook, hook
-from tests.integration.whatsapp_cloud.bench import whatsapp_toml, write_secret
+from tests.integration.whatsapp_cloud.bench import DEVICES, whatsapp_toml, write_secret
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,8 +31,6 @@ NUMBER = NUMBERS[0].number
 FOREIGN = Number("+15550009999", "999")
 SENT, DELIVERED, READ = "message.sent", "message.delivered", "message.read"
 HELLO_WORLD = {"name": "hello_world", "language": "en_US"}
-TOKEN_DEVICE = "beta"
-"""The number whose token a test takes away; both have the same."""
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ async def world(gateway: Gateway) -> AsyncGenerator[World]:
     ) as graph:
         write_secret(token_file, graph.token)
         write_secret(secret_file, graph.credentials.app_secret)
-        write_secret(config, whatsapp_toml(graph, port, token_file, secret_file))
+        write_secret(config, whatsapp_toml(graph, port, token_file, [secret_file] * len(NUMBERS)))
         made = World(gateway, graph, token_file, config)
         try:
             made.start_driver()
@@ -120,22 +120,16 @@ async def caller(world: World) -> AsyncGenerator[Client]:
     world.graph.resume_webhooks()
 
 
-async def device_is(client: Client, status: str, *, number: str = NUMBER, reason: str | None = None) -> Any:
+async def device_is(client: Client, status: str, *, name: str = DEVICES[0], reason: str | None = None) -> Any:
     """A device, as soon as it is as wanted."""
 
     async def look() -> Any:
-        devices = (await client.get("/api/v1/devices"))["devices"]
-        return next(
-            (
-                each
-                for each in devices
-                if (each["number"], each["status"]) == (number, status)
-                and reason in {None, each["statusReason"]}
-            ),
-            None,
-        )
+        for device in (await client.get("/api/v1/devices"))["devices"]:
+            if (device["name"], device["status"]) == (name, status):
+                return device if reason in {None, device["statusReason"]} else None
+        return None
 
-    return await eventually(look, f"{number} is {status} ({reason})", within_s=40)
+    return await eventually(look, f"{name} is {status} ({reason})", within_s=40)
 
 
 async def send(client: Client, to: str, text: str | None = "Hello", **changes: Any) -> str:
@@ -146,14 +140,14 @@ async def send(client: Client, to: str, text: str | None = "Hello", **changes: A
     ]
 
 
-async def read(client: Client, message_id: str) -> Any:
+async def read(client: Client, message_id: str, *, within_s: float = WAIT_S_MAX) -> Any:
     """A message, as soon as its recipient has read it."""
 
     async def look() -> Any:
         found = await client.get(f"/api/v1/messages/{message_id}")
         return found if found.get("readAt") else None
 
-    return await eventually(look, f"{message_id} is read")
+    return await eventually(look, f"{message_id} is read", within_s=within_s)
 
 
 async def test_the_device_says_what_it_can(world: World, caller: Client) -> None:
@@ -206,7 +200,7 @@ async def inbound(receiving: Hook, sender: str, *, count: int = 1) -> list[dict[
     """What the webhooks told of a user's messages, as soon as there are so many."""
 
     def look() -> list[dict[str, Any]] | None:
-        told = [request.json["data"] for request in receiving.receiver.requests]
+        told = [json.loads(request.body)["data"] for request in receiving.receiver.requests]
         found = [data for data in told if data["from"] == sender]
         return found if len(found) >= count else None
 
@@ -225,6 +219,20 @@ async def test_pictures_and_users_who_hide_their_number_come_in_and_are_answered
     await read(caller, message_id)
     [taken] = [each for each in world.graph.taken if each.recipient.id == hidden]
     assert taken.recipient.is_user_id
+
+
+async def test_a_group_is_answered_under_the_id_that_its_messages_name(world: World, caller: Client) -> None:
+    group, user = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD", world.user()
+    async with hook(caller, ["message.inbound"]) as receiving:
+        world.graph.inbound(Inbound(user, text="All of you?", group_id=group), to=NUMBERS[1].number)
+        [told] = await inbound(receiving, user)
+    asked = await caller.get(f"/api/v1/messages/{told['messageId']}")
+    sent = {"to": asked["groupId"], "message": "Yes", "from": NUMBERS[1].number, "channel": "whatsapp"}
+    await read(caller, (await caller.post("/api/v1/messages", sent))["messageId"])
+    [taken] = [each for each in world.graph.taken if each.recipient.is_group]
+    assert (taken.recipient.id, taken.text) == (group, "Yes")
+    refused = await caller.request("POST", "/api/v1/messages", sent | {"from": NUMBER})
+    assert (refused.status, [fault["field"] for fault in refused.json["details"]]) == (400, ["to"])
 
 
 @pytest.mark.parametrize("is_refused_at_once", [False, True])
@@ -270,8 +278,6 @@ async def test_a_file_goes_with_its_caption(world: World, caller: Client) -> Non
 
 
 # Webhooks that are not as they should be.
-
-Spoil = Callable[[FakeGraph], Awaitable[None] | None]
 
 
 @pytest.mark.parametrize(
@@ -379,6 +385,23 @@ async def test_a_limit_of_the_number_slows_it_down_and_nothing_is_lost_or_sent_t
         assert (await read(caller, message_id))["status"] == "delivered"
     for user in users:
         assert len([each for each in world.graph.taken if each.recipient.id == user[1:]]) == 1
+
+
+async def test_a_number_that_may_send_less_than_it_thinks_sends_everything_once(
+    world: World, caller: Client
+) -> None:
+    users = [world.user() for _ in range(30)]
+    for user in users:
+        world.graph.inbound(user, text="Hello?")
+    await world.graph.until(lambda: world.graph.callback.waiting == 0)
+    refused = world.graph.requests - len(world.graph.taken)
+    world.graph.rules.messages_per_s = 10
+    for message_id in [await send(caller, user) for user in users]:
+        await read(caller, message_id, within_s=60)
+    world.graph.rules.messages_per_s = 80
+    assert world.graph.requests - len(world.graph.taken) > refused, "it was never too fast"
+    to = Counter(each.recipient.id for each in world.graph.taken)
+    assert {to[user[1:]] for user in users} == {1}
 
 
 async def test_a_token_that_is_refused_pauses_the_device_with_a_remedy_until_its_file_is_replaced(

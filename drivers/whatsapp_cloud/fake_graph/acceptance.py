@@ -89,7 +89,8 @@ class Acceptance:
         self._changes = changes
         self.rules = rules
         self.taken: deque[Taken] = deque(maxlen=TAKEN_MAX)
-        self._limits: dict[str, Limits] = {}
+        self._limits: dict[str, tuple[tuple[float, float], Limits]] = {}
+        """By phone number id, with the rules that they were made for."""
         self._written: OrderedDict[str, float] = OrderedDict()
         self._salt = secrets.token_bytes(9)
         self._ids = 0
@@ -114,12 +115,7 @@ class Acceptance:
 
     def accept(self, number: Number, posted: Posted) -> Taken:
         """Take a message. Raises Refused."""
-        limits = self._limits.get(number.phone_number_id)
-        if limits is None:
-            limits = self._limits[number.phone_number_id] = Limits(
-                self._clock, messages_per_s=self.rules.messages_per_s, pair_burst=self.rules.pair_burst
-            )
-        limits.take(posted.recipient)
+        self._limits_of(number).take(posted.recipient)
         fault = self._faults.at(Occasion.MESSAGE, posted.recipient)
         trouble = None
         if fault is not None and fault.name == "status_failed":
@@ -145,6 +141,15 @@ class Acceptance:
         self._changes.happened()
         return taken
 
+    def _limits_of(self, number: Number) -> Limits:
+        """Its limits, which begin anew when the rules are changed."""
+        rules = (self.rules.messages_per_s, self.rules.pair_burst)
+        known = self._limits.get(number.phone_number_id)
+        if known is None or known[0] != rules:
+            made = Limits(self._clock, messages_per_s=rules[0], pair_burst=rules[1])
+            known = self._limits[number.phone_number_id] = (rules, made)
+        return known[1]
+
     def _is_open(self, posted: Posted) -> bool:
         if self.rules.is_window_open or posted.is_group:
             return True
@@ -159,7 +164,7 @@ class Acceptance:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._changes.until(lambda: not self._callback.waiting), BEFORE_ANSWER_S)
 
-    def after_answer(self, taken: Taken) -> None:
+    def follow(self, taken: Taken) -> None:
         """Let the statuses follow that were not told yet."""
         names = taken.names[len(taken.told) :]
         delay_s = self.rules.status_after_s
@@ -176,9 +181,9 @@ class Acceptance:
         elif fault == "statuses_late":
             assert taken.fault is not None
             delay_s = taken.fault.number("delay_s")
-        self._later(delay_s, lambda: self._follow(taken, names))
+        self._later(delay_s, lambda: self._tell_each(taken, names))
 
-    def _follow(self, taken: Taken, names: Sequence[str]) -> None:
+    def _tell_each(self, taken: Taken, names: Sequence[str]) -> None:
         """Have statuses go out one after the other."""
         rest = list(names)
         while rest:
@@ -186,7 +191,7 @@ class Acceptance:
             if self.rules.status_after_s:
                 break
         if rest:
-            self._later(self.rules.status_after_s, lambda: self._follow(taken, rest))
+            self._later(self.rules.status_after_s, lambda: self._tell_each(taken, rest))
 
     def report(
         self,

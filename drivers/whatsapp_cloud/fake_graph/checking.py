@@ -33,6 +33,7 @@ _MEDIA_KEYS = {
     "sticker": {"id", "link"},
 }
 _NUMBER = re.compile(r"\+?[1-9][0-9 ()-]{5,20}")
+_GROUP_ID = re.compile(r"[A-Za-z0-9_=-]{1,128}")
 _USER_ID = re.compile(r"[A-Z]{2}(\.ENT)?\.[A-Za-z0-9]{1,128}")
 
 
@@ -106,6 +107,8 @@ def _address(body: dict[str, Any]) -> tuple[str, bool]:
         raise Refused(100, "The parameter to is required.")
     if recipient_type == "individual" and not _NUMBER.fullmatch(to):
         raise Refused(131009, "to is not a phone number.")
+    if recipient_type == "group" and not _GROUP_ID.fullmatch(to):
+        raise Refused(131009, "to is not the id of a group.")
     return to, False
 
 

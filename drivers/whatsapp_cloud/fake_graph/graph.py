@@ -258,19 +258,20 @@ class FakeGraph:
         taken = self._acceptance.accept(number, posted)
         self.when_accepted(taken)
         await self._acceptance.before_answer(taken)
-        try:
-            if fault is not None and fault.name != "slow":
+        if fault is not None:
+            # What becomes of a message does not wait for an answer that is late or never comes.
+            self._acceptance.follow(taken)
+            if fault.name != "slow":
                 return await self._misbehave(request, fault)
-            if fault is not None:
-                await wait(self._stopping, fault.number("delay_s"))
-            response = web.json_response(_accepted(taken, posted))
-            # Whoever has hung up meanwhile has sent the message all the same.
-            with suppress(ConnectionError):
-                await response.prepare(request)
-                await response.write_eof()
-            return response
-        finally:
-            self._acceptance.after_answer(taken)
+            await wait(self._stopping, fault.number("delay_s"))
+        response = web.json_response(_accepted(taken, posted))
+        # Whoever has hung up meanwhile has sent the message all the same.
+        with suppress(ConnectionError):
+            await response.prepare(request)
+            await response.write_eof()
+        if fault is None:
+            self._acceptance.follow(taken)
+        return response
 
     async def _misbehave(self, request: web.Request, fault: Fault) -> web.StreamResponse:
         if "hang_s" in fault.parameters:

@@ -13,9 +13,10 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from drivers.runtime import control_socket
 from drivers.runtime.contract_kit.core_model import ModelCommand
 from drivers.runtime.contract_kit.subject import Rig, Subject
-from drivers.whatsapp_cloud.fake_graph import FakeGraph, Number, Rules, Taken
+from drivers.whatsapp_cloud.fake_graph import APP_SECRET, FakeGraph, Number, Rules, Taken
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.fact_pb2 import DeviceChanged
 from infinireach.v1.message_pb2 import (
@@ -29,6 +30,8 @@ from tests.integration.modem.faults.nursery import Nursery
 DRIVER = "drivers.whatsapp_cloud.driver:WhatsAppCloudDriver"
 NUMBERS = (Number("+15559876501", "1001"), Number("+15559876502", "1002"))
 DEVICES = ("alpha", "beta")
+TIMEOUT_S = 1
+"""For which the driver waits for an answer of Graph's."""
 RECOVER_S = 2
 """For which the driver waits for a status after it was killed."""
 RETRIED = {FAILURE_REASON_NO_SERVICE, FAILURE_REASON_DEVICE_FAULT, FAILURE_REASON_RATE_LIMITED}
@@ -45,6 +48,7 @@ class Bench:
         self.rig = rig
         self.core = rig.core
         self.token_file = folder / "token"
+        self._control_path = folder / "whatsapp.sock"
         self._messages = 0
         self.begin()
 
@@ -107,7 +111,7 @@ class Bench:
         while self.command(command_id).state == "failed":
             report = self.command(command_id).reports[-1]
             assert report.failed.reason in RETRIED
-            assert not self.posts()[command_id]
+            assert not self.taken(command_id)
             command_id = self.offer(to=self.command(command_id).command.destination)
             await self.settled(command_id)
         return command_id
@@ -135,6 +139,10 @@ class Bench:
         """How often each command was posted."""
         return Counter((data or "").partition(":")[0] for data in self.graph.posted)
 
+    def counts(self) -> dict[str, int]:
+        """What the driver counted of webhooks."""
+        return control_socket.ask(self._control_path, {"status": {}}, timeout_s=WAIT_S)["counts"]
+
     def taken(self, command_id: str) -> list[Taken]:
         """What Graph accepted of a command."""
         return [
@@ -143,8 +151,11 @@ class Bench:
 
     # What every test ends with.
 
-    async def check(self) -> None:
-        """The next message goes out, nothing was posted twice, and what Graph took is known to be delivered."""
+    async def check(self, *, refused: Sequence[str] = ()) -> None:
+        """The next message goes out, nothing was posted twice, and what Graph took is known to be delivered.
+
+        `refused`: messages that Graph has seen and certainly did not take.
+        """
         await self.until(lambda: self.rig.window > 0)
         await self.delivered(self.offer("the next message goes out"))
         await self.webhooks_are_through()
@@ -154,7 +165,9 @@ class Bench:
             if self.taken(command_id):
                 await self.delivered(command_id)
             elif self.command(command_id).state == "failed":
-                assert not self.posts()[command_id], "posted, and called certainly not sent"
+                assert command_id in refused or not self.posts()[command_id], (
+                    "posted, and called certainly not sent"
+                )
             else:
                 assert self.command(command_id).state == "outcome_unknown"
 
@@ -173,11 +186,11 @@ def free_port() -> int:
         return server.getsockname()[1]
 
 
-def whatsapp_toml(graph: FakeGraph, port: int, token_file: Path, secret_file: Path) -> str:
+def whatsapp_toml(graph: FakeGraph, port: int, token_file: Path, secret_files: Sequence[Path]) -> str:
     """The file for the driver."""
-    lines = ["[graph]", f"url = {json.dumps(graph.url)}", "timeout_s = 5"]
+    lines = ["[graph]", f"url = {json.dumps(graph.url)}", f"timeout_s = {TIMEOUT_S}"]
     lines += ["[webhook]", f"port = {port}", f"verify_token = {json.dumps(graph.credentials.verify_token)}"]
-    for name, number in zip(DEVICES, graph.numbers.values(), strict=False):
+    for name, number, secret_file in zip(DEVICES, graph.numbers.values(), secret_files, strict=True):
         lines += [
             "[[number]]",
             f'name = "{name}"',
@@ -185,29 +198,30 @@ def whatsapp_toml(graph: FakeGraph, port: int, token_file: Path, secret_file: Pa
             f'phone_number_id = "{number.phone_number_id}"',
             f"token_file = {json.dumps(str(token_file))}",
             f"app_secret_file = {json.dumps(str(secret_file))}",
+            f"groups = {json.dumps(name == DEVICES[1])}",
         ]
     return "\n".join(lines) + "\n"
 
 
 @asynccontextmanager
-async def bench(
-    folder: Path, *, rules: Rules | None = None, numbers: Sequence[Number] = NUMBERS
-) -> AsyncGenerator[Bench]:
-    """A bench with its driver at work."""
+async def bench(folder: Path, *, secrets: Sequence[str] = (APP_SECRET, APP_SECRET)) -> AsyncGenerator[Bench]:
+    """A bench with its driver at work. `secrets` are those of the numbers' apps; the fake is the first one's."""
     port = free_port()
     async with (
         FakeGraph(
-            numbers=numbers,
-            rules=rules or Rules(is_window_open=True),
+            numbers=NUMBERS,
+            rules=Rules(is_window_open=True),
             callback_url=f"http://127.0.0.1:{port}/whatsapp",
             retry_s=0.02,
         ) as graph,
         Nursery(DRIVER) as nursery,
     ):
-        config, token_file, secret_file = folder / "whatsapp.toml", folder / "token", folder / "secret"
+        config, token_file = folder / "whatsapp.toml", folder / "token"
+        secret_files = [folder / f"secret-{name}" for name in DEVICES]
+        for file, secret in zip(secret_files, secrets, strict=True):
+            write_secret(file, secret)
         write_secret(token_file, graph.token)
-        write_secret(secret_file, graph.credentials.app_secret)
-        write_secret(config, whatsapp_toml(graph, port, token_file, secret_file))
+        write_secret(config, whatsapp_toml(graph, port, token_file, secret_files))
         subject = Subject(
             argv=[sys.executable, "-m", "drivers.whatsapp_cloud"],
             device_key=DEVICES[0],

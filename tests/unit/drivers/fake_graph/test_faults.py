@@ -1,5 +1,6 @@
 """Each fault of the table, as the application sees it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -50,6 +51,16 @@ async def disconnect(graph: FakeGraph, app: Application, caller: Caller) -> None
 async def slow(graph: FakeGraph, app: Application, caller: Caller) -> None:
     graph.faults.add("slow", delay_s=0.01)
     assert (await caller.text()).id == graph.taken[0].id
+
+
+async def test_statuses_come_although_the_answer_never_does(graph: FakeGraph, caller: Caller) -> None:
+    graph.faults.add("no_answer")
+    posting = asyncio.create_task(caller.text())
+    await graph.until(lambda: graph.callback.delivered == 3)
+    assert not posting.done()
+    await graph.close()
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await posting
 
 
 @check

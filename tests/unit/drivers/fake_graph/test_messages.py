@@ -24,7 +24,7 @@ async def test_a_text_is_accepted_with_an_id_of_its_own(graph: FakeGraph, caller
 
 @pytest.mark.parametrize("kind", ["image", "video", "audio", "document", "sticker"])
 async def test_each_kind_of_file_is_accepted_by_its_link(graph: FakeGraph, caller: Caller, kind: str) -> None:
-    assert (await caller.text(type=kind, text=None, **{kind: MEDIA})).status == 200
+    assert (await caller.post(text_to(type=kind, text=None) | {kind: MEDIA})).status == 200
     assert graph.taken[0].type == kind
 
 
@@ -59,6 +59,7 @@ async def test_groups_and_users_who_hide_their_number_are_written_to(
         ({"to": "+15559876543"}, 131021),
         ({"to": None, "recipient": "someone"}, 131009),
         ({"recipient_type": "crowd"}, 100),
+        ({"recipient_type": "group", "to": "120363040@g.us"}, 131009),
         ({"biz_opaque_callback_data": "x" * 513}, 100),
         ({"type": "image", "image": {}}, 100),
         ({"type": "image", "image": {"link": "ftp://a"}}, 100),
@@ -138,6 +139,12 @@ async def test_one_user_gets_a_burst_and_then_one_in_six_seconds_while_others_ar
         assert (await caller.text("+15551230001")).status == 200
         graph.clock.advance(6)
         assert [(await caller.text()).status for _ in range(2)] == [200, 429]
+
+
+async def test_limits_that_are_changed_hold_at_once(graph: FakeGraph, caller: Caller) -> None:
+    assert (await caller.text()).status == 200
+    graph.rules.pair_burst = 1
+    assert [(await caller.text()).status for _ in range(2)] == [200, 429]
 
 
 async def test_who_wrote_can_be_answered_for_a_day() -> None:

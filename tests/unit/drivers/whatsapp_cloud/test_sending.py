@@ -110,7 +110,7 @@ async def test_user_who_hides_the_number_is_a_recipient(office: Office) -> None:
 
 
 async def test_group_is_written_to_only_from_a_number_that_may(office: Office, tmp_path: Path) -> None:
-    report = await office.settled(office.offer("cmd-1", to=GROUP))
+    report = await office.settled(office.offer("cmd-1", to=f"{GROUP}@g.us"))
     assert report.failed.reason == FAILURE_REASON_DESTINATION_INVALID
     assert "groups" in report.failed.detail
     assert not office.graph.posted
@@ -118,7 +118,7 @@ async def test_group_is_written_to_only_from_a_number_that_may(office: Office, t
 
 async def test_group_goes_out_as_one(tmp_path: Path) -> None:
     async with office_with(tmp_path, more="groups = true\n") as office:
-        report = await office.settled(office.offer("cmd-1", to=GROUP, device="second"))
+        report = await office.settled(office.offer("cmd-1", to=f"{GROUP}@g.us", device="second"))
         assert report.WhichOneof("outcome") in SENT
         (taken,) = office.graph.taken
         assert (taken.body["recipient_type"], taken.body["to"]) == ("group", GROUP)

@@ -1,4 +1,4 @@
-"""A bench whose driver is killed again and again."""
+"""A bench that the tests of a module share."""
 
 from collections.abc import AsyncIterator
 
@@ -12,5 +12,5 @@ from tests.integration.whatsapp_cloud.bench import Bench, bench  # noqa: E402 - 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def desk(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
-    async with bench(tmp_path_factory.mktemp("kills")) as made:
+    async with bench(tmp_path_factory.mktemp("desk")) as made:
         yield made
