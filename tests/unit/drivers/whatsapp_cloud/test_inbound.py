@@ -52,7 +52,7 @@ def test_text_comes_with_everything_that_is_known_of_it() -> None:
     )
     assert (inbound.text, inbound.sender_name) == ("Grüße 👋", "Ada")
     assert inbound.network_time.seconds == 1760000000
-    assert inbound.group_id == "Y2FwaV9ncm91cDox"
+    assert inbound.group_id == "Y2FwaV9ncm91cDox@g.us"
     assert inbound.reply_to_command_id == "cmd-1"
     assert not inbound.HasField("media")
 
