@@ -13,7 +13,7 @@ from drivers.runtime import Context, CutShort, Driver, Failed, Outcome, SendAgai
 from drivers.runtime import settings as read
 from drivers.runtime.control_socket import ControlSocket, SocketUnusable
 from drivers.runtime.hooks import HookListener
-from drivers.whatsapp_cloud.config import Config, ConfigInvalid, read_config
+from drivers.whatsapp_cloud.config import Config, ConfigInvalid, WebhookConfig, read_config
 from drivers.whatsapp_cloud.control import SOCKET_NAME, Requests
 from drivers.whatsapp_cloud.counts import Counts
 from drivers.whatsapp_cloud.evidence import Evidence
@@ -32,6 +32,9 @@ from infinireach.driver.v1.session_pb2 import (
 )
 from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT
 
+HOOK_BYTES_MAX = 4 * 1024 * 1024
+"""Meta's webhooks have up to 3 MB."""
+HOOKS_AT_ONCE = 32
 NOT_IN_FILE = "The number is no longer in whatsapp.toml."
 
 
@@ -100,14 +103,10 @@ class WhatsAppCloudDriver(Driver):
             replies=replies,
             counts=self.counts,
         )
-        self._listener = HookListener(webhook.answer)
-        await self._listener.open(
-            config.webhook.host,
-            config.webhook.port,
-            cert_file=config.webhook.cert_file,
-            key_file=config.webhook.key_file,
+        self._listener = HookListener(
+            webhook.answer, body_bytes_max=HOOK_BYTES_MAX, requests_at_once=HOOKS_AT_ONCE
         )
-        context.log.info("webhook.listens", port=self.webhook_port, path=config.webhook.path)
+        await self._open_webhook(context, config.webhook)
         requests = Requests(list(self._numbers.values()), self.counts, lambda: self.webhook_port)
         self._control = ControlSocket(requests.carry_out)
         await self._open_control(context)
@@ -115,6 +114,18 @@ class WhatsAppCloudDriver(Driver):
             asyncio.create_task(number.run(), name=f"number {name}") for name, number in self._numbers.items()
         ]
         return [number.describe() for number in self._numbers.values()]
+
+    async def _open_webhook(self, context: Context, config: WebhookConfig) -> None:
+        try:
+            await self._listener.open(
+                config.host, config.port, cert_file=config.cert_file, key_file=config.key_file
+            )
+        except OSError as error:
+            remedy = "see host, port, cert_file and key_file of [webhook]"
+            context.log.error("webhook.not_open", error=error.strerror, remedy=remedy)
+            await self._graph.close()
+            raise
+        context.log.info("webhook.listens", port=self.webhook_port, path=config.path)
 
     async def _open_control(self, context: Context) -> None:
         try:

@@ -126,7 +126,7 @@ MEANINGS: dict[int, Meaning] = {
 PERMISSION_CODES = range(200, 300)
 TEMPLATE_CODES = range(132000, 133000)
 _OTHER = Meaning(FAILURE_REASON_NETWORK_REJECTED, "Meta refused the message.")
-_LONG_NUMBER = re.compile(r"\+?[0-9][0-9 ()./-]{4,}[0-9]")
+_LONG_NUMBER = re.compile(r"\+?[0-9][0-9 ()./-]{5,}[0-9]")
 
 
 def meaning_of(code: int) -> Meaning:

@@ -46,6 +46,8 @@ class Timing:
     """A person is needed; a new token ends it at once."""
     token_look_s: float = 2.0
     """Between two looks at the token's file."""
+    give_back_s: float = 5.0
+    """A shorter pause is not worth giving back what waits: it would come again later than the pause ends."""
 
     def pause_s(self, reason: Reason, times: int) -> float:
         """The pause for a reason that is the `times`-th trouble in a row, from 1."""
@@ -250,7 +252,8 @@ class Number:
     async def _sit_out(self) -> None:
         while (trouble := self._trouble) is not None:
             await self._tell(trouble.reason)
-            self._context.give_back(self.config.name, trouble.failure_reason, detail=trouble.detail)
+            if trouble.pause_s >= self._timing.give_back_s or CONDITIONS[trouble.reason].is_for_a_person:
+                self._context.give_back(self.config.name, trouble.failure_reason, detail=trouble.detail)
             await self._wait(trouble)
             if self._trouble is trouble:
                 self._trouble = await self._look_up(trouble)

@@ -113,6 +113,17 @@ async def test_commands_that_wait_are_given_back_and_those_under_way_end(tmp_pat
         assert office.windows == {"main": 0, "second": 50}
 
 
+async def test_short_pause_gives_nothing_back(tmp_path: Path) -> None:
+    async with office_with(tmp_path, timing=Timing(slowed_s=(0.2, 0.2))) as office:
+        office.graph.faults.add("error", code=130429)
+        office.graph.faults.add("slow", count=None, delay_s=0.01)
+        await office.settled(office.offer("cmd-0"))
+        await office.until(lambda: office.windows["main"] == 0)
+        waiting = [office.offer(f"cmd-{place}", to=f"+1555{place:07d}") for place in range(1, 5)]
+        await office.until(lambda: all(office.of(command_id) for command_id in waiting))
+        assert not any("failed" in office.outcomes(command_id) for command_id in waiting)
+
+
 async def test_new_token_in_the_file_ends_the_pause_at_once(tmp_path: Path) -> None:
     async with office_with(tmp_path, timing=PATIENT) as office:
         token = office.graph.new_token()
