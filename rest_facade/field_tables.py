@@ -53,8 +53,8 @@ TEMPLATE_FIELDS = (
     Field(
         "language",
         shapes.pattern(
-            "^[A-Za-z]{2,3}(?:[_-][0-9A-Za-z]{2,8})?$",
-            maximum=12,
+            "^[A-Za-z][0-9A-Za-z_-]{1,15}$",
+            maximum=16,
             issue="must be a language such as en or en_US",
         ),
         "Its language as the operator writes it.",

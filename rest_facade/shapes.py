@@ -20,7 +20,7 @@ DESCRIPTION_CHARACTERS_MAX = 255
 DESTINATION_CHARACTERS_MAX = 100
 WHATSAPP_DESTINATION_CHARACTERS_MAX = 140
 URL_CHARACTERS_MAX = 2048
-JSON_DEPTH_MAX = 20
+JSON_DEPTH_MAX = 16
 
 NUMBER_PATTERN = r"^\+[1-9][0-9]{6,14}$"
 """E.164 by shape: what no numbering plan knows, the device refuses."""
@@ -42,7 +42,7 @@ TIME_PATTERN = (
 URL_PATTERN = r"^[Hh][Tt][Tt][Pp][Ss]?://\S+$"
 """What is looked at here. Hosts, ports and addresses are the core's to judge, by its operator's settings."""
 MEDIA_URL_PATTERN = (
-    r"^https://[0-9A-Za-z](?:[0-9A-Za-z._-]{0,252}[0-9A-Za-z])?(?::[0-9]{1,5})?(?:[/?#][!-~]*)?$"
+    r"^https://[0-9A-Za-z](?:[0-9A-Za-z.-]{0,252}[0-9A-Za-z])?(?::[0-9]{1,5})?(?:[/?#][!-~]*)?$"
 )
 """Visible ASCII (RFC 3986) and nobody's password. Whether anything can be fetched there is for the network to say."""
 SAFE_URL_PATTERN = (
