@@ -1,5 +1,6 @@
 """WhatsApp through Meta's Cloud API on bad days: webhooks that are not as they should be, limits, a token that ends."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from random import Random
@@ -8,11 +9,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from drivers.whatsapp_cloud.fake_graph import Number
-from tests.e2e.gateway import STOP_S_MAX, Client, Gateway
+from drivers.whatsapp_cloud.fake_graph import Number, Taken
+from tests.e2e.gateway import Client, Gateway, eventually
 from tests.e2e.hooks import hook
 from tests.e2e.whatsapp_world import (
     DELIVERED,
+    NUMBER,
     NUMBERS,
     READ,
     SENT,
@@ -27,6 +29,7 @@ from tests.integration.whatsapp_cloud.bench import write_secret
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FOREIGN = Number("+15550009999", "999")
+KILLS, MESSAGES_PER_KILL = 6, 5
 
 
 @pytest.fixture(scope="module")
@@ -190,12 +193,73 @@ async def test_a_driver_that_is_killed_before_the_answer_sends_nothing_twice_and
     world.graph.faults.add("no_answer")
     message_id = await send(caller, user)
     await world.graph.until(lambda: bool(world.taken(user)))
-    assert world.driver is not None
-    world.driver.kill()
-    world.driver.wait(STOP_S_MAX)
+    world.kill()
     world.start_driver()
     assert (await read(caller, message_id))["status"] == "delivered"
     assert len(world.taken(user)) == 1
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_whoever_is_killed_each_message_goes_out_once_and_its_end_is_known(
+    world: World, caller: Client, seed: int
+) -> None:
+    chance = Random(seed)
+    users = await world.users_who_wrote(KILLS * MESSAGES_PER_KILL)
+    ids: dict[str, str] = {}
+    for number in range(KILLS):
+        left = chance.randint(1, MESSAGES_PER_KILL)
+        is_core = chance.random() < 0.3
+        is_dead = asyncio.Event()
+
+        def kill(_: Taken, is_core: bool = is_core, is_dead: asyncio.Event = is_dead) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                world.kill(is_core=is_core)
+                is_dead.set()
+
+        world.graph.when_accepted = kill
+        for user in users[number * MESSAGES_PER_KILL : (number + 1) * MESSAGES_PER_KILL]:
+            ids[user] = await send_in_the_end(caller, user)
+        await is_dead.wait()
+        world.graph.when_accepted = nothing
+        if not is_core:
+            world.start_driver()
+    for user, message_id in ids.items():
+        await ended(world, caller, user, message_id)
+        assert len(world.taken(user)) <= 1, "sent twice"
+
+
+async def ended(world: World, client: Client, user: str, message_id: str) -> None:
+    """Wait until a message was read, or until it is unknown what became of it and Graph never had it."""
+
+    async def look() -> bool:
+        message = await client.get(f"/api/v1/messages/{message_id}")
+        return bool(message.get("readAt")) or (message["status"] == "unknown" and not world.taken(user))
+
+    await eventually(look, f"the end of {message_id}", within_s=60)
+
+
+async def send_in_the_end(client: Client, to: str) -> str:
+    """Post a message until somebody takes it, with an id of ours so that it is accepted once."""
+
+    async def post() -> str | None:
+        body = {
+            "to": to,
+            "message": "Hello",
+            "from": NUMBER,
+            "channel": "whatsapp",
+            "externalId": f"for-{to}",
+        }
+        answer = await client.request("POST", "/api/v1/messages", body)
+        assert answer.status in {200, 201, 503}, answer
+        return None if answer.status == 503 else answer.json["messageId"]
+
+    return await eventually(post, f"a message to {to} is accepted", within_s=60)
+
+
+def nothing(_: Taken) -> None:
+    return None
 
 
 async def test_no_log_shows_a_number_a_text_or_a_secret(world: World, caller: Client) -> None:

@@ -5,6 +5,7 @@ Everything of ours is a process of its own; only Graph is in the tests' own, so 
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -43,6 +44,7 @@ class World:
             "INFINIREACH_VAR": str(self.gateway.var),
             "INFINIREACH_DRIVER_CORE": self.gateway.run["grpc"],
             "INFINIREACH_WHATSAPP_CONFIG": str(self.config),
+            "INFINIREACH_WHATSAPP_RECOVER_S": "2",
         }
         with (self.gateway.var / "logs" / "whatsapp.log").open("ab") as log:
             self.driver = subprocess.Popen(
@@ -57,6 +59,15 @@ class World:
         if self.driver is not None:
             self.driver.terminate()
             self.driver.wait(STOP_S_MAX)
+
+    def kill(self, *, is_core: bool = False) -> None:
+        """kill -9 of the driver, or of the core, which comes back by itself."""
+        if is_core:
+            os.kill(json.loads((self.gateway.var / "run.json").read_text())["pids"]["core"], signal.SIGKILL)
+            return
+        assert self.driver is not None
+        self.driver.kill()
+        self.driver.wait(STOP_S_MAX)
 
     def user(self) -> str:
         """A number that nobody wrote to yet."""
