@@ -234,7 +234,10 @@ async def ended(world: World, client: Client, user: str, message_id: str) -> Non
     """Wait until a message was read, or until it is unknown what became of it and Graph never had it."""
 
     async def look() -> bool:
-        message = await client.get(f"/api/v1/messages/{message_id}")
+        answer = await client.request("GET", f"/api/v1/messages/{message_id}")
+        if answer.status == 503:  # the core is not back yet
+            return False
+        message = answer.json
         return bool(message.get("readAt")) or (message["status"] == "unknown" and not world.taken(user))
 
     await eventually(look, f"the end of {message_id}", within_s=60)
