@@ -180,10 +180,9 @@ class FakeGraph:
 
     def number_of(self, number: str) -> Number:
         """The number of ours that is written so; empty: the first one. Raises KeyError."""
-        return (
-            next((each for each in self.numbers.values() if each.number == number), None)
-            or {"": self.number}[number]
-        )
+        if not number:
+            return self.number
+        return {each.number: each for each in self.numbers.values()}[number]
 
     def report(
         self,
@@ -293,7 +292,7 @@ class FakeGraph:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
             raise Refused(190, "An access token is required to request this resource.")
-        if not self.is_token_valid or not secrets.compare_digest(token, self.token):
+        if not self.is_token_valid or token != self.token:
             raise Refused(190, "The access token is no longer valid.", subcode=463)
 
 
