@@ -1,0 +1,1 @@
+"""Android phones: SMS by way of an app on the phone."""
