@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from drivers.android.config import Config, ConfigInvalid, WebhookConfig, read_config
-from drivers.android.phone import Phone
+from drivers.android.phone import Phone, Timing
 from drivers.android.webhooks import Webhooks
 from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting, Unknown
 from drivers.runtime.hooks import HookListener
@@ -57,6 +57,8 @@ class AndroidDriver(Driver):
         CAPABILITY_CANCEL,
     })
     settings = (CONFIG,)
+    timing: ClassVar[Timing] = Timing()
+    """How long is waited for what."""
 
     async def start(self, context: Context) -> Sequence[DeviceDescription]:
         """Announce all phones at once and begin to look for each."""
@@ -64,7 +66,7 @@ class AndroidDriver(Driver):
         config: Config = context.settings[CONFIG.name]
         self._listener: HookListener | None = None
         webhook = config.webhook
-        self._phones = {each.name: Phone(context, each, webhook) for each in config.phones}
+        self._phones = {each.name: Phone(context, each, webhook, self.timing) for each in config.phones}
         for phone in self._phones.values():
             await phone.load()
         if webhook is not None:

@@ -61,13 +61,13 @@ class Phone:
         context: Context,
         config: PhoneConfig,
         webhook: WebhookConfig | None,
-        timing: Timing | None = None,
+        timing: Timing,
     ) -> None:
         """`webhook` is where it is to call; None: it is only asked. Needs a running event loop."""
         self.config = config
         self._context = context
         self._webhook = webhook
-        self._timing = timing or Timing()
+        self._timing = timing
         self._api = PhoneApi(config)
         self.following = Following(context, config.name, self._api, poll_s=config.poll_s)
         self.inbox = Inbox(context, config, self._api)

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 
 from drivers.android.config import PhoneConfig
-from drivers.android.states import MessageState
+from drivers.android.states import DELIVERED, SENT, MessageState
 
 ANSWER_BYTES_MAX = 4_000_000
 CONNECT_S = 5.0
@@ -308,7 +308,11 @@ def _state(item: Any) -> MessageState:
     if not state:
         raise NotTheApp
     # One recipient for each message, so its own state is the message's, and newer if they differ.
-    return MessageState(_text(first, "state") or state, _text(first, "error"))
+    state = _text(first, "state") or state
+    if state == SENT and _is(item.get("states")) and DELIVERED in item["states"]:
+        # A report that was faster than the news that it was sent, which the app then put in its place.
+        state = DELIVERED
+    return MessageState(state, _text(first, "error"))
 
 
 def _is(item: Any) -> bool:
