@@ -120,10 +120,16 @@ def configured(folder: Path, text: str) -> Config:
 
 @asynccontextmanager
 async def gateway(
-    core: StubCore, folder: Path, phone: FakeSmsGate, *, limit: int = 10_000, webhook: bool = False
+    core: StubCore,
+    folder: Path,
+    phone: FakeSmsGate,
+    *,
+    limit: int = 10_000,
+    webhook: bool = False,
+    text: str = "",
 ) -> AsyncGenerator[Gateway]:
     """Run the driver on a phone. A second time in the same folder is a restart."""
-    text = f"{phone.config('phone')}\npoll_s = 0.05\nparts_per_30_min = {limit}\n"
+    text = f"{text or phone.config('phone')}\npoll_s = 0.05\nparts_per_30_min = {limit}\n"
     if webhook:
         port = free_port()
         text += f'[webhook]\nurl = "http://127.0.0.1:{port}/phones"\nport = {port}\n'
