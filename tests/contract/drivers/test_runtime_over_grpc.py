@@ -185,8 +185,9 @@ async def test_message_handed_in_twice_at_once_is_one_fact_and_holds_up_nothing(
         receipts = await asyncio.gather(*[
             it.context.received(InboundMessage(device_key="phone", text=name), identity=name) for name in names
         ])
-        await asyncio.gather(*[receipt.acknowledged() for receipt in receipts])
-        assert [message.text for message in core.inbound] == ["first", "twice", "last"]
+        later = await it.context.received(InboundMessage(device_key="phone", text="later"))
+        await asyncio.gather(*[receipt.acknowledged() for receipt in [*receipts, later]])
+        assert [message.text for message in core.inbound] == ["first", "twice", "last", "later"]
         assert receipts[1].sequence == receipts[2].sequence == receipts[3].sequence
 
 
