@@ -102,6 +102,11 @@ class FakeSmsGate:
         return f"http://{self._host}:{self._listener.port}"
 
     @property
+    def is_reachable(self) -> bool:
+        """Whether the app's local server can be reached."""
+        return self._listener.is_open
+
+    @property
     def sent(self) -> list[SentPart]:
         """All SMS that the network took, in order."""
         return self.radio.sent
@@ -204,6 +209,7 @@ class FakeSmsGate:
         await self._listener.set_open(
             lambda: not self._is_closed and self.app.is_running and self.faults.active("away") is None
         )
+        self._changed()
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)

@@ -23,6 +23,8 @@ from drivers.android.fake_smsgate.outbox import IdTaken, OutboxFull
 from drivers.android.fake_smsgate.values import AppKind, Received, Sim, State
 from drivers.android.fake_smsgate.webhooks import WebhookInvalid
 
+SHUTDOWN_S = 0.05
+"""For requests that are being answered when the app dies; with 0 aiohttp would wait for ever."""
 BODY_BYTES_MAX = 1024 * 1024
 BATTERY_WARN, BATTERY_FAIL = 25, 10
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -193,9 +195,12 @@ class Server:
         state = request.query.get("state") or None
         if state is not None and state not in {*State}:
             raise BodyInvalid("Invalid state")
+        if (order := request.query.get("sort", "-created_at")) not in {"created_at", "-created_at"}:
+            raise BodyInvalid("Invalid sort")
+        messages = self._app.outbox.messages.values()
         found = [
             message
-            for message in reversed(self._app.outbox.messages.values())
+            for message in (messages if order == "created_at" else reversed(messages))
             if (state is None or message.state == state)
             and (since is None or message.created_at >= since)
             and message.created_at <= until
@@ -266,12 +271,20 @@ class Listener:
         self._runner: web.AppRunner | None = None
         self._turn = asyncio.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the server is reached."""
+        return self._runner is not None
+
     async def set_open(self, wanted: Callable[[], bool]) -> None:
         """Be open or closed as it is wanted when its turn has come. Raises OSError if the port is taken."""
         async with self._turn:
             if wanted() and self._runner is None:
                 runner = web.AppRunner(
-                    self._server.application(), access_log=None, shutdown_timeout=0.0, handle_signals=False
+                    self._server.application(),
+                    access_log=None,
+                    shutdown_timeout=SHUTDOWN_S,
+                    handle_signals=False,
                 )
                 await runner.setup()
                 site = web.TCPSite(runner, self._host, self.port, reuse_address=True)
