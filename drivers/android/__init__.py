@@ -1,1 +1,1 @@
-"""Android phones: SMS by way of an app on the phone."""
+"""SMS through Android phones that run the app SMS Gateway for Android (docs/android.md)."""
