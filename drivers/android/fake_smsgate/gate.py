@@ -16,7 +16,7 @@ from drivers.android.fake_smsgate.faults import Fault, Faults
 from drivers.android.fake_smsgate.radio import Conditions, Job, Radio, Result
 from drivers.android.fake_smsgate.radio_log import RadioLog
 from drivers.android.fake_smsgate.server import Listener, Server
-from drivers.android.fake_smsgate.values import AppKind, Message, Received, SentPart, Sim
+from drivers.android.fake_smsgate.values import AppKind, Heard, Message, Received, SentPart, Sim
 
 NUMBER = "+15559876543"
 USER, PASSWORD, SIGNING_KEY = "sms", "fake-password", "fake-signing-key"
@@ -53,8 +53,8 @@ class FakeSmsGate:
         self.clock = PhoneClock(speed=speed, zone=zone)
         self.faults = Faults(self.clock, struck=self._struck)
         self.provider: list[Received] = []
-        self.requests: deque[tuple[str, str]] = deque(maxlen=REQUESTS_KEPT)
-        """Method and path of the last requests."""
+        self.requests: deque[Heard] = deque(maxlen=REQUESTS_KEPT)
+        """The last requests."""
         self._sims = list(sims)
         self._log = RadioLog(radio_log) if radio_log is not None else None
         self._changes = asyncio.Event()
@@ -179,9 +179,9 @@ class FakeSmsGate:
             self._ended.clear()
             await self._ended.wait()
 
-    def heard(self, method: str, path: str) -> None:
+    def heard(self, request: Heard) -> None:
         """A request has come."""
-        self.requests.append((method, path))
+        self.requests.append(request)
         self._changed()
 
     def send(self, job: Job) -> None:

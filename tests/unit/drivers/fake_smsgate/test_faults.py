@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import aiohttp
 import pytest
@@ -37,7 +38,9 @@ async def test_every_fault_can_be_had_and_ended() -> None:
         ("error", {"skip": -1}, "must not be less"),
     ],
 )
-async def test_a_fault_that_makes_no_sense_is_refused(name: str, given: dict, sentence: str) -> None:
+async def test_a_fault_that_makes_no_sense_is_refused(
+    name: str, given: dict[str, Any], sentence: str
+) -> None:
     async with room() as (phone, _):
         with pytest.raises(FaultInvalid, match=sentence):
             phone.faults.add(name, **given)
@@ -120,6 +123,15 @@ async def test_the_password_can_become_wrong_and_right_again() -> None:
         assert (await caller.ask("GET", "/messages")).status == 200
 
 
+async def test_after_ten_wrong_passwords_the_right_one_is_refused_for_five_minutes() -> None:
+    async with room() as (phone, caller):
+        for _ in range(10):
+            assert (await caller.ask("GET", "/messages", password="guess")).status == 401
+        assert (await caller.ask("GET", "/messages")).status == 401
+        phone.clock.pass_time(300)
+        assert (await caller.ask("GET", "/messages")).status == 200
+
+
 async def test_what_the_radio_reports_while_the_app_is_dead_is_heard_when_it_is_back() -> None:
     async with room() as (phone, caller):
         await caller.send("alive")
@@ -155,7 +167,9 @@ async def test_what_the_radio_reports_while_the_app_is_dead_can_be_lost() -> Non
         ("one_part_delivered", {}, "Delivered", 2),
     ],
 )
-async def test_a_message_ends_as_it_was_asked_for(fault: str, given: dict, state: str, parts: int) -> None:
+async def test_a_message_ends_as_it_was_asked_for(
+    fault: str, given: dict[str, Any], state: str, parts: int
+) -> None:
     async with room() as (phone, caller):
         phone.faults.add(fault, **given)
         await caller.send("odd", "x" * 200)
