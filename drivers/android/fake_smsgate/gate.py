@@ -55,6 +55,8 @@ class FakeSmsGate:
         self.provider: list[Received] = []
         self.requests: deque[Heard] = deque(maxlen=REQUESTS_KEPT)
         """The last requests."""
+        self.on_event: Callable[[], None] = lambda: None
+        """Called at once whenever something happens: a request comes, a state changes, a webhook was tried."""
         self._sims = list(sims)
         self._log = RadioLog(radio_log) if radio_log is not None else None
         self._changes = asyncio.Event()
@@ -247,4 +249,5 @@ class FakeSmsGate:
         self._changed()
 
     def _changed(self) -> None:
+        self.on_event()
         self._changes.set()
