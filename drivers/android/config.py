@@ -145,7 +145,7 @@ Keys = Mapping[str, Callable[[Any], Any]]
 PHONE_KEYS: Keys = {
     "name": _name,
     "url": read_url,
-    "user": _one_line,
+    "user": _matching(r"[^\x00-\x1f\x7f:]{1,500}", "a text of 1 to 500 characters without a colon"),
     "password": _one_line,
     "password_file": _one_line,
     "numbers": _numbers,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from drivers.android.config import Config, ConfigInvalid, WebhookConfig, read_config
-from drivers.android.phone import Phone, Timing
+from drivers.android.phone import Phone
+from drivers.android.timing import Timing
 from drivers.android.webhooks import Webhooks
 from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting, Unknown
 from drivers.runtime.hooks import HookListener

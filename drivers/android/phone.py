@@ -5,7 +5,6 @@ and `inbox`. Whatever happens to one phone stays with it.
 """
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from drivers.android.conditions import WINDOW, Condition, Reason
@@ -14,6 +13,7 @@ from drivers.android.following import Following
 from drivers.android.inbox import Inbox
 from drivers.android.phone_api import NotTheApp, PhoneApi, PhoneAway, PhoneRefused
 from drivers.android.sending import Sender
+from drivers.android.timing import Timing
 from drivers.runtime import Context, JournalUnwritable, Outcome, SendAgain
 from drivers.runtime.failures import describe
 from infinireach.driver.v1.command_pb2 import SendCommand
@@ -35,24 +35,6 @@ REASONS_OF_STATUS = {401: Reason.WRONG_PASSWORD, 403: Reason.WRONG_PASSWORD, 429
 """After ten wrong passwords in five minutes the app lets nobody in for five (its LoginThrottle)."""
 
 
-@dataclass(slots=True, frozen=True)
-class Timing:
-    """Waits in seconds, beside those of phones.toml."""
-
-    examine_s: float = 30.0
-    """Between two looks at health, SIMs and webhooks."""
-    sweep_s: float = 60.0
-    """Between two sweeps through what came in."""
-    catch_up_s: float = 900.0
-    """Between two times that the phone is to look for what its app missed."""
-    locked_s: float = 60.0
-    """Before a phone that refused the password is asked again; more often and it lets nobody in."""
-    stuck_s: float = 75.0
-    """After which a message that the phone has and does not send is its condition."""
-    down_s: float = 20.0
-    """For which a phone may be away before the commands that wait for it are given back."""
-
-
 class Phone:
     """One phone of phones.toml."""
 
@@ -71,10 +53,14 @@ class Phone:
         self._api = PhoneApi(config)
         self.following = Following(context, config.name, self._api, poll_s=config.poll_s)
         self.inbox = Inbox(context, config, self._api)
-        self._sender = Sender(context, config, self._api, following=self.following, on_trouble=self.look_now)
+        self._sender = Sender(
+            context, config, self._api, timing, following=self.following, on_trouble=self.look_now
+        )
         self._wake = asyncio.Event()
         self._away: Condition | None = Condition(Reason.STARTING)
         """Why it cannot be asked; None: it can."""
+        self._has_failed = False
+        """Whether the last look failed."""
         self._found: list[Condition] = []
         """What the last examination found besides."""
         self._told: tuple[Condition, int] = (Condition(Reason.STARTING), -1)
@@ -111,7 +97,7 @@ class Phone:
             self._wake.clear()
             try:
                 await self._round()
-                self._away = None
+                self._away, self._has_failed = None, False
             except PhoneAway as away:
                 self._lose(Condition(Reason.APP_STOPPED if away.is_refused else Reason.UNREACHABLE))
             except PhoneRefused as refused:
@@ -209,7 +195,11 @@ class Phone:
     # What the core is told.
 
     def _lose(self, condition: Condition) -> None:
-        self._away = condition
+        """The phone could not be asked. Once is nothing; a password that was refused is not tried at once again."""
+        if self._has_failed or self._away is not None or condition.reason is Reason.WRONG_PASSWORD:
+            self._away = condition
+        self._has_failed = True
+        self._examine_at = 0.0
         # What came in meanwhile is looked for when it is back.
         self._catch_up_at = 0.0
 

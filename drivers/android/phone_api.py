@@ -103,7 +103,7 @@ class PhoneApi:
     def __init__(self, config: PhoneConfig) -> None:
         self._url = config.url
         self._session = aiohttp.ClientSession(
-            auth=aiohttp.BasicAuth(config.user, config.password),
+            headers={"Authorization": aiohttp.encode_basic_auth(config.user, config.password, "utf-8")},
             timeout=aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S),
             # A connection of its own for each request: "not connected" then means "nothing arrived".
             connector=aiohttp.TCPConnector(limit=CONNECTIONS_MAX, force_close=True),
@@ -153,17 +153,8 @@ class PhoneApi:
 
     async def submit(self, message: Outgoing) -> None:
         """Hand over a message. Returns if the phone has it, also if it had it before."""
-        form: dict[str, Any] = {
-            "id": message.message_id,
-            "textMessage": {"text": message.text},
-            "phoneNumbers": [message.destination],
-            "simNumber": message.sim,
-            "withDeliveryReport": message.wants_report,
-        }
-        if message.ttl_s is not None:
-            form["ttl"] = message.ttl_s
         try:
-            await self._ask("POST", "/message", {"skipPhoneValidation": "true"}, form)
+            await self._ask("POST", "/message", {"skipPhoneValidation": "true"}, form_of(message))
         except PhoneRefused as refused:
             if refused.status != 409:
                 raise
@@ -270,6 +261,18 @@ class PhoneApi:
             raise PhoneAway(is_untouched=True) from None
         except (aiohttp.ClientError, TimeoutError, OSError):
             raise PhoneAway from None
+
+
+def form_of(message: Outgoing) -> dict[str, Any]:
+    """A message as the app wants it."""
+    form: dict[str, Any] = {
+        "id": message.message_id,
+        "textMessage": {"text": message.text},
+        "phoneNumbers": [message.destination],
+        "simNumber": message.sim,
+        "withDeliveryReport": message.wants_report,
+    }
+    return form if message.ttl_s is None else form | {"ttl": message.ttl_s}
 
 
 def received(item: Mapping[str, Any], text_key: str, time_key: str) -> Received | None:

@@ -12,6 +12,7 @@ from drivers.android.following import Followed, Following
 from drivers.android.pace import Pace
 from drivers.android.phone_api import NotTheApp, Outgoing, PhoneApi, PhoneAway, PhoneRefused
 from drivers.android.states import MessageState, failure
+from drivers.android.timing import Timing
 from drivers.runtime import Context, CutShort, Failed, Outcome, Submitted, Unknown
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.v1.message_pb2 import (
@@ -22,13 +23,8 @@ from infinireach.v1.message_pb2 import (
     FAILURE_REASON_RATE_LIMITED,
 )
 
-OVERTIME_S = 600.0
-"""After its deadline a phone that has a message and can be asked says what became of it; then it is unknown."""
 NO_DEADLINE_S = 86400.0
 """For which a message without a deadline is waited for."""
-AGAIN_S = 5.0
-"""Before a phone that answered with a fault of its own is given the message again."""
-PACE_LOOK_S = 5.0
 LIMIT_REST_S = 1800.0
 ASK_AGAIN = frozenset({408, 425, 500, 502, 503, 504})
 """Answers that leave open whether the phone has the message."""
@@ -42,6 +38,7 @@ class Sender:
         context: Context,
         config: PhoneConfig,
         api: PhoneApi,
+        timing: Timing,
         *,
         following: Following,
         on_trouble: Callable[[], None],
@@ -49,6 +46,7 @@ class Sender:
         """`on_trouble` is called when the phone should be looked at now."""
         self._context = context
         self._api = api
+        self._timing = timing
         self._following = following
         self._on_trouble = on_trouble
         self._limit = config.parts_per_30_min
@@ -111,7 +109,7 @@ class Sender:
                     followed.at_s = self._now_s()
                     await self._context.segment_taken(command.command_id, 1)
             try:
-                state = await self._news(followed, self._remaining_s(command) + OVERTIME_S)
+                state = await self._news(followed, self._remaining_s(command) + self._timing.overtime_s)
             except TimeoutError:
                 self._following.let_go(followed)
                 return Unknown("The phone was given it, and has not said in time what became of it.")
@@ -153,7 +151,7 @@ class Sender:
 
     async def _refused(self, status: int) -> Outcome | None:
         if status in ASK_AGAIN:
-            await self._rest(AGAIN_S)
+            await self._rest(self._timing.again_s)
             return None
         if status == 429:
             detail = "The app asks to slow down."
@@ -188,7 +186,7 @@ class Sender:
                 self._on_trouble()
                 if self._remaining_s(command) <= 0:
                     return False
-                await self._rest(min(wait_s, PACE_LOOK_S))
+                await self._rest(min(wait_s, self._timing.pace_look_s))
         finally:
             self._waiting_parts = 0
         self._pace.take(parts, now_s=self._now_s())
