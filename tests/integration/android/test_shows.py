@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from drivers.android.fake_smsgate import NUMBER, AppKind, Conditions
+from drivers.runtime.contract_kit.core_model import OPEN
 from tests.integration.android.bench import SECOND, bench
 
 LONG = "A text of three parts. " * 18
@@ -54,7 +55,7 @@ async def test_after_an_hour_without_the_phone_all_goes_on_by_itself(
         it.phone.faults.add("away", seconds=HOUR_S)
         during = [it.offer(f"During {number}") for number in range(3)]
         it.phone.deliver_inbound("While it was away")
-        await it.until_condition("unreachable")
+        await it.until_condition("app_stopped")
         it.phone.clock.pass_time(HOUR_S)
         await it.until_state("delivered", *before, *during)
         await it.core.until(lambda: it.texts_in() == ["While it was away"])
@@ -66,12 +67,11 @@ async def test_webhooks_that_come_twice_late_or_unsigned_change_nothing(tmp_path
     async with bench(tmp_path) as it:
         for fault in ("webhook_doubled", "webhook_reordered", "webhook_wrongly_signed", "webhook_unsigned"):
             it.phone.faults.add(fault, count=4, skip=1)
-        messages = [it.offer(f"{number} {LONG}") for number in range(4)]
         for number in range(4):
+            it.offer(f"{number} {LONG}")
             it.phone.deliver_inbound(f"In {number}")
-        await it.until_state("submitted", *messages[:0])
         await it.core.until(lambda: sorted(it.texts_in()) == [f"In {number}" for number in range(4)])
-        await it.core.until(lambda: "open" not in it.core.states().values(), timeout_s=60)
+        await it.core.until(lambda: OPEN not in it.core.states().values(), timeout_s=60)
         it.check()
         assert len(it.core.inbound) == 4
 
@@ -127,9 +127,9 @@ async def test_messages_over_androids_limit_wait_and_go_later(tmp_path: Path) ->
     async with bench(tmp_path, settings={"parts_per_30_min": "25"}, conditions=limited) as it:
         messages = [it.offer(f"{number:02} {LONG}") for number in range(12)]
         await it.until_state("delivered", *messages[:8])
-        await it.until_condition("pacing")
+        await it.until_condition("rate_limited")
         assert len(it.phone.sent) == 24
-        assert {it.state(message) for message in messages[8:]} == {"open"}
+        assert {it.state(message) for message in messages[8:]} == {OPEN}
         assert it.phone.messages.keys() == set(messages[:8])
 
 
