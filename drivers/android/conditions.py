@@ -29,6 +29,7 @@ class Reason(StrEnum):
     SIM_MISSING = "sim_missing"
     NOT_SENDING = "not_sending"
     RATE_LIMITED = "rate_limited"
+    ONE_SIM_MISSING = "one_sim_missing"
     BATTERY_LOW = "battery_low"
     CLOCK_OFF = "clock_off"
     WEBHOOK_REFUSED = "webhook_refused"
@@ -75,6 +76,11 @@ CONDITIONS: dict[Reason, Row] = {
         _PERSON,
         "A SIM of phones.toml is not in the phone. Put it in, or mend sim in phones.toml; on some phones the app needs "
         "the permission for telephone to see it.",
+    ),
+    Reason.ONE_SIM_MISSING: Row(
+        _PERSON,
+        "Its other SIM goes on; messages from this one's number wait. Put it in, or mend sim in phones.toml.",
+        can_send=True,
     ),
     Reason.NOT_SENDING: Row(
         _WAIT,

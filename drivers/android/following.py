@@ -93,7 +93,7 @@ class Following:
         return followed, changes
 
     def let_go(self, followed: Followed) -> None:
-        """The send is over without an outcome that is certain: what the phone says later is reported."""
+        """The send is over: what the phone says of it from now on is reported."""
         followed.is_in_hand = False
 
     async def end(self, command_id: str) -> None:
@@ -112,7 +112,6 @@ class Following:
 
     async def note_sent(self, followed: Followed) -> None:
         """The core is about to be told that it was sent: what follows is its delivery."""
-        followed.is_in_hand = False
         followed.is_reported_sent = True
         if not followed.wants_report:
             await self.end(followed.command_id)

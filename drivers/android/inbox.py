@@ -63,14 +63,17 @@ class Inbox:
         back_s = max(0.0, min(LOOK_BACK_S, KNOWN_S - away_s))
         self._since_s = max(self._first_s, self._noted_s - back_s)
 
-    async def catch_up(self, *, has_webhook: bool) -> bool:
-        """Have the phone find what came in while its app was not running; False if nothing can come in at all."""
+    async def catch_up(self, *, has_webhook: bool, was_away: bool) -> bool:
+        """Have the phone find what came in while its app was not running; False if nothing can come in at all.
+
+        An app without a list calls the webhook for all of it, so it is asked to only after it was away.
+        """
         period = {"since_s": self._since_s, "until_s": self._now_s() + AHEAD_S}
         if await self._api.refresh_inbox(**period):
             return True
         if await self._api.inbox(**period, limit=1, offset=0) is not None:
             return True
-        return has_webhook and await self._api.export_inbox(**period)
+        return has_webhook and (not was_away or await self._api.export_inbox(**period))
 
     async def look(self) -> None:
         """Hand in what is new among the newest. Raises JournalUnwritable."""

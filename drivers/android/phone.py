@@ -11,7 +11,7 @@ from drivers.android.conditions import WINDOW, Condition, Reason
 from drivers.android.config import PhoneConfig, WebhookConfig
 from drivers.android.following import Following
 from drivers.android.inbox import Inbox
-from drivers.android.phone_api import NotTheApp, PhoneApi, PhoneAway, PhoneRefused
+from drivers.android.phone_api import NotTheApp, PhoneApi, PhoneAway, PhoneRefused, Sim
 from drivers.android.sending import Sender
 from drivers.android.timing import Timing
 from drivers.runtime import Context, JournalUnwritable, Outcome, SendAgain
@@ -69,6 +69,8 @@ class Phone:
         self._examine_at = self._sweep_at = self._catch_up_at = 0.0
         self._down_at: float | None = None
         self._can_receive = True
+        self._was_away = True
+        """Since it was last told to look for what its app missed."""
 
     async def load(self) -> None:
         """Take up what an earlier process left."""
@@ -120,6 +122,7 @@ class Phone:
     def examine_now(self) -> None:
         """The app was started anew: examine it, and have it look for what it missed."""
         self._examine_at = self._catch_up_at = 0.0
+        self._was_away = True
         self._wake.set()
 
     def stopping(self) -> None:
@@ -163,19 +166,27 @@ class Phone:
             found.append(Condition(Reason.BATTERY_LOW, f"It is at {health.battery_percent} %."))
         if self._webhook is not None and abs(health.clock_ahead_s) > CLOCK_S_MAX:
             found.append(Condition(Reason.CLOCK_OFF))
-        sims = await self._api.sims()
-        missing = {each.sim for each in self.config.numbers} - {sim.slot for sim in sims or ()}
-        if sims is not None and missing:
-            named = " and ".join(f"SIM {slot}" for slot in sorted(missing))
-            found.append(Condition(Reason.SIM_MISSING, f"{named} cannot be seen."))
+        found += self._missing(await self._api.sims())
         if self._webhook is not None and not await self._register(self._webhook):
             found.append(Condition(Reason.WEBHOOK_REFUSED))
         if self._context.clock.monotonic() >= self._catch_up_at:
-            self._can_receive = await self.inbox.catch_up(has_webhook=self._webhook is not None)
+            self._can_receive = await self.inbox.catch_up(
+                has_webhook=self._webhook is not None, was_away=self._was_away
+            )
+            self._was_away = False
             self._catch_up_at = self._context.clock.monotonic() + self._timing.catch_up_s
         if not self._can_receive:
             found.append(Condition(Reason.NO_INBOUND))
         self._found = found
+
+    def _missing(self, sims: list[Sim] | None) -> list[Condition]:
+        wanted = {each.sim for each in self.config.numbers}
+        missing = wanted - {sim.slot for sim in sims or ()}
+        if sims is None or not missing:
+            return []
+        reason = Reason.SIM_MISSING if missing == wanted else Reason.ONE_SIM_MISSING
+        named = " and ".join(f"SIM {slot}" for slot in sorted(missing))
+        return [Condition(reason, f"{named} cannot be seen.")]
 
     async def _register(self, webhook: WebhookConfig) -> bool:
         """Have the app call for every event; under ids of ours, so that it never calls twice for one."""
@@ -202,6 +213,7 @@ class Phone:
         self._examine_at = 0.0
         # What came in meanwhile is looked for when it is back.
         self._catch_up_at = 0.0
+        self._was_away = True
 
     def condition(self) -> Condition:
         """How the phone is now."""

@@ -119,9 +119,10 @@ class PhoneApi:
         """How the phone is; `wall_s` is what time it is here."""
         status, headers, body = await self._request("GET", "/health")
         # The app answers 500 if one of its checks fails, and tells which one all the same.
-        if status not in (200, 500) or not isinstance(body, dict) or not isinstance(body.get("checks"), dict):
+        if status not in (200, 500) or not isinstance(body, dict) or "status" not in body:
             raise NotTheApp
-        checks = {name: check for name, check in body["checks"].items() if isinstance(check, dict)}
+        told = body.get("checks")
+        checks = {n: check for n, check in told.items() if _is(check)} if isinstance(told, dict) else {}
         battery, charging = (_number(checks, name) for name in ("battery:level", "battery:charging"))
         return Health(
             version=str(body.get("version", ""))[:64],

@@ -83,7 +83,7 @@ class Sender:
         )
         changes[self._pace_key] = self._pace.written()
         await self._context.segment_started(command.command_id, 1, changes=changes)
-        return await self._carry(command, followed, is_in_doubt=False, is_taken=False)
+        return await self._carried(command, followed, is_in_doubt=False, is_taken=False)
 
     async def recover(self, command: SendCommand) -> Outcome | None:
         """What became of a message of an earlier process; None: nothing of it was handed over."""
@@ -95,7 +95,15 @@ class Sender:
             parts=max(1, command.text.segments),
             wants_report=command.delivery_report_wanted,
         )
-        return await self._carry(command, followed, is_in_doubt=True, is_taken=marks[0].taken)
+        return await self._carried(command, followed, is_in_doubt=True, is_taken=marks[0].taken)
+
+    async def _carried(
+        self, command: SendCommand, followed: Followed, *, is_in_doubt: bool, is_taken: bool
+    ) -> Outcome:
+        try:
+            return await self._carry(command, followed, is_in_doubt=is_in_doubt, is_taken=is_taken)
+        finally:
+            self._following.let_go(followed)
 
     async def _carry(
         self, command: SendCommand, followed: Followed, *, is_in_doubt: bool, is_taken: bool
@@ -111,7 +119,7 @@ class Sender:
             try:
                 state = await self._news(followed, self._remaining_s(command) + self._timing.overtime_s)
             except TimeoutError:
-                self._following.let_go(followed)
+                # It is followed on: what the phone says later settles it.
                 return Unknown("The phone was given it, and has not said in time what became of it.")
             if state is not None:
                 return await self._settled(followed, state)

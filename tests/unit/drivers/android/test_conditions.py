@@ -34,7 +34,7 @@ async def test_trouble_is_told_and_passes(
 ) -> None:
     async with gateway(core, tmp_path, phone) as it:
         await it.until_ready()
-        phone.faults.add(fault, **options)  # pyright: ignore[reportArgumentType] - from a table
+        phone.faults.add(fault, **options)
         change = await it.until_reason(reason.value)
         assert change.state == CONDITIONS[reason].state
         assert CONDITIONS[reason].remedy in change.remedy
@@ -64,7 +64,8 @@ async def test_sim_that_is_missing_is_named(core: StubCore, tmp_path: Path) -> N
     ):
         await it.until_ready()
         phone.faults.add("no_sim", sim=2)
-        assert "SIM 2" in (await it.until_reason("sim_missing")).remedy
+        assert "SIM 2" in (await it.until_reason("one_sim_missing")).remedy
+        await it.until_state(it.offer(), "delivered")
 
 
 async def test_battery_is_told_with_the_condition(core: StubCore, phone: FakeSmsGate, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ async def test_trouble_on_the_way_neither_loses_nor_doubles(
 ) -> None:
     async with gateway(core, tmp_path, phone) as it:
         await it.until_ready()
-        phone.faults.add(fault, **options)  # pyright: ignore[reportArgumentType] - from a table
+        phone.faults.add(fault, **options)
         for number in range(4):
             it.offer(str(number))
         assert await it.until_all_are_over(phone)
