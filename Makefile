@@ -7,6 +7,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Debian packages that `make test` needs beyond Python, e.g. database engines; installed only when missing.
 TEST_PACKAGES := postgresql redis-server default-jre-headless maven
 
+# Tests wait more than they reckon, so one worker more than there are processors.
+WORKERS ?= $(shell expr $$(nproc) + 1)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
@@ -63,8 +66,8 @@ stop: $(VENV)/.dev ## Stop run-full and the engines; their data stays
 $(VENV)/smstools/smsd: | $(VENV)/bin/python
 	@tools/smstools $(VENV)/smstools
 
-test: $(VENV)/.dev test-packages $(VENV)/smstools/smsd ## Run all tests; ARGS="..." are passed to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev test-packages $(VENV)/smstools/smsd ## Run all tests, files side by side; ARGS="..." are passed to pytest
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-packages:
 ifneq ($(strip $(TEST_PACKAGES)),)

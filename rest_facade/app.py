@@ -148,8 +148,9 @@ class JsonErrors(ErrorHandler):
             if error.code.name == "internal":
                 report_crash(request.method, request_id, exception)
             answer = error_answer(error, request_id, request.headers.get("accept"))
-        duration_s = self._metrics.observe(NO_ROUTE, answer.status, started)
-        self._log(NOBODY, request_id, route=NO_ROUTE, status=answer.status, duration_s=duration_s)
+        label = _label(request)
+        duration_s = self._metrics.observe(label, answer.status, started)
+        self._log(NOBODY, request_id, route=label, status=answer.status, duration_s=duration_s)
         return dress(answer, request=request, request_id=request_id, cors=self._cors)
 
 
@@ -167,6 +168,12 @@ def _as_api_error(request: Request, exception: BaseException) -> ApiError:
         (("Allow", ", ".join(_methods_of(request.path))),) if isinstance(exception, MethodNotAllowed) else ()
     )
     return ApiError(code, headers=headers)
+
+
+def _label(request: Request) -> str:
+    """How logs and metrics name the request's route, where it has one: a caller may hang up in the middle of it."""
+    operation = (request.name or "").rpartition(".")[2]
+    return next((route.label for route in ROUTES if route.operation == operation), NO_ROUTE)
 
 
 def _served_methods(route: Route) -> list[str]:

@@ -1,7 +1,10 @@
 """One gateway for all of these tests, and callers of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 import pytest
@@ -22,24 +25,84 @@ SCOPES = ("messages:send", "messages:read", "devices", "webhooks")
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run modules that say ON_EVERY_DATABASE on each, all others on SQLite."""
-    if "running" in metafunc.fixturenames:
+    if "shared" in metafunc.fixturenames:
         on_every = getattr(metafunc.module, "ON_EVERY_DATABASE", False)
         databases = list(Database) if on_every else [Database.SQLITE]
-        metafunc.parametrize("running", databases, indirect=True, scope="session")
+        metafunc.parametrize("shared", databases, indirect=True)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A gateway and what tests share on it, each made when the first test asks for it."""
+
+    gateway: Gateway
+    """Its demo tenant owns the simulated devices."""
+
+    @cached_property
+    def other_tenant(self) -> Tenant:
+        """Another tenant."""
+        return self.gateway.new_tenant("other")
+
+    @cached_property
+    def estate(self) -> Estate:
+        """One of everything of the demo tenant."""
+
+        async def make() -> Estate:
+            async with self.gateway.client() as client:
+                return await make_estate(self.gateway, client)
+
+        with asyncio.Runner() as runner:
+            return runner.run(make())
+
+    @cached_property
+    def scoped_keys(self) -> dict[str, str]:
+        """Keys of the other tenant: by scope, one that has it alone, and one that has all but it."""
+        sets = {scope: [scope] for scope in SCOPES} | {
+            f"not {scope}": [other for other in SCOPES if other != scope] for scope in SCOPES
+        }
+
+        async def make() -> dict[str, str]:
+            made: dict[str, str] = {}
+            async with rpcs(self.gateway.run["grpc"], self.other_tenant.key) as admin:
+                for name, scopes in sets.items():
+                    request = CreateApiKeyRequest(name=name, scopes=scopes, per_minute=1_000_000)
+                    answer = (await admin.call("CreateApiKey", request)).answer
+                    assert isinstance(answer, CreateApiKeyResponse)
+                    made[name] = answer.key
+            return made
+
+        with asyncio.Runner() as runner:
+            return runner.run(make())
 
 
 @pytest.fixture(scope="session")
-def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
+def gateways(tmp_path_factory: pytest.TempPathFactory) -> Generator[Callable[[Database], Shared]]:
+    """The gateway on each database, started when it is first asked for."""
+    with contextlib.ExitStack() as stack:
+
+        @cache
+        def gateway_on(database: Database) -> Shared:
+            var, settings = tmp_path_factory.mktemp("running") / "var", SETTINGS
+            if database is Database.POSTGRESQL:
+                settings = SETTINGS | on_postgresql(var, shared_cluster().create_database("e2e"))
+            gateway = Gateway(var, settings)
+            stack.callback(gateway.stop)
+            gateway.start()
+            return Shared(gateway)
+
+        yield gateway_on
+
+
+@pytest.fixture
+def shared(request: pytest.FixtureRequest, gateways: Callable[[Database], Shared]) -> Shared:
+    """The gateway of this test, and what is made on it."""
+    return gateways(request.param)
+
+
+@pytest.fixture
+def running(shared: Shared) -> Gateway:
     """The gateway that the tests share; its demo tenant owns the simulated devices."""
-    var, settings = tmp_path_factory.mktemp("running") / "var", SETTINGS
-    if request.param is Database.POSTGRESQL:
-        settings = SETTINGS | on_postgresql(var, shared_cluster().create_database("e2e"))
-    gateway = Gateway(var, settings)
-    try:
-        gateway.start()
-        yield gateway
-    finally:
-        gateway.stop()
+    return shared.gateway
 
 
 @pytest.fixture
@@ -49,10 +112,10 @@ async def owner(running: Gateway) -> AsyncGenerator[Client]:
         yield client
 
 
-@pytest.fixture(scope="session")
-def other_tenant(running: Gateway) -> Tenant:
+@pytest.fixture
+def other_tenant(shared: Shared) -> Tenant:
     """Another tenant."""
-    return running.new_tenant("other")
+    return shared.other_tenant
 
 
 @pytest.fixture
@@ -62,37 +125,16 @@ async def other(running: Gateway, other_tenant: Tenant) -> AsyncGenerator[Client
         yield client
 
 
-@pytest.fixture(scope="session")
-def estate(running: Gateway) -> Estate:
+@pytest.fixture
+def estate(shared: Shared) -> Estate:
     """One of everything of the demo tenant."""
-
-    async def make() -> Estate:
-        async with running.client() as client:
-            return await make_estate(running, client)
-
-    with asyncio.Runner() as runner:
-        return runner.run(make())
+    return shared.estate
 
 
-@pytest.fixture(scope="session")
-def scoped_keys(running: Gateway, other_tenant: Tenant) -> dict[str, str]:
+@pytest.fixture
+def scoped_keys(shared: Shared) -> dict[str, str]:
     """Keys of the other tenant: by scope, one that has it alone, and one that has all but it."""
-    sets = {scope: [scope] for scope in SCOPES} | {
-        f"not {scope}": [other for other in SCOPES if other != scope] for scope in SCOPES
-    }
-
-    async def make() -> dict[str, str]:
-        made: dict[str, str] = {}
-        async with rpcs(running.run["grpc"], other_tenant.key) as admin:
-            for name, scopes in sets.items():
-                request = CreateApiKeyRequest(name=name, scopes=scopes, per_minute=1_000_000)
-                answer = (await admin.call("CreateApiKey", request)).answer
-                assert isinstance(answer, CreateApiKeyResponse)
-                made[name] = answer.key
-        return made
-
-    with asyncio.Runner() as runner:
-        return runner.run(make())
+    return shared.scoped_keys
 
 
 REFUSED_BODY = (

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from drivers.android.fake_smsgate.clock import PhoneClock
@@ -67,6 +67,7 @@ class App:
         )
         self.outbox = Outbox(clock, faults, phone, changed=self._state_changed)
         self._sending: asyncio.Task[None] | None = None
+        self._last_moment = clock.now()
 
     @property
     def is_running(self) -> bool:
@@ -148,6 +149,14 @@ class App:
             return {"phoneNumber": other}
         return {"sender": sender, "recipient": recipient}
 
+    def _next_moment(self) -> datetime:
+        """Now, and later than the time of the event before: a phone takes some milliseconds for each."""
+        now = self._clock.now()
+        is_set_back = self._last_moment - now > timedelta(seconds=1)
+        later = self._last_moment + timedelta(milliseconds=1)
+        self._last_moment = now if is_set_back else max(now, later)
+        return self._last_moment
+
     def _state_changed(self, message: Message, recipient: Recipient) -> None:
         self._changed()
         event = _EVENTS.get(recipient.state)
@@ -160,7 +169,7 @@ class App:
             **self._parties(sim and sim.phone_number, recipient.phone_number, other=recipient.phone_number),
             "simNumber": message.sim_number,
             "partsCount": message.parts_count if recipient.state is State.SENT else None,
-            _TIMES[recipient.state]: self._clock.shown(self._clock.now()),
+            _TIMES[recipient.state]: self._clock.shown(self._next_moment()),
             "reason": recipient.error if recipient.state is State.FAILED else None,
         }
         self.webhooks.emit(event, without_nulls(payload))

@@ -16,7 +16,7 @@ from drivers.android.fake_smsgate.faults import Fault, Faults
 from drivers.android.fake_smsgate.radio import Conditions, Job, Radio, Result
 from drivers.android.fake_smsgate.radio_log import RadioLog
 from drivers.android.fake_smsgate.server import Listener, Server
-from drivers.android.fake_smsgate.values import AppKind, Message, Received, SentPart, Sim
+from drivers.android.fake_smsgate.values import AppKind, Heard, Message, Received, SentPart, Sim
 
 NUMBER = "+15559876543"
 USER, PASSWORD, SIGNING_KEY = "sms", "fake-password", "fake-signing-key"
@@ -53,8 +53,10 @@ class FakeSmsGate:
         self.clock = PhoneClock(speed=speed, zone=zone)
         self.faults = Faults(self.clock, struck=self._struck)
         self.provider: list[Received] = []
-        self.requests: deque[tuple[str, str]] = deque(maxlen=REQUESTS_KEPT)
-        """Method and path of the last requests."""
+        self.requests: deque[Heard] = deque(maxlen=REQUESTS_KEPT)
+        """The last requests."""
+        self.on_event: Callable[[], None] = lambda: None
+        """Called at once whenever something happens: a request comes, a state changes, a webhook was tried."""
         self._sims = list(sims)
         self._log = RadioLog(radio_log) if radio_log is not None else None
         self._changes = asyncio.Event()
@@ -100,6 +102,11 @@ class FakeSmsGate:
     def url(self) -> str:
         """Where the app's local server is."""
         return f"http://{self._host}:{self._listener.port}"
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the app's local server can be reached."""
+        return self._listener.is_open
 
     @property
     def sent(self) -> list[SentPart]:
@@ -174,9 +181,9 @@ class FakeSmsGate:
             self._ended.clear()
             await self._ended.wait()
 
-    def heard(self, method: str, path: str) -> None:
+    def heard(self, request: Heard) -> None:
         """A request has come."""
-        self.requests.append((method, path))
+        self.requests.append(request)
         self._changed()
 
     def send(self, job: Job) -> None:
@@ -204,6 +211,7 @@ class FakeSmsGate:
         await self._listener.set_open(
             lambda: not self._is_closed and self.app.is_running and self.faults.active("away") is None
         )
+        self._changed()
 
     def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=name)
@@ -241,4 +249,5 @@ class FakeSmsGate:
         self._changed()
 
     def _changed(self) -> None:
+        self.on_event()
         self._changes.set()

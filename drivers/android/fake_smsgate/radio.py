@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from drivers.android.fake_smsgate.clock import PhoneClock
+from drivers.android.fake_smsgate.clock import PhoneClock, Timer
 from drivers.android.fake_smsgate.faults import Faults
 from drivers.android.fake_smsgate.values import OverLimit, SentPart, Sim, State
 
@@ -79,7 +79,7 @@ class Radio:
         self._result = result
         self._queue: asyncio.Queue[Job] = asyncio.Queue(QUEUE_MAX)
         self._counted: deque[tuple[float, int]] = deque()
-        self._reports: set[asyncio.TimerHandle] = set()
+        self._reports: set[Timer] = set()
 
     def send(self, job: Job) -> None:
         """Have a message sent; what becomes of it comes as a result."""

@@ -20,10 +20,14 @@ from drivers.android.fake_smsgate.bodies import (
 from drivers.android.fake_smsgate.clock import PhoneClock
 from drivers.android.fake_smsgate.faults import Faults
 from drivers.android.fake_smsgate.outbox import IdTaken, OutboxFull
-from drivers.android.fake_smsgate.values import AppKind, Received, Sim, State
+from drivers.android.fake_smsgate.values import AppKind, Heard, Received, Sim, State
 from drivers.android.fake_smsgate.webhooks import WebhookInvalid
 
+SHUTDOWN_S = 0.05
+"""For requests that are being answered when the app dies; with 0 aiohttp would wait for ever."""
 BODY_BYTES_MAX = 1024 * 1024
+WRONG_MAX, LOCK_S = 10, 300.0
+"""So many wrong passwords in so many seconds, and for as many nobody is let in (the app's LoginThrottle)."""
 BATTERY_WARN, BATTERY_FAIL = 25, 10
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,7 +49,7 @@ class Phone(Protocol):
         """The SIMs that are there."""
         ...
 
-    def heard(self, method: str, path: str) -> None:
+    def heard(self, request: Heard) -> None:
         """A request has come."""
         ...
 
@@ -62,6 +66,8 @@ class Server:
         self._phone = phone
         self._clock = clock
         self._faults = faults
+        self._wrong: list[float] = []
+        self._locked_until = 0.0
 
     def application(self) -> web.Application:
         """The routes, for one start of the server."""
@@ -89,7 +95,7 @@ class Server:
     @web.middleware
     async def _as_the_day_is(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Have the faults of the connection, ask for the password, and answer what is wrong with a request."""
-        self._phone.heard(request.method, request.path)
+        self._phone.heard(Heard(request.method, request.path, await request.read()))
         await self._phone.until_fault_ends("hang")
         if (slow := self._faults.active("slow")) is not None:
             await self._clock.sleep(slow.number("delay_s"))
@@ -106,10 +112,21 @@ class Server:
         return answer
 
     def _is_known(self, request: web.Request) -> bool:
+        """Whether the password is right. After too many wrong ones nobody's is, for a while."""
+        now = self._clock.monotonic()
+        if now < self._locked_until:
+            return False
         identity = self._app.identity
         known = base64.b64encode(f"{identity.user}:{identity.password}".encode()).decode()
         is_right = request.headers.get("Authorization", "") == f"Basic {known}"
-        return is_right and self._faults.active("wrong_password") is None
+        if is_right and self._faults.active("wrong_password") is None:
+            self._wrong.clear()
+            return True
+        self._wrong = [at for at in self._wrong if now - at <= LOCK_S] + [now]
+        if len(self._wrong) >= WRONG_MAX:
+            self._locked_until = now + LOCK_S
+            self._wrong.clear()
+        return False
 
     async def _health(self, _: web.Request) -> web.Response:
         battery = self._phone.battery
@@ -193,9 +210,12 @@ class Server:
         state = request.query.get("state") or None
         if state is not None and state not in {*State}:
             raise BodyInvalid("Invalid state")
+        if (order := request.query.get("sort", "-created_at")) not in {"created_at", "-created_at"}:
+            raise BodyInvalid("Invalid sort")
+        messages = self._app.outbox.messages.values()
         found = [
             message
-            for message in reversed(self._app.outbox.messages.values())
+            for message in (messages if order == "created_at" else reversed(messages))
             if (state is None or message.state == state)
             and (since is None or message.created_at >= since)
             and message.created_at <= until
@@ -266,12 +286,20 @@ class Listener:
         self._runner: web.AppRunner | None = None
         self._turn = asyncio.Lock()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the server is reached."""
+        return self._runner is not None
+
     async def set_open(self, wanted: Callable[[], bool]) -> None:
         """Be open or closed as it is wanted when its turn has come. Raises OSError if the port is taken."""
         async with self._turn:
             if wanted() and self._runner is None:
                 runner = web.AppRunner(
-                    self._server.application(), access_log=None, shutdown_timeout=0.0, handle_signals=False
+                    self._server.application(),
+                    access_log=None,
+                    shutdown_timeout=SHUTDOWN_S,
+                    handle_signals=False,
                 )
                 await runner.setup()
                 site = web.TCPSite(runner, self._host, self.port, reuse_address=True)

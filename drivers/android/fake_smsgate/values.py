@@ -148,6 +148,15 @@ class Received:
         return f"{self.content_hash & 0xFFFFFFFF:x}"
 
 
+@dataclass(slots=True, frozen=True)
+class Heard:
+    """A request as it came to the app."""
+
+    method: str
+    path: str
+    body: bytes
+
+
 def without_nulls(fields: Mapping[str, Any]) -> dict[str, Any]:
     """The app leaves out what has no value."""
     return {name: value for name, value in fields.items() if value is not None}

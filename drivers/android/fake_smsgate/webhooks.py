@@ -82,6 +82,8 @@ class Webhooks:
     ) -> None:
         """`tls`: whom the phone trusts; None: whom this machine does."""
         self.registered: dict[str, Webhook] = {}
+        self.attempts = 0
+        """How often a delivery was tried."""
         self.delivered = 0
         self.given_up = 0
         self._clock = clock
@@ -197,7 +199,10 @@ class Webhooks:
         for retry in range(RETRIES_MAX + 1):
             if retry:
                 await self._clock.sleep(RETRY_FIRST_S * 2.0 ** (retry - 1))
-            if await self._is_taken(delivery):
+            is_taken = await self._is_taken(delivery)
+            self.attempts += 1
+            self._changed()
+            if is_taken:
                 self.delivered += 1
                 break
         else:
@@ -221,9 +226,11 @@ class Webhooks:
         try:
             async with (
                 self._places,
-                self._session.post(delivery.url, data=delivery.body, headers=headers) as answer,
+                self._session.post(
+                    delivery.url, data=delivery.body, headers=headers, allow_redirects=False
+                ) as answer,
             ):
-                return answer.ok
+                return 200 <= answer.status < 300
         except (aiohttp.ClientError, TimeoutError, OSError):
             return False
 

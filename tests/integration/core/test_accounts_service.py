@@ -73,7 +73,10 @@ async def test_an_imported_key_resolves(apis: CoreApis) -> None:
     assert (await resolve(apis, IMPORTED)).api_key.tenant_id == TENANT_B
 
 
-@pytest.mark.parametrize("key", ["", "irk_", "x" * 10_000, "a b", "\0", credentials.new_credential("irk_")])
+UNKNOWN_KEY = pytest.param(credentials.new_credential("irk_"), id="one that nobody was given")
+
+
+@pytest.mark.parametrize("key", ["", "irk_", "x" * 10_000, "a b", "\0", UNKNOWN_KEY])
 async def test_what_is_no_live_key_does_not_resolve(apis: CoreApis, key: str) -> None:
     refused = await refusal(resolve(apis, key))
     assert (refused.code, refused.reason) == ("UNAUTHENTICATED", "UNAUTHENTICATED")

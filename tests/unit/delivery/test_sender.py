@@ -96,8 +96,8 @@ async def test_proxies_and_credentials_in_the_environment_play_no_part(
         ("-5", None),
         ("315360000", 86_400),
         ("soon", None),
-        (formatdate(time() - 3_600, usegmt=True), None),
-        (formatdate(time() + 3 * 86_400, usegmt=True), 86_400),
+        pytest.param(formatdate(time() - 3_600, usegmt=True), None, id="an hour ago"),
+        pytest.param(formatdate(time() + 3 * 86_400, usegmt=True), 86_400, id="in three days"),
     ],
 )
 async def test_retry_after_is_reported(

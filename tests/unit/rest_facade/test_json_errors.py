@@ -14,7 +14,7 @@ from rest_facade.cors import Cors
 from rest_facade.logs import LineSink, request_log
 from rest_facade.metrics import Metrics
 
-REQUEST: Any = SimpleNamespace(method="GET", headers={})
+REQUEST: Any = SimpleNamespace(method="GET", headers={}, name=None)
 
 
 @pytest.fixture
@@ -36,3 +36,15 @@ def test_what_nobody_foresaw_is_a_crash_and_its_words_stay_out_of_the_log(errors
     assert answer.status == 500
     assert [entry["event"] for entry in logged] == ["crash"]
     assert "+1555" not in str(logged)
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("infinireach.listDevices", "GET /api/v1/devices"), ("other", "none"), (None, "none")]
+)
+def test_a_caller_that_hangs_up_is_logged_at_the_route_it_called(name: str | None, label: str) -> None:
+    logged: list[str] = []
+    errors = JsonErrors(Metrics(), Cors(()), lambda *_, route, **__: logged.append(route))
+    request: Any = SimpleNamespace(method="GET", headers={}, name=name)
+    cancelled: Any = RequestCancelled()
+    errors.response(request, cancelled)
+    assert logged == [label]

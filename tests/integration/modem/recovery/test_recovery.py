@@ -14,9 +14,12 @@ from tests.integration.modem.faults.bench import Bench, bench
 from tests.integration.modem.faults.nursery import Nursery
 from tests.integration.modem.recovery.troubles import TROUBLES, Trouble, hang, live_through
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
-SPEED = 40.0
+SPEED = 20.0
+"""As fast as a busy machine still answers within the driver's shortest waits."""
+WAIT_S = 120.0
+"""For anything to come about; several climbs of the ladder of resets fit in."""
 HANG = hang(minutes=8)
 
 
@@ -30,6 +33,7 @@ async def hanging(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator["as
 
     folder = tmp_path_factory.mktemp("hanging")
     async with Nursery() as nursery, bench(folder, time_scale=SPEED, make_rig=nursery.rig) as own:
+        own.wait_s = WAIT_S
         task = asyncio.create_task(live(), name=HANG.name)
         yield task
         task.cancel()
@@ -43,6 +47,7 @@ async def other(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
         Nursery() as nursery,
         bench(folder, time_scale=SPEED, is_pattern=True, make_rig=nursery.rig) as own,
     ):
+        own.wait_s = WAIT_S
         yield own
 
 
