@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import grpc
@@ -86,8 +87,9 @@ async def test_grpc_through_the_edge_takes_an_api_key(many: ManyProcesses) -> No
     credentials = grpc.ssl_channel_credentials(await asyncio.to_thread(Path(run["ca"]).read_bytes))
     async with grpc.aio.secure_channel(run["grpc"], credentials) as channel:
         stub = messages_service_pb2_grpc.MessagesServiceStub(channel)
+        sender: dict[str, Any] = {"from": many.phones()[1].number}
         message = messages_service_pb2.NewMessage(
-            to=TO, text="Hello", channel=message_pb2.CHANNEL_SMS, **{"from": many.phones()[1].number}
+            to=TO, text="Hello", channel=message_pb2.CHANNEL_SMS, **sender
         )
         answer = await stub.CreateMessage(
             messages_service_pb2.CreateMessageRequest(message=message),

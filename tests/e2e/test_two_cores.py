@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -69,8 +70,9 @@ async def accept_at(address: str, key: str, text: str) -> str:
     """Have a core accept a message; its id."""
     async with grpc.aio.insecure_channel(address) as channel:
         stub = messages_service_pb2_grpc.MessagesServiceStub(channel)
+        sender: dict[str, Any] = {"from": NUMBER}
         new = messages_service_pb2.NewMessage(
-            to="+15551230000", text=text, channel=message_pb2.CHANNEL_SMS, **{"from": NUMBER}
+            to="+15551230000", text=text, channel=message_pb2.CHANNEL_SMS, **sender
         )
         request = messages_service_pb2.CreateMessageRequest(message=new)
         answer = await stub.CreateMessage(

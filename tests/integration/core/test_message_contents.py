@@ -56,7 +56,8 @@ async def connected(api: MessagesApi, can: Features | None = ALL, number: str = 
 
 
 def new_message(**changes: Any) -> pb.NewMessage:
-    return pb.NewMessage(**{"to": RECIPIENT, "from": NUMBER, "channel": WHATSAPP} | changes)
+    fields: dict[str, Any] = {"to": RECIPIENT, "from": NUMBER, "channel": WHATSAPP}
+    return pb.NewMessage(**fields | changes)
 
 
 async def create(api: MessagesApi, **changes: Any) -> str:
@@ -171,7 +172,8 @@ async def test_an_answer_shows_what_it_answers_who_sent_it_and_what_came_with_it
         apply(session, opened, inbound)
 
     await api.store.run(answer)
-    request = pb.ListMessagesRequest(direction=message_pb2.DIRECTION_INBOUND, **{"from": "US.1"})
+    wanted: dict[str, Any] = {"direction": message_pb2.DIRECTION_INBOUND, "from": "US.1"}
+    request = pb.ListMessagesRequest(**wanted)
     (message,) = (await api.stub.ListMessages(request, metadata=api.facade())).messages
     assert (message.reply_to_message_id, message.sender_name, message.text) == (message_id, "Ana", "Look")
     assert message.media == message_pb2.Media(

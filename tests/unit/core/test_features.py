@@ -211,7 +211,9 @@ def test_the_same_external_id_compares_what_a_message_carries(
     same_batch: bool,
 ) -> None:
     connect(session, phone(ALL))
-    items = [{"external_id": "order-1", "content": content} for content in (first, second)]
+    items: list[dict[str, Any]] = [
+        {"external_id": "order-1", "content": content} for content in (first, second)
+    ]
     if same_batch:
         _, again = accepted(session, *items)
     else:

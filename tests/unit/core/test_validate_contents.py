@@ -25,7 +25,8 @@ def template(**changes: Any) -> message_pb2.Template:
 
 
 def media(**changes: Any) -> message_pb2.Media:
-    return message_pb2.Media(**{"type": IMAGE, "url": URL} | changes)
+    fields: dict[str, Any] = {"type": IMAGE, "url": URL}
+    return message_pb2.Media(**fields | changes)
 
 
 def read(channel: Any = WHATSAPP, **changes: Any) -> NewMessage:
