@@ -13,7 +13,6 @@ import aiohttp
 
 from drivers.whatsapp_cloud.config import GraphConfig, NumberConfig
 from drivers.whatsapp_cloud.errors import TOO_MANY_REQUESTS
-from drivers.whatsapp_cloud.payloads import Body
 
 ANSWER_BYTES_MAX = 64 * 1024
 CONNECT_S = 10.0
@@ -83,8 +82,8 @@ class Graph:
         if self._session is not None:
             await self._session.close()
 
-    async def post_message(self, number: NumberConfig, body: Body) -> Result:
-        """Ask for a message to be sent."""
+    async def post_message(self, number: NumberConfig, body: bytes) -> Result:
+        """Ask for a message to be sent; the body is JSON."""
         return await self._ask("POST", f"{number.phone_number_id}/messages", number.token.text, body)
 
     async def look_up(self, number: NumberConfig) -> Result:
@@ -92,7 +91,7 @@ class Graph:
         path = f"{number.phone_number_id}?fields=display_phone_number"
         return await self._ask("GET", path, number.token.text, None)
 
-    async def _ask(self, method: str, path: str, token: str, body: Body | None) -> Result:
+    async def _ask(self, method: str, path: str, token: str, body: bytes | None) -> Result:
         assert self._session is not None
         try:
             async with (
@@ -100,8 +99,8 @@ class Graph:
                 self._session.request(
                     method,
                     f"{self._base}/{path}",
-                    json=body,
-                    headers={"Authorization": f"Bearer {token}"},
+                    data=body,
+                    headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
                     allow_redirects=False,
                 ) as response,
             ):

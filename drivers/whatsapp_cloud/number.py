@@ -16,7 +16,7 @@ from drivers.whatsapp_cloud.errors import Effect, Meaning, detail_of, meaning_of
 from drivers.whatsapp_cloud.evidence import Evidence
 from drivers.whatsapp_cloud.graph import Answered, Graph, Lost, NotSent, Refused
 from drivers.whatsapp_cloud.limits import Recipients, rate_of_number
-from drivers.whatsapp_cloud.payloads import MEDIA_NAMES, Body, Unsendable, build, is_group
+from drivers.whatsapp_cloud.payloads import MEDIA_NAMES, Unsendable, build, is_group
 from drivers.whatsapp_cloud.replies import Replies
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.fact_pb2 import DeviceChanged
@@ -171,7 +171,7 @@ class Number:
                 return self._trouble.failed()
             return await self._send(command, body)
 
-    async def _send(self, command: SendCommand, body: Body) -> Outcome:
+    async def _send(self, command: SendCommand, body: bytes) -> Outcome:
         wait_s = self._recipients.wait_s(command.destination, self._now())
         if wait_s > 0:
             detail = "The recipient got as many messages as Meta allows."
@@ -255,11 +255,12 @@ class Number:
             if trouble.pause_s >= self._timing.give_back_s or CONDITIONS[trouble.reason].is_for_a_person:
                 self._context.give_back(self.config.name, trouble.failure_reason, detail=trouble.detail)
             await self._wait(trouble)
-            if self._trouble is trouble:
-                self._trouble = await self._look_up(trouble)
+            found = await self._look_up(trouble) if self._trouble is trouble else None
+            if self._trouble is trouble:  # else a worse one has come meanwhile
+                self._trouble = found
         self._is_troubled.clear()
-        await self._tell(Reason.READY)
         self.is_ready.set()
+        await self._tell(Reason.READY)
 
     async def _wait(self, trouble: Trouble) -> None:
         """Until the pause is over, a worse trouble came, or the token is another."""

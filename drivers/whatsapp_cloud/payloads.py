@@ -70,14 +70,19 @@ def read_callback_data(text: str) -> tuple[str, str]:
     return (command_id, phone_number_id) if colon else ("", "")
 
 
-def build(command: SendCommand, phone_number_id: str, *, groups: bool) -> Body:
-    """The body. Raises Unsendable."""
-    return {
+def build(command: SendCommand, phone_number_id: str, *, groups: bool) -> bytes:
+    """The body, JSON. Raises Unsendable."""
+    body = {
         "messaging_product": "whatsapp",
         **_address(command.destination, groups=groups),
         **_content(command),
         "biz_opaque_callback_data": callback_data(command.command_id, phone_number_id),
     }
+    try:
+        return json.dumps(body).encode()
+    except RecursionError:
+        detail = "The components are nested too deeply."
+        raise Unsendable(Failed(FAILURE_REASON_TEMPLATE_REJECTED, detail=detail)) from None
 
 
 def _address(destination: str, *, groups: bool) -> Body:

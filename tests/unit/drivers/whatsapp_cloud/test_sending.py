@@ -137,6 +137,14 @@ async def test_components_that_are_no_array_are_refused_and_graph_is_not_asked(o
     assert not office.graph.posted
 
 
+@pytest.mark.parametrize("depth", [10, 300, 600, 900, 950, 980, 990, 4000])
+async def test_components_of_any_depth_have_a_certain_outcome(office: Office, depth: int) -> None:
+    components = "[" * depth + "]" * depth
+    template = ProtoTemplate(name="hello_world", language="en_US", components_json=components)
+    report = await office.settled(office.offer("cmd-1", template=template))
+    assert report.WhichOneof("outcome") == "failed"
+
+
 @pytest.mark.parametrize(
     ("code", "reason"),
     [

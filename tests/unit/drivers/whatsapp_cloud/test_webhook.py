@@ -3,20 +3,30 @@
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
-from drivers.runtime import JournalUnwritable
+from drivers.runtime import Context, JournalUnwritable
+from drivers.runtime.clock import SystemClock
+from drivers.runtime.context import DriverHost
 from drivers.whatsapp_cloud import statuses
-from drivers.whatsapp_cloud.fake_graph import APP_SECRET, VERIFY_TOKEN
+from drivers.whatsapp_cloud.config import read_config
+from drivers.whatsapp_cloud.driver import CONFIG, RECOVER_S, WhatsAppCloudDriver
+from drivers.whatsapp_cloud.fake_graph import APP_SECRET, VERIFY_TOKEN, FakeGraph
+from tests.fakes.certificates import CertificateAuthority
+from tests.unit.drivers.modem.memory_host import MemoryHost
 from tests.unit.drivers.whatsapp_cloud.office import (
     NUMBERS,
     OTHER_SECRET,
     Office,
     changes_of,
     office_with,
+    start,
     status_of,
+    write_config,
 )
 
 MESSAGE = {"from": "15551230000", "id": "wamid.in", "type": "text", "text": {"body": "hello"}}
@@ -246,3 +256,39 @@ async def test_everything_that_comes_from_meta_reaches_the_core_whatever_its_ord
 
 def test_callback_data_fits_what_meta_allows() -> None:
     assert len(json.dumps(f"{'c' * 64}:{'1' * 32}")) < statuses.CALLBACK_DATA_CHARACTERS_MAX
+
+
+async def test_certificate_in_the_file_makes_it_https(tmp_path: Path) -> None:
+    authority = CertificateAuthority()
+    (tmp_path / "server.pem").write_bytes(authority.identity("127.0.0.1"))
+    async with FakeGraph(numbers=NUMBERS) as graph:
+        path = write_config(tmp_path, graph.url, graph.token)
+        files = 'cert_file = "server.pem"\nkey_file = "server.pem"\n'
+        path.write_text(path.read_text().replace("port = 0\n", f"port = 0\n{files}"))
+        office = await start(tmp_path, graph, config=read_config(path))
+        try:
+            url = office.url.replace("http:", "https:")
+            query = {"hub.mode": "subscribe", "hub.challenge": "1", "hub.verify_token": VERIFY_TOKEN}
+            async with (
+                aiohttp.ClientSession() as client,
+                client.get(url, params=query, ssl=authority.client_context()) as response,
+            ):
+                assert (response.status, await response.read()) == (200, b"1")
+        finally:
+            await office.close()
+
+
+async def test_port_that_is_taken_ends_the_start_and_the_log_says_what_to_mend(
+    office: Office, tmp_path: Path
+) -> None:
+    folder = tmp_path / "another"
+    folder.mkdir()
+    path = write_config(folder, office.graph.url, office.graph.token)
+    path.write_text(path.read_text().replace("port = 0", f"port = {office.driver.webhook_port}"))
+    settings = {CONFIG.name: read_config(path), RECOVER_S.name: 0}
+    context = Context(
+        cast(DriverHost, MemoryHost()), settings=settings, var_folder=folder, clock=SystemClock()
+    )
+    with capture_logs() as lines, pytest.raises(OSError, match="address already in use"):
+        await WhatsAppCloudDriver().start(context)
+    assert [line["event"] for line in lines] == ["webhook.not_open"]
