@@ -26,7 +26,8 @@ from drivers.whatsapp_cloud.fake_graph.misbehaviour import ANSWERS, answer_of, w
 from drivers.whatsapp_cloud.fake_graph.notices import Inbound, Number, inbound
 from drivers.whatsapp_cloud.fake_graph.refusals import Refused, Trouble
 
-NUMBER = Number("+15559876543", "100000000000001")
+NUMBER = Number("+15559870001", "100000000000001")
+"""Not that of the simulated devices, beside which it is tried out."""
 APP_SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of no application
 VERIFY_TOKEN = "fake-graph"  # noqa: S105 - of no application
 BODY_BYTES_MAX = 1024 * 1024
@@ -180,10 +181,9 @@ class FakeGraph:
 
     def number_of(self, number: str) -> Number:
         """The number of ours that is written so; empty: the first one. Raises KeyError."""
-        return (
-            next((each for each in self.numbers.values() if each.number == number), None)
-            or {"": self.number}[number]
-        )
+        if not number:
+            return self.number
+        return {each.number: each for each in self.numbers.values()}[number]
 
     def report(
         self,
@@ -293,7 +293,7 @@ class FakeGraph:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
             raise Refused(190, "An access token is required to request this resource.")
-        if not self.is_token_valid or not secrets.compare_digest(token, self.token):
+        if not self.is_token_valid or token != self.token:
             raise Refused(190, "The access token is no longer valid.", subcode=463)
 
 

@@ -175,6 +175,28 @@ async def test_a_webhook_counts_for_the_numbers_of_the_app_that_signed_it_alone(
         assert [message.text for message in desk.core.inbound] == ["signed by its own app"]
 
 
+async def test_what_the_journal_cannot_take_is_not_taken_from_graph_and_comes_once_in_the_end(
+    desk: Bench,
+) -> None:
+    desk.begin()
+    before = len(desk.core.inbound)
+    desk.rig.fill_disk()
+    repeated = desk.graph.callback.repeated
+    desk.graph.inbound("+15551112222", text="while the disk is full")
+    await desk.until(lambda: desk.graph.callback.repeated >= repeated + 2)
+    assert desk.graph.callback.last_answer == "503"
+    desk.rig.free_disk()
+    await desk.webhooks_are_through()
+    desk.graph.faults.add("webhook_doubled")
+    desk.graph.inbound("+15551112222", text="and afterwards")
+    await desk.until(lambda: len(desk.core.inbound) == before + 2)
+    await desk.check()
+    assert [message.text for message in desk.core.inbound[before:]] == [
+        "while the disk is full",
+        "and afterwards",
+    ]
+
+
 @pytest.mark.parametrize("code", [190, 10, 131031, 131048])
 async def test_what_needs_a_person_pauses_that_number_alone_and_says_what_to_do(
     desk: Bench, code: int
