@@ -1,1 +1,1 @@
-"""The tests. A package, so that no library that installs one of the same name is taken for it."""
+"""The tests. A package, so that a dependency which installs one of this name does not take its place."""

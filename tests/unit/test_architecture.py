@@ -119,6 +119,11 @@ RULES = (
             and not is_or_holds(imported, "drivers.runtime.control_socket")
         ),
     ),
+    rule(
+        "only the adapter of the WhatsApp Web driver knows its library",
+        applies=lambda module: not inside(module, "drivers.whatsapp_web.adapter"),
+        forbidden=("neonize",),
+    ),
     Rule(
         "the fake Graph knows the control socket and nothing of the driver",
         applies=lambda module: inside(module, "drivers.whatsapp_cloud.fake_graph"),
@@ -246,6 +251,11 @@ def test_every_module_keeps_the_import_rules() -> None:
             "only core.app and core.cli name adapters",
         ),
         ("core.app", "import aiokafka", "only core.eventlog.kafka knows Kafka's client"),
+        (
+            "drivers.whatsapp_web.driver",
+            "def f():\n    from neonize.aioze.client import NewAClient",
+            "only the adapter of the WhatsApp Web driver knows its library",
+        ),
     ],
 )
 def test_a_broken_rule_is_quoted(module: str, statement: str, sentence: str) -> None:
@@ -265,6 +275,7 @@ def test_a_broken_rule_is_quoted(module: str, statement: str, sentence: str) -> 
         ("drivers.modem.emulator.command", "from drivers.runtime import control_socket"),
         ("drivers.modem.emulator.modem", "from drivers.modem.codec import decode_submit"),
         ("drivers.runtime.client", "import drivers.runtime.journal"),
+        ("drivers.whatsapp_web.adapter.client", "from neonize.exc import NeonizeError"),
         ("drivers.whatsapp_cloud.fake_graph.command", "from drivers.runtime import control_socket"),
         ("rest_facade.core_client", "from infinireach.v1 import messages_service_pb2_grpc"),
     ],
