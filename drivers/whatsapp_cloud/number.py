@@ -280,8 +280,6 @@ class Number:
             case Answered(document):
                 shown = document.get("display_phone_number")
                 self.display_number = shown if isinstance(shown, str) else ""
-                if trouble.reason is Reason.UNREACHABLE:
-                    self._troubles = 0
                 return None
             case NotSent():
                 return self._next_trouble(Reason.UNREACHABLE)

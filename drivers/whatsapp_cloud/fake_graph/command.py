@@ -22,7 +22,7 @@ from drivers.whatsapp_cloud.fake_graph.notices import Number
 from drivers.whatsapp_cloud.fake_graph.orders import Orders
 
 SOCKET_NAME = "graph.sock"
-TOKEN_NAME, SECRET_NAME = "token", "app-secret"
+CONFIG_NAME, TOKEN_NAME, SECRET_NAME = "whatsapp.toml", "token", "app-secret"
 ASK_TIMEOUT_S = 10.0
 PORT = 8085
 CALLBACK_URL = "http://127.0.0.1:8087/whatsapp"
@@ -33,7 +33,7 @@ class Options:
     """How it is to be."""
 
     folder: Path
-    """For the control socket, the token and the application's secret."""
+    """For the control socket, and for whatsapp.toml with the token and the application's secret beside it."""
     port: int = PORT
     """On 127.0.0.1; 0: any that is free."""
     numbers: Sequence[Number] = (NUMBER,)
@@ -55,7 +55,7 @@ class GraphAbsent(Exception):
 
 
 def serve(options: Options, *, say: Callable[[str], None]) -> None:
-    """Run until SIGTERM or SIGINT. `say` gets what to write into whatsapp.toml once it listens.
+    """Run until SIGTERM or SIGINT. `say` gets the text and the place of a whatsapp.toml once it listens.
 
     Raises SocketUnusable or OSError if it cannot be.
     """
@@ -95,7 +95,10 @@ async def run(options: Options, *, say: Callable[[str], None]) -> None:
         await stack.enter_async_context(graph)
         write_secret(token_path, graph.token)
         write_secret(secret_path, graph.credentials.app_secret)
-        say(configuration(graph, token_path.absolute(), secret_path.absolute()))
+        text = configuration(graph, token_path.absolute(), secret_path.absolute())
+        config_path = options.folder.absolute() / CONFIG_NAME
+        write_secret(config_path, text)
+        say(f"# INFINIREACH_WHATSAPP_CONFIG={config_path}\n{text}")
         await stopped.wait()
 
 

@@ -100,11 +100,13 @@ def graph(  # noqa: PLR0913 - one option each
     verify_token: Annotated[str, typer.Option(help="Told in the handshake.")] = VERIFY_TOKEN,
     folder: Annotated[
         Path | None,
-        typer.Option(help=f"For token, secret and socket. Not set: {FOLDER_NAME} in INFINIREACH_VAR."),
+        typer.Option(
+            help=f"For whatsapp.toml, token, secret and socket. Not set: {FOLDER_NAME} in INFINIREACH_VAR."
+        ),
     ] = None,
     socket: SocketOption = None,
 ) -> None:
-    """Play Graph until Ctrl-C; prints what to write into whatsapp.toml to use it."""
+    """Play Graph until Ctrl-C; writes a whatsapp.toml for the driver, and prints it."""
     if context.invoked_subcommand is not None:
         return
     if not URL_FORM.fullmatch(callback):

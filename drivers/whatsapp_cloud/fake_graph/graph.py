@@ -26,7 +26,8 @@ from drivers.whatsapp_cloud.fake_graph.misbehaviour import ANSWERS, answer_of, w
 from drivers.whatsapp_cloud.fake_graph.notices import Inbound, Number, inbound
 from drivers.whatsapp_cloud.fake_graph.refusals import Refused, Trouble
 
-NUMBER = Number("+15559876543", "100000000000001")
+NUMBER = Number("+15559870001", "100000000000001")
+"""Not that of the simulated devices, beside which it is tried out."""
 APP_SECRET = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of no application
 VERIFY_TOKEN = "fake-graph"  # noqa: S105 - of no application
 BODY_BYTES_MAX = 1024 * 1024

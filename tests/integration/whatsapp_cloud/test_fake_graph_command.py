@@ -71,6 +71,7 @@ def test_what_it_prints_is_a_configuration_with_which_messages_are_accepted(
     }
     token_file = Path(number["token_file"])
     assert token_file.stat().st_mode & 0o777 == 0o600
+    assert tomllib.loads((var / "fake-graph" / "whatsapp.toml").read_text(encoding="utf-8")) == served
     assert Path(number["app_secret_file"]).read_text(encoding="utf-8").strip()
     old = token_file.read_text(encoding="utf-8").strip()
     assert graph("inbound", WRITER, "Hello").out.startswith("wamid.")

@@ -56,7 +56,7 @@ async def test_groups_and_users_who_hide_their_number_are_written_to(
         ({"text": {"body": "x", "preview_url": "no"}}, 100),
         ({"to": None}, 100),
         ({"to": "Bank"}, 131009),
-        ({"to": "+15559876543"}, 131021),
+        ({"to": "+15559870001"}, 131021),
         ({"to": None, "recipient": "someone"}, 131009),
         ({"recipient_type": "crowd"}, 100),
         ({"recipient_type": "group", "to": "120363040@g.us"}, 131009),

@@ -21,7 +21,7 @@ async def test_statuses_follow_in_their_order_signed_and_with_the_callback_data(
     assert app.statuses == ["sent", "delivered", "read"]
     assert all(each.is_signed for each in app.received)
     value = app.received[0].value
-    assert value["metadata"] == {"display_phone_number": "15559876543", "phone_number_id": "100000000000001"}
+    assert value["metadata"] == {"display_phone_number": "15559870001", "phone_number_id": "100000000000001"}
     [status] = value["statuses"]
     assert (status["id"], status["recipient_id"]) == (accepted.id, USER[1:])
     assert status["biz_opaque_callback_data"] == "command-1"

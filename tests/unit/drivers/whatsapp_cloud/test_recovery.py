@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from drivers.runtime import Failed, Submitted
 from drivers.runtime.journal import Journal
 from drivers.runtime.records import Batch, SegmentMark
-from drivers.whatsapp_cloud import replies
+from drivers.whatsapp_cloud import evidence, replies
 from drivers.whatsapp_cloud.fake_graph import FakeGraph, Rules
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
+from infinireach.v1.message_pb2 import FAILURE_REASON_DESTINATION_UNREACHABLE
+from tests.unit.drivers.modem.memory_host import MemoryHost
 from tests.unit.drivers.whatsapp_cloud.office import NUMBERS, USER, Office, changes_of, start, status_of
 
 
@@ -127,6 +130,26 @@ async def test_oldest_replies_are_forgotten_in_memory_and_on_disk(
     stored = await office.engine.read(replies.PREFIX)
     assert set(stored) == {replies.PREFIX + taken.id for taken in graph.taken[2:]}
     await office.close()
+
+
+async def test_reply_that_is_known_is_not_written_again() -> None:
+    known = replies.Replies(MemoryHost().context())
+    assert list(known.note("wamid.1", "cmd-1")) == [f"{replies.PREFIX}wamid.1"]
+    assert known.note("wamid.1", "cmd-2") == {}
+    assert (known.command("wamid.1"), known.command("wamid.2")) == ("cmd-1", "")
+
+
+def test_failure_is_the_last_word_whatever_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence, "EVIDENCE_MAX", 2)
+    said = evidence.Evidence()
+    failed = Failed(FAILURE_REASON_DESTINATION_UNREACHABLE)
+    said.add("cmd-1", Submitted(["wamid.1"]))
+    said.add("cmd-1", failed)
+    said.add("cmd-1", Submitted(["wamid.1"]))
+    assert said.of("cmd-1") == failed
+    said.add("cmd-2", failed)
+    said.add("cmd-3", failed)
+    assert (said.of("cmd-1"), said.of("cmd-2")) == (None, failed)
 
 
 async def test_replies_older_than_a_month_are_forgotten(graph: FakeGraph, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from drivers.whatsapp_cloud import limits
+from drivers.whatsapp_cloud import graph, limits
 from drivers.whatsapp_cloud.fake_graph import Rules, Template
 from infinireach.driver.v1.command_pb2 import MediaContent, TextContent
 from infinireach.v1.message_pb2 import (
@@ -26,7 +26,15 @@ from infinireach.v1.message_pb2 import (
     Media,
 )
 from infinireach.v1.message_pb2 import Template as ProtoTemplate
-from tests.unit.drivers.whatsapp_cloud.office import NUMBERS, USER, Office, office_with, start
+from tests.unit.drivers.whatsapp_cloud.office import (
+    NUMBERS,
+    USER,
+    Office,
+    changes_of,
+    office_with,
+    start,
+    status_of,
+)
 
 GROUP = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD"
 SENT = {"submitted", "delivered"}
@@ -191,6 +199,22 @@ async def test_answer_that_says_nothing_leaves_the_outcome_unknown(
     assert len(office.graph.posted) == 1, "asked again"
     await office.until_ready()
     assert (await office.settled(office.offer("cmd-2"))).WhichOneof("outcome") in SENT
+
+
+async def test_answer_is_read_up_to_a_limit(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "ANSWER_BYTES_MAX", 10)
+    report = await office.settled(office.offer("cmd-1"))
+    assert report.outcome_unknown.detail == "Graph's answer cannot be understood: HTTP 200."
+
+
+async def test_failure_that_comes_before_the_answer_is_the_last_word(office: Office) -> None:
+    office.graph.pause_webhooks()
+    office.graph.faults.add("slow", delay_s=1.0)
+    office.offer("cmd-1")
+    await office.graph.until(lambda: len(office.graph.taken) == 1)
+    await office.post(changes_of({"statuses": [status_of("cmd-1", "failed", errors=[{"code": 131026}])]}))
+    await office.until(lambda: len(office.of("cmd-1")) == 2)
+    assert office.outcomes("cmd-1") == ["failed", "failed"]
 
 
 async def test_status_settles_what_had_no_answer(office: Office) -> None:
