@@ -142,7 +142,7 @@ class FakeSmsGate:
     ) -> Received:
         """Have a message come in. An app that is not there does not notice; Android keeps the message for it."""
         there = next(each for each in self._sims if each.number == sim)
-        message = Received(sender, text, there, (at or self.clock.now()).replace(microsecond=0))
+        message = Received(sender, text, there, (at or self.clock.true_now()).replace(microsecond=0))
         self.provider.append(message)
         del self.provider[:-RECEIVED_MAX]
         if self.app.is_running:

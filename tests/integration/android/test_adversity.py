@@ -69,7 +69,7 @@ async def test_a_phone_whose_clock_is_wrong_sends_and_receives_all_the_same(
 async def test_a_sim_that_is_gone_is_named_and_its_messages_fail_or_wait(tmp_path: Path) -> None:
     async with bench(tmp_path) as it:
         it.phone.faults.add("no_sim", sim=2)
-        await it.until_condition("sim_missing")
+        await it.until_condition("one_sim_missing")
         it.phone.faults.clear()
         await it.until_condition("")
         message = it.offer("Back again", source=SECOND)
