@@ -140,9 +140,12 @@ class FakeSmsGate:
     def deliver_inbound(
         self, text: str, *, sender: str = SENDER, sim: int = 1, at: datetime | None = None
     ) -> Received:
-        """Have a message come in. An app that is not there does not notice; Android keeps the message for it."""
+        """Have a message come in. An app that is not there does not notice; Android keeps the message for it.
+
+        `at` is the service centre's time and not the phone's; None: now.
+        """
         there = next(each for each in self._sims if each.number == sim)
-        message = Received(sender, text, there, (at or self.clock.now()).replace(microsecond=0))
+        message = Received(sender, text, there, (at or datetime.now(UTC)).replace(microsecond=0))
         self.provider.append(message)
         del self.provider[:-RECEIVED_MAX]
         if self.app.is_running:
