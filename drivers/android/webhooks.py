@@ -29,6 +29,8 @@ class Webhooks:
     def __init__(self, phones: Mapping[str, Phone], clock: Clock) -> None:
         self._phones = phones
         self._clock = clock
+        self._doubted: set[str] = set()
+        """Phones of which the last call was not believed: a stranger who goes on fills no log."""
 
     async def answer(self, request: HookRequest) -> HookAnswer:
         """Take a call. Anything but 2xx and the app calls again later, for two days."""
@@ -38,9 +40,13 @@ class Webhooks:
         phone = self._phones.get(request.path.rstrip("/").rpartition("/")[2])
         if phone is None:
             return HookAnswer(404)
+        name = phone.config.name
         if not self._is_genuine(request, phone):
-            log.warning("webhook.not_believed", device=phone.config.name)
+            if name not in self._doubted:
+                self._doubted.add(name)
+                log.warning("webhook.not_believed", device=name)
             return HookAnswer(401)
+        self._doubted.discard(name)
         try:
             call = json.loads(request.body)
         except (ValueError, RecursionError):

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from drivers.runtime.context import Context
 from drivers.runtime.outcomes import Outcome, SendAgain
-from drivers.runtime.settings import Setting
+from drivers.runtime.settings import Check, Setting
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.session_pb2 import (
     CAPABILITY_CANCEL,
@@ -31,6 +31,8 @@ class Driver(ABC):
     """What it can do. The runtime itself does CAPABILITY_CANCEL."""
     settings: ClassVar[tuple[Setting, ...]] = ()
     """Its own settings, read from the environment together with those of the runtime."""
+    checks: ClassVar[tuple[Check, ...]] = ()
+    """What else has to be so before it starts; each problem is reported together with those of the settings."""
     groups_at_once: ClassVar[int] = 1
     """How many calls of `send` may run at the same time for one device. 1 keeps the order of the messages."""
     group_commands_max: ClassVar[int] = 1

@@ -134,7 +134,7 @@ def run(driver_class: type[Driver]) -> NoReturn:
         sys.stdout.write(f"{title}\n{describe_settings(declared)}\n")
         sys.exit(EXIT_CLEAN)
     try:
-        settings = read_settings(declared, os.environ, checks=[check_credentials])
+        settings = read_settings(declared, os.environ, checks=[check_credentials, *driver_class.checks])
     except SettingsInvalid as invalid:
         print("\n".join(invalid.problems), file=sys.stderr)  # noqa: T201
         sys.exit(EXIT_SETTINGS_INVALID)

@@ -119,6 +119,20 @@ RULES = (
             and not is_or_holds(imported, "drivers.runtime.control_socket")
         ),
     ),
+    rule(
+        "only the adapter of the WhatsApp Web driver knows its library",
+        applies=lambda module: not inside(module, "drivers.whatsapp_web.adapter"),
+        forbidden=("neonize",),
+    ),
+    Rule(
+        "the fake Graph knows the control socket and nothing of the driver",
+        applies=lambda module: inside(module, "drivers.whatsapp_cloud.fake_graph"),
+        forbids=lambda _, imported: (
+            inside(imported, "drivers", "infinireach")
+            and not is_or_holds(imported, "drivers.whatsapp_cloud.fake_graph")
+            and not is_or_holds(imported, "drivers.runtime.control_socket")
+        ),
+    ),
     Rule(
         "only core.app and core.cli name adapters",
         applies=lambda module: inside(module, "core") and not inside(module, "core.app", "core.cli"),
@@ -227,11 +241,21 @@ def test_every_module_keeps_the_import_rules() -> None:
             "the emulated modem knows the codec, the control socket and nothing of the driver",
         ),
         (
+            "drivers.whatsapp_cloud.fake_graph.graph",
+            "from drivers.whatsapp_cloud import errors",
+            "the fake Graph knows the control socket and nothing of the driver",
+        ),
+        (
             "core.eventlog.relay",
             "from core.eventlog import kafka",
             "only core.app and core.cli name adapters",
         ),
         ("core.app", "import aiokafka", "only core.eventlog.kafka knows Kafka's client"),
+        (
+            "drivers.whatsapp_web.driver",
+            "def f():\n    from neonize.aioze.client import NewAClient",
+            "only the adapter of the WhatsApp Web driver knows its library",
+        ),
     ],
 )
 def test_a_broken_rule_is_quoted(module: str, statement: str, sentence: str) -> None:
@@ -251,6 +275,8 @@ def test_a_broken_rule_is_quoted(module: str, statement: str, sentence: str) -> 
         ("drivers.modem.emulator.command", "from drivers.runtime import control_socket"),
         ("drivers.modem.emulator.modem", "from drivers.modem.codec import decode_submit"),
         ("drivers.runtime.client", "import drivers.runtime.journal"),
+        ("drivers.whatsapp_web.adapter.client", "from neonize.exc import NeonizeError"),
+        ("drivers.whatsapp_cloud.fake_graph.command", "from drivers.runtime import control_socket"),
         ("rest_facade.core_client", "from infinireach.v1 import messages_service_pb2_grpc"),
     ],
 )

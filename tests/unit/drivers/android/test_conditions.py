@@ -6,11 +6,11 @@ import aiohttp.web
 import pytest
 
 from drivers.android.conditions import CONDITIONS, Reason
-from drivers.android.fake_smsgate import NUMBER, FakeSmsGate, Sim
+from drivers.android.fake_smsgate import NUMBER, PASSWORD, SENDER, SIGNING_KEY, FakeSmsGate, Sim
 from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
 from tests import repository
 from tests.fakes.core_stub import StubCore
-from tests.unit.drivers.android.phones import RADIO, gateway
+from tests.unit.drivers.android.phones import DESTINATION, RADIO, gateway
 
 
 @pytest.mark.parametrize(
@@ -94,6 +94,23 @@ async def test_something_else_at_the_address_is_told(
             assert (await it.until_reason("wrong_server")).state == DEVICE_STATE_ATTENTION
     finally:
         await runner.cleanup()
+
+
+async def test_log_holds_no_number_text_or_secret(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    phone.faults.add("send_failed", reason="RESULT_RIL_MODEM_ERR")
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        await it.until_ready()
+        await it.until_state(it.offer("a canary that sings"), "failed")
+        phone.deliver_inbound("a canary that answers")
+        await core.until(lambda: bool(core.inbound))
+        phone.faults.add("wrong_password")
+        await it.until_reason("wrong_password")
+    log = "".join(capfd.readouterr())
+    assert "phone.changed" in log
+    for word in (NUMBER, DESTINATION, SENDER, "canary", PASSWORD, SIGNING_KEY):
+        assert word not in log
 
 
 def test_page_lists_every_condition_with_its_remedy() -> None:

@@ -58,9 +58,12 @@ class KillableJournal(Journal):
         super().__init__(None, horizon_s=1e9, settled_commands_max=10**9)
         self.killer: Killer | None = None
         self.is_full = False
+        self.refusals = 0
+        """How often it was full."""
 
     def commit(self, batch: Batch, *, now_s: float | None = None) -> Committed:
         if self.is_full:
+            self.refusals += 1
             raise JournalUnwritable("the disk is full")
         killer = self.killer
         if killer is not None and not killer.passes("before commit"):

@@ -1,0 +1,102 @@
+"""What the account hears: messages become inbound messages, receipts become reports.
+
+Owns that nothing heard is let go before it is in the journal. Knows no library.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from drivers.runtime import Context, Delivered, JournalUnwritable, Read, Report
+from drivers.whatsapp_web.account import Incoming, MessageReceipt, ReceiptKind
+from drivers.whatsapp_web.contacts import Contacts
+from drivers.whatsapp_web.references import References
+from infinireach.driver.v1.fact_pb2 import InboundMessage
+from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP, Media
+
+TEXT_CHARACTERS_MAX = 20_000
+SENDER_NAME_CHARACTERS_MAX = 100
+FILENAME_CHARACTERS_MAX = 240
+MIME_TYPE_CHARACTERS_MAX = 100
+NETWORK_ID_CHARACTERS_MAX = 255
+"""What fact.proto and message.proto allow."""
+JOURNAL_RETRY_S = 0.5
+"""Before a message is handed in again that the journal could not take."""
+
+
+class Hearing:
+    """What one account hears."""
+
+    def __init__(
+        self, context: Context, *, account: str, number: str, contacts: Contacts, references: References
+    ) -> None:
+        self._context = context
+        self._account = account
+        self._number = number
+        self._contacts = contacts
+        self._references = references
+        self.wait_for_sends: Callable[[], Awaitable[None]] = _nothing_is_sent
+        """Awaited where a message is not known: it may be one that WhatsApp has and has not answered yet."""
+
+    async def receipt(self, receipt: MessageReceipt) -> None:
+        """Report the messages that the driver sent itself; the phone and other devices send too."""
+        if not all(map(self._references.command_of, receipt.message_ids)):
+            await self.wait_for_sends()
+        sent = [self._references.command_of(message_id) for message_id in receipt.message_ids]
+        # The journal forgets commands sooner than this list does.
+        known = await self._context.known([command_id for command_id in sent if command_id])
+        time = _timestamp(receipt.time_s)
+        report: Report = Read(time) if receipt.kind is ReceiptKind.READ else Delivered(network_time=time)
+        await self._context.report([(command_id, report) for command_id in sent if command_id in known])
+
+    async def message(self, message: Incoming) -> None:
+        """Hand a message in; for as long as the journal cannot take it WhatsApp's next one waits."""
+        inbound = self._inbound(message)
+        time_ns = self._context.clock.wall_ns()
+        # Who writes in a group has not written to the account.
+        names = set() if message.group_id else message.sender_ids | {message.sender}
+        changes = self._contacts.heard(names, time_ns=time_ns)
+        identity = f"{message.chat}/{message.message_id}"
+        while True:
+            try:
+                await self._context.received(inbound, identity=identity, changes=changes)
+                return
+            except JournalUnwritable:
+                await asyncio.sleep(JOURNAL_RETRY_S)
+
+    def _inbound(self, message: Incoming) -> InboundMessage:
+        if len(message.text) > TEXT_CHARACTERS_MAX:
+            self._context.log.warning("inbound.cut", device=self._account, characters=len(message.text))
+        return InboundMessage(
+            device_key=self._account,
+            channel=CHANNEL_WHATSAPP,
+            source=message.sender,
+            destination=self._number,
+            text=message.text[:TEXT_CHARACTERS_MAX],
+            network_time=_timestamp(message.time_s),
+            segments=1,
+            group_id=message.group_id,
+            media=None if message.media is None else _cut(message.media),
+            reply_to_command_id=self._references.command_of(message.answers),
+            sender_name=message.sender_name[:SENDER_NAME_CHARACTERS_MAX],
+        )
+
+
+async def _nothing_is_sent() -> None:
+    """Until the driver has put the parts together."""
+
+
+def _cut(media: Media) -> Media:
+    """The file as the stream allows it. An id that is too long would fetch nothing once it is cut."""
+    has_id = len(media.network_id) <= NETWORK_ID_CHARACTERS_MAX
+    return Media(
+        type=media.type,
+        filename=media.filename[:FILENAME_CHARACTERS_MAX],
+        mime_type=media.mime_type[:MIME_TYPE_CHARACTERS_MAX],
+        network_id=media.network_id if has_id else "",
+    )
+
+
+def _timestamp(time_s: float) -> Timestamp | None:
+    return Timestamp(seconds=int(time_s)) if time_s > 0 else None

@@ -1,0 +1,243 @@
+"""The driver at work: real engine and journal; the account, WhatsApp behind it, the clock and the core are played.
+
+The journal, the session's folder, WhatsApp and the core outlive the process.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from drivers.runtime import Context
+from drivers.runtime.commands import SendingLimits
+from drivers.runtime.contract_kit.core_model import CoreModel, ModelSession
+from drivers.runtime.engine import Engine
+from drivers.runtime.protocol import DriverProtocol
+from drivers.runtime.session import Identity
+from drivers.whatsapp_web import config
+from drivers.whatsapp_web.account import Connected, Event, Handle, Incoming
+from drivers.whatsapp_web.config import Range
+from drivers.whatsapp_web.driver import WhatsAppWebDriver
+from drivers.whatsapp_web.life import Waits
+from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
+from infinireach.driver.v1.fact_pb2 import CommandReport, DeviceChanged
+from tests.unit.drivers.modem.played_modem import KillableJournal
+from tests.unit.drivers.runtime.world import SetClock
+
+NAME = "office"
+NUMBER = "+15559876543"
+PEER = "+15551112222"
+PATIENCE_S = 20.0
+"""How long a test waits for what must happen."""
+LOOK_AGAIN_S = 0.01
+SOON = Waits(retry_s=0.01, retry_max_s=0.02, pairing_silence_s=60.0, close_s=1.0, look_s=0.01)
+
+
+class PlayedAccount:
+    """The account as its port promises it. The test says what WhatsApp does."""
+
+    def __init__(self, world: "World", session: Path, handle: Handle) -> None:
+        self.session = session
+        self.is_closed = asyncio.Event()
+        self._world = world
+        self._handle = handle
+
+    async def run(self) -> None:
+        if self._world.fails_with is not None:
+            raise self._world.fails_with
+        for event in self._world.greeting:
+            await self._handle(event)
+        await self.is_closed.wait()
+
+    async def tell(self, *events: Event) -> None:
+        """The library tells one thing after the other."""
+        for event in events:
+            await self._handle(event)
+
+    async def send_text(self, to: str, text: str) -> str:
+        self._world.sent.append((to, text))
+        message_id = f"ID{len(self._world.sent)}"
+        return await self._world.takes(self, message_id)
+
+    async def find(self, number: str) -> str:
+        self._world.asked.append(number)
+        return await self._world.finds(number)
+
+    async def code_for(self, number: str) -> str:
+        return "ABCD-EFGH"
+
+    async def own_number(self) -> str:
+        return self._world.number
+
+    async def close(self) -> None:
+        self.is_closed.set()
+
+
+async def taken(account: PlayedAccount, message_id: str) -> str:
+    """WhatsApp takes a message."""
+    return message_id
+
+
+async def found(number: str) -> str:
+    """The number has an account."""
+    return number
+
+
+class World:
+    """What outlives a process."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.folder = folder
+        self.clock = SetClock()
+        self.journal = KillableJournal()
+        self.core = CoreModel()
+        self.waits = SOON
+        self.settings = {
+            config.ACCOUNT.name: NAME,
+            config.NUMBER.name: NUMBER,
+            config.SESSION.name: None,
+            config.PAIRING.name: "qr",
+            config.PAUSE.name: Range(0.0, 0.0),
+            config.PER_DAY.name: 200.0,
+            config.FIRST_CONTACT.name: False,
+            config.NIGHT.name: None,
+            **settings,
+        }
+        self.number = NUMBER
+        """The number that the session belongs to."""
+        self.greeting: list[Event] = [Connected()]
+        """What the library tells first."""
+        self.fails_with: Exception | None = None
+        self.takes = taken
+        self.finds = found
+        self.sent: list[tuple[str, str]] = []
+        self.asked: list[str] = []
+        self.accounts: list[PlayedAccount] = []
+        self.changed = asyncio.Event()
+
+    @property
+    def account(self) -> PlayedAccount:
+        """The one that was opened last."""
+        return self.accounts[-1]
+
+    @property
+    def device(self) -> DeviceChanged:
+        """What the core was told last."""
+        return self.core.device_changes[-1] if self.core.device_changes else DeviceChanged()
+
+    def open(self, session: Path, handle: Handle) -> PlayedAccount:
+        self.accounts.append(PlayedAccount(self, session, handle))
+        return self.account
+
+    def reports(self, command_id: str) -> list[CommandReport]:
+        return self.core.commands[command_id].reports
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait until it holds."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds():
+                self.changed.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(LOOK_AGAIN_S):
+                        await self.changed.wait()
+
+    async def until_reason(self, reason: str) -> DeviceChanged:
+        """Wait until the core was told this reason last."""
+        await self.until(lambda: bool(self.core.device_changes) and self.device.reason == reason)
+        return self.device
+
+    async def settled(self) -> dict[str, str]:
+        """Wait until every command has a result; their states."""
+        await self.until(lambda: all(self.core.states().values()))
+        return self.core.states()
+
+    @asynccontextmanager
+    async def process(self) -> AsyncGenerator["Process"]:
+        """A process of the driver, until the block ends."""
+        process = Process(self)
+        try:
+            await process.start()
+            yield process
+        finally:
+            await process.end()
+
+    @asynccontextmanager
+    async def ready(self) -> AsyncGenerator["Process"]:
+        """A process whose account is connected."""
+        async with self.process() as process:
+            await self.until_reason("")
+            yield process
+
+
+class Process:
+    """One process, with its stream to the core."""
+
+    def __init__(self, world: World) -> None:
+        class Played(WhatsAppWebDriver):
+            open_account = staticmethod(world.open)
+            waits = world.waits
+
+        self.driver = Played()
+        self._world = world
+        identity = Identity(NAME, self.driver.kind, "1", "instance", tuple(self.driver.capabilities))
+        limits = SendingLimits(groups_at_once=1, group_commands_max=1)
+        self.protocol = DriverProtocol(identity, world.journal.state(), limits=limits, clock=world.clock)
+        self.engine = Engine(self.driver, self.protocol, world.journal)
+        self._session: ModelSession | None = None
+        self._is_pumping = False
+
+    async def start(self) -> None:
+        world = self._world
+        await self.engine.start(
+            lambda host: Context(host, settings=world.settings, var_folder=world.folder, clock=world.clock)
+        )
+        await self.engine.journal_idle()
+        self.protocol.connected()
+        self.engine.on_frames = self.pump
+        self.pump()
+
+    def pump(self) -> None:
+        """Carry frames between driver and core until neither has any."""
+        if self._is_pumping:
+            return
+        self._is_pumping = True
+        self.protocol.tick()
+        has_moved = True
+        while has_moved:
+            has_moved = False
+            while (frame := self.protocol.next_frame()) is not None:
+                has_moved = True
+                if frame.WhichOneof("frame") == "hello":
+                    self._session = self._world.core.open(frame.hello)
+                elif self._session is not None:
+                    self._world.core.receive(self._session, frame)
+            while self._session is not None and self._session.out:
+                has_moved = True
+                self.protocol.receive(self._session.out.popleft())
+        self.engine.wake()
+        self._is_pumping = False
+        self._world.changed.set()
+
+    def offer(self, *commands: SendCommand) -> None:
+        self._world.core.offer(commands)
+        self.pump()
+
+    async def end(self) -> None:
+        await self.engine.drain(0.0, stop_s=1.0)
+        await self.engine.close()
+
+
+def command(command_id: str, text: str = "hello", *, to: str = PEER) -> SendCommand:
+    return SendCommand(
+        command_id=command_id,
+        device_key=NAME,
+        destination=to,
+        text=TextContent(body=text, segments=1),
+        delivery_report_wanted=True,
+    )
+
+
+def incoming(message_id: str = "IN1", text: str = "hi", *, sender: str = PEER, **fields: Any) -> Incoming:
+    values: dict[str, Any] = {"chat": sender, "time_s": 1_700_000_000.0, **fields}
+    return Incoming(message_id=message_id, sender=sender, text=text, **values)
