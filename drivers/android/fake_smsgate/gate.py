@@ -63,6 +63,7 @@ class FakeSmsGate:
         self._ended = asyncio.Event()
         self._untold: list[Result] = []
         self._keeps_results = True
+        self._restarts = 0
         self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.radio = Radio(
@@ -158,12 +159,14 @@ class FakeSmsGate:
     ) -> None:
         """Kill the app and start it again after seconds of the phone. Its Android goes on meanwhile."""
         self._keeps_results = results_kept
+        self._restarts += 1
+        mine = self._restarts
         await self.app.stop()
         await self._listen()
         if not memory_kept:
             self.app.forget()
         await self.clock.sleep(away_s)
-        if self._is_closed:
+        if self._is_closed or mine != self._restarts:  # it was killed again meanwhile
             return
         self.app.start()
         untold, self._untold = self._untold, []
