@@ -52,10 +52,6 @@ class PhoneClock:
         """The time of day that the phone shows. Its speed does not move it: what it signs is to be believed."""
         return datetime.now(self._zone) + timedelta(seconds=self.ahead_s)
 
-    def true_now(self) -> datetime:
-        """The time of day that the network's clocks show, however wrong the phone's is."""
-        return datetime.now(self._zone)
-
     def shown(self, moment: datetime) -> str:
         """A moment as the app writes it: milliseconds and the phone's zone."""
         return moment.astimezone(self._zone).isoformat(timespec="milliseconds").replace("+00:00", "Z")
