@@ -101,10 +101,13 @@ class Phone:
                 await self._round()
                 self._away, self._has_failed = None, False
             except PhoneAway as away:
-                self._lose(Condition(Reason.APP_STOPPED if away.is_refused else Reason.UNREACHABLE))
+                reason = Reason.APP_STOPPED if away.is_refused else Reason.UNREACHABLE
+                self._lose(Condition(reason), is_sure=away.is_late)
             except PhoneRefused as refused:
                 reason = REASONS_OF_STATUS.get(refused.status, Reason.FAULT)
-                self._lose(Condition(reason, f"The app answers with status {refused.status}."))
+                # A password that was refused is not tried at once again.
+                condition = Condition(reason, f"The app answers with status {refused.status}.")
+                self._lose(condition, is_sure=reason is Reason.WRONG_PASSWORD)
             except NotTheApp:
                 self._lose(Condition(Reason.WRONG_SERVER))
             except JournalUnwritable:
@@ -205,9 +208,9 @@ class Phone:
 
     # What the core is told.
 
-    def _lose(self, condition: Condition) -> None:
-        """The phone could not be asked. Once is nothing; a password that was refused is not tried at once again."""
-        if self._has_failed or self._away is not None or condition.reason is Reason.WRONG_PASSWORD:
+    def _lose(self, condition: Condition, *, is_sure: bool = False) -> None:
+        """The phone could not be asked. Once is nothing, unless that is sure."""
+        if is_sure or self._has_failed or self._away is not None:
             self._away = condition
         self._has_failed = True
         self._examine_at = 0.0

@@ -18,7 +18,7 @@ from drivers.android.states import DELIVERED, SENT, MessageState
 
 ANSWER_BYTES_MAX = 4_000_000
 CONNECT_S = 5.0
-ANSWER_S = 15.0
+ANSWER_S = 10.0
 """For a whole answer: a phone that dozes takes seconds to wake."""
 CONNECTIONS_MAX = 4
 NOT_THERE = (404, 405)
@@ -27,8 +27,12 @@ NOT_THERE = (404, 405)
 class PhoneAway(Exception):
     """There was no answer."""
 
-    def __init__(self, *, is_refused: bool = False, is_untouched: bool = False) -> None:
+    def __init__(
+        self, *, is_refused: bool = False, is_untouched: bool = False, is_late: bool = False
+    ) -> None:
         super().__init__("the phone does not answer")
+        self.is_late = is_late
+        """It was waited for, for as long as one waits."""
         self.is_refused = is_refused
         """The phone is there and nothing listens on the port."""
         self.is_untouched = is_untouched
@@ -259,8 +263,10 @@ class PhoneApi:
             is_refused = isinstance(error.os_error, ConnectionRefusedError)
             raise PhoneAway(is_refused=is_refused, is_untouched=True) from None
         except aiohttp.ConnectionTimeoutError:
-            raise PhoneAway(is_untouched=True) from None
-        except (aiohttp.ClientError, TimeoutError, OSError):
+            raise PhoneAway(is_untouched=True, is_late=True) from None
+        except TimeoutError:
+            raise PhoneAway(is_late=True) from None
+        except (aiohttp.ClientError, OSError):
             raise PhoneAway from None
 
 

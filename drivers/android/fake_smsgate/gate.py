@@ -63,6 +63,7 @@ class FakeSmsGate:
         self._ended = asyncio.Event()
         self._untold: list[Result] = []
         self._keeps_results = True
+        self._restarts = 0
         self._is_closed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self.radio = Radio(
@@ -140,9 +141,12 @@ class FakeSmsGate:
     def deliver_inbound(
         self, text: str, *, sender: str = SENDER, sim: int = 1, at: datetime | None = None
     ) -> Received:
-        """Have a message come in. An app that is not there does not notice; Android keeps the message for it."""
+        """Have a message come in. An app that is not there does not notice; Android keeps the message for it.
+
+        `at` is the service centre's time and not the phone's; None: now.
+        """
         there = next(each for each in self._sims if each.number == sim)
-        message = Received(sender, text, there, (at or self.clock.now()).replace(microsecond=0))
+        message = Received(sender, text, there, (at or datetime.now(UTC)).replace(microsecond=0))
         self.provider.append(message)
         del self.provider[:-RECEIVED_MAX]
         if self.app.is_running:
@@ -155,12 +159,14 @@ class FakeSmsGate:
     ) -> None:
         """Kill the app and start it again after seconds of the phone. Its Android goes on meanwhile."""
         self._keeps_results = results_kept
+        self._restarts += 1
+        mine = self._restarts
         await self.app.stop()
         await self._listen()
         if not memory_kept:
             self.app.forget()
         await self.clock.sleep(away_s)
-        if self._is_closed:
+        if self._is_closed or mine != self._restarts:  # it was killed again meanwhile
             return
         self.app.start()
         untold, self._untold = self._untold, []

@@ -25,6 +25,8 @@ from drivers.android.fake_smsgate.webhooks import WebhookInvalid
 
 SHUTDOWN_S = 0.05
 """For requests that are being answered when the app dies; with 0 aiohttp would wait for ever."""
+ACCEPT_TURNS = 4
+"""Of the event loop, in which a connection that the port had taken comes to its protocol."""
 BODY_BYTES_MAX = 1024 * 1024
 WRONG_MAX, LOCK_S = 10, 300.0
 """So many wrong passwords in so many seconds, and for as many nobody is let in (the app's LoginThrottle)."""
@@ -308,7 +310,17 @@ class Listener:
                 self._runner = runner
             elif not wanted() and self._runner is not None:
                 runner, self._runner = self._runner, None
-                await runner.cleanup()
+                await _end(runner)
+
+
+async def _end(runner: web.AppRunner) -> None:
+    """Close the port and every connection, also one that was being accepted."""
+    server = runner.server
+    await runner.cleanup()
+    for _ in range(ACCEPT_TURNS):
+        await asyncio.sleep(0)
+    if server is not None:
+        await server.shutdown(SHUTDOWN_S)
 
 
 async def _json(request: web.Request) -> object:

@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+from drivers.android import phone_api
 from drivers.android.driver import AndroidDriver
 from drivers.android.timing import Timing
 from drivers.runtime import run
@@ -16,4 +17,5 @@ class HurriedDriver(AndroidDriver):
 
 
 if __name__ == "__main__":
+    phone_api.ANSWER_S = 2.0
     run(HurriedDriver)

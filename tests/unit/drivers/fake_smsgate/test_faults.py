@@ -142,6 +142,19 @@ async def test_what_the_radio_reports_while_the_app_is_dead_is_heard_when_it_is_
         await states(phone, "alive", "Delivered")
 
 
+async def test_an_app_that_is_killed_again_while_it_is_dead_is_started_once_and_by_the_last() -> None:
+    async with room() as (phone, caller):
+        phone.faults.add("app_killed", away_s=100_000.0)
+        await phone.until(lambda: not phone.is_reachable)
+        phone.faults.add("app_killed", away_s=300_000.0)
+        phone.clock.pass_time(100_000)
+        await asyncio.sleep(0)
+        assert not phone.app.is_running
+        phone.clock.pass_time(1_000_000)
+        await phone.until(lambda: phone.is_reachable)
+        assert (await caller.ask("GET", "/health")).status == 200
+
+
 async def test_what_the_radio_reports_while_the_app_is_dead_can_be_lost() -> None:
     async with room() as (phone, caller):
         await caller.send("alive")
