@@ -134,6 +134,16 @@ RULES = (
         ),
     ),
     Rule(
+        "the fake phone knows the codec, the control socket and nothing of the driver",
+        applies=lambda module: inside(module, "drivers.android.fake_smsgate"),
+        forbids=lambda _, imported: (
+            inside(imported, "drivers", "infinireach")
+            and not is_or_holds(imported, "drivers.modem.codec")
+            and not is_or_holds(imported, "drivers.android.fake_smsgate")
+            and not is_or_holds(imported, "drivers.runtime.control_socket")
+        ),
+    ),
+    Rule(
         "only core.app and core.cli name adapters",
         applies=lambda module: inside(module, "core") and not inside(module, "core.app", "core.cli"),
         forbids=lambda importer, imported: any(
@@ -244,6 +254,11 @@ def test_every_module_keeps_the_import_rules() -> None:
             "drivers.whatsapp_cloud.fake_graph.graph",
             "from drivers.whatsapp_cloud import errors",
             "the fake Graph knows the control socket and nothing of the driver",
+        ),
+        (
+            "drivers.android.fake_smsgate.gate",
+            "from drivers.android import states",
+            "the fake phone knows the codec, the control socket and nothing of the driver",
         ),
         (
             "core.eventlog.relay",
