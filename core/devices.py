@@ -25,7 +25,7 @@ _address = AddressRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 AWAY_MAX = 500
 """Devices that one sweep marks offline; what is left is for the next."""
 
-_SAID = ("state", "state_reason", "remedy", "pairing_payload", "window", "deleted_ms")
+_SAID = ("state", "state_reason", "remedy", "pairing_payload", "window", "features", "deleted_ms")
 """What a hello says of a device that is known. Its driver has a time of its own at which it was seen."""
 
 Number = tuple[str, str]
@@ -51,6 +51,8 @@ class OfferedDevice:
     state: str
     window: int
     addresses: tuple[OfferedAddress, ...]
+    features: str = ""
+    """As core.contents stores them; empty: its driver does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ class Enrolment:
             "id": new_uuid(), "tenant_id": driver.tenant_id, "driver_id": driver.id, "key": offered.key,
             "name": offered.name or offered.key, "state": "offline", "state_reason": "", "remedy": "",
             "pairing_payload": "", "enabled": True, "window": 0, "signal_percent": -1, "battery_percent": -1,
-            "seen_ms": self._now_ms, "created_ms": self._now_ms, "deleted_ms": None,
+            "features": "", "seen_ms": self._now_ms, "created_ms": self._now_ms, "deleted_ms": None,
         })  # fmt: skip
         self._devices[device.id] = self._new[device.id] = device
         return device
@@ -162,6 +164,7 @@ class Enrolment:
         if device.state != offered.state:
             device.state_reason = device.remedy = device.pairing_payload = ""
         device.state, device.window, device.deleted_ms = offered.state, offered.window, None
+        device.features = offered.features
         if before != [getattr(device, name) for name in _SAID] and device.id not in self._new:
             self._changed[device.id] = device
 

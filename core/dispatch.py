@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy import Integer, bindparam, select
 from sqlalchemy.orm import Session
 
+from core import contents
 from core.errors import SessionSuperseded
 from core.ids import command_id, parse_command_id
 from core.message_changes import MessageChanges
@@ -66,6 +67,7 @@ class Command:
     segments: int
     not_after_ms: int
     traceparent: str | None
+    content: contents.Content | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,11 +209,13 @@ def settled_elsewhere(session: Session, held: Mapping[str, Sequence[str]]) -> di
     }
 
 
-def hold(changes: MessageChanges, message: MessageRow, reason: str) -> None:
-    """Have a message that certainly was not sent wait before its next attempt."""
+def hold(changes: MessageChanges, message: MessageRow, reason: str, delay_ms: int | None = None) -> None:
+    """Have a message that certainly was not sent wait before its next attempt; None: as long as the table says."""
+    if delay_ms is None:
+        delay_ms = retry_delay_s(max(message.attempt, 1)) * 1000
     changes.move(message, Evidence.RETRY)
     message.hold_reason = reason
-    message.hold_until_ms = changes.now_ms + retry_delay_s(max(message.attempt, 1)) * 1000
+    message.hold_until_ms = changes.now_ms + delay_ms
     changes.note(message, "retry", attempt=message.attempt, reason=reason, until_ms=message.hold_until_ms)
 
 
@@ -262,4 +266,5 @@ def _command(message: MessageRow, driver_id: str) -> Command:
         segments=message.segments,
         not_after_ms=message.not_after_ms,
         traceparent=message.traceparent,
+        content=contents.read(message.content),
     )

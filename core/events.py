@@ -16,10 +16,13 @@ from core.store.bulk import insert_rows, update_rows
 from core.store.rows import EventRow
 
 EVENT_TYPES = (
-    "message.inbound", "message.sent", "message.delivered", "message.failed",
+    "message.inbound", "message.sent", "message.delivered", "message.failed", "message.read",
     "device.online", "device.offline", "device.attention", "webhook.disabled",
 )  # fmt: skip
 """What a tenant can subscribe to."""
+
+EVENT_TYPES_BY_DEFAULT = tuple(each for each in EVENT_TYPES if each != "message.read")
+"""What an endpoint gets that names none: reading is told only to those who ask for it."""
 
 _event = EventRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from core.device_events import device_event_type, device_events
 from core.dispatch import hold
+from core.fact_values import DeviceChange, DriverFacts, Fact, Inbound, Report, Unreadable
 from core.ids import first_id, new_id, parse_command_id
 from core.message_changes import MessageChanges
 from core.message_state import (
@@ -40,73 +41,8 @@ _forget_rejected = delete(_rejected).where(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of a command. `segments`: those reported delivered, from 1; empty means all."""
-
-    sequence: int
-    command_id: str
-    outcome: Evidence
-    references: tuple[str, ...] = ()
-    segments: tuple[int, ...] = ()
-    reason: str = ""
-    code: str = ""
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Inbound:
-    """A message that came in, whole."""
-
-    sequence: int
-    device_key: str
-    channel: str
-    source: str
-    destination: str
-    text: str
-    segments: int
-    group_id: str
-    network_ms: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeviceChange:
-    """A device is not as it was. `is_replayed`: journalled before the hello, which says how it is now."""
-
-    sequence: int
-    device_key: str
-    state: str
-    reason: str
-    remedy: str
-    window: int
-    signal_percent: int
-    battery_percent: int
-    pairing_payload: str
-    is_replayed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A fact that has no meaning here; `problem` says why."""
-
-    sequence: int
-    problem: str
-
-
 _BEFORE_SENDING = {REASON_EXPIRED: Evidence.EXPIRED, REASON_CANCELLED: Evidence.CANCELLED}
 """What these reasons of a failure mean for a message that was not sent yet."""
-
-Fact = Report | Inbound | DeviceChange | Unreadable
-
-
-@dataclass(frozen=True, slots=True)
-class DriverFacts:
-    """Facts of one session, in the order of their numbers. `size`: bytes of the frame that they came in."""
-
-    driver_id: str
-    epoch: int
-    facts: Sequence[Fact]
-    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +98,8 @@ class _Application:
         self.devices: dict[tuple[str, str], DeviceRow] = {}
         self.inbound: list[dict[str, Any]] = []
         self.aside: list[dict[str, Any]] = []
+        self.answered: set[tuple[str, str]] = set()
+        """Tenants and messages of theirs that inbound ones answer."""
 
     def apply(self, driver: DriverRow, facts: Sequence[Fact]) -> Applied:
         result = Applied(acknowledged=driver.applied_sequence)
@@ -208,7 +146,15 @@ class _Application:
         for chunk in queries.in_chunks(_origin(driver, fact) for fact in facts if isinstance(fact, Inbound)):
             query = select(queries.message.c.origin).where(queries.message.c.origin.in_(chunk))
             known.update(self.session.execute(query).scalars())
+        self._look_up_answered(driver, facts)
         return known
+
+    def _look_up_answered(self, driver: DriverRow, facts: Sequence[Fact]) -> None:
+        named = (_answered_id(fact) for fact in facts if isinstance(fact, Inbound))
+        for chunk in queries.in_chunks(each for each in named if each):
+            where = (queries.message.c.tenant_id == driver.tenant_id, queries.message.c.id.in_(chunk))
+            found = self.session.execute(select(queries.message.c.id).where(*where)).scalars()
+            self.answered.update((driver.tenant_id, message_id) for message_id in found)
 
     def _apply_one(self, driver: DriverRow, fact: Fact, known: set[str]) -> None:
         match fact:
@@ -258,18 +204,20 @@ class _Application:
         whole = (1 << message.segments) - 1
         reported = sum(1 << (n - 1) for n in {n for n in report.segments if 1 <= n <= message.segments})
         before = message.segments_delivered
-        message.segments_delivered = whole if not report.segments else before | reported
-        if message.segments_delivered == before:
-            return  # said twice
-        self.changes.touch(message)
-        shown = ",".join(map(str, report.segments)) or None
-        self.changes.note(message, "delivered", attempt=message.attempt, segments=shown)
-        if message.segments_delivered == whole:
-            self.changes.move(message, Evidence.DELIVERED)
+        is_whole = report.is_read or not report.segments
+        message.segments_delivered = whole if is_whole else before | reported
+        if message.segments_delivered != before:  # else it is said twice
+            self.changes.touch(message)
+            shown = None if is_whole else ",".join(map(str, report.segments))
+            self.changes.note(message, "delivered", attempt=message.attempt, segments=shown)
+            if message.segments_delivered == whole:
+                self.changes.move(message, Evidence.DELIVERED)
+        if report.is_read and self.changes.read(message):
+            self.changes.note(message, "read", attempt=message.attempt)
 
     def _failed(self, message: MessageRow, report: Report) -> None:
         if message.state == State.SENDING and report.reason in RETRIED_REASONS:
-            hold(self.changes, message, report.reason)
+            hold(self.changes, message, report.reason, report.retry_delay_ms)
             return
         evidence = Evidence.UNKNOWN if report.reason == REASON_UNKNOWN else Evidence.FAILED
         if message.state == State.SENDING:
@@ -299,6 +247,9 @@ class _Application:
             "source": fact.source,
             "destination": fact.destination,
             "body": fact.text,
+            "content": fact.content,
+            "reply_to_id": self._answered(driver, fact),
+            "sender_name": fact.sender_name or None,
             "group_id": fact.group_id or None,
             "origin": _origin(driver, fact),
             "state": State.DELIVERED.value,
@@ -316,6 +267,11 @@ class _Application:
         self.changes.announce_inbound(message)
         self.inbound.append(row | {"events": message.events})
         self.changes.note(message, "received", device=device.id, segments=fact.segments)
+
+    def _answered(self, driver: DriverRow, fact: Inbound) -> str | None:
+        """The message that it answers; None if the tenant has none such, whatever a network says."""
+        answered_id = _answered_id(fact)
+        return answered_id if (driver.tenant_id, answered_id) in self.answered else None
 
     def _device_change(self, driver: DriverRow, fact: DeviceChange) -> None:
         device = self._device(driver, fact.device_key)
@@ -370,6 +326,10 @@ def _lock_drivers(session: Session, driver_ids: set[str]) -> dict[str, DriverRow
 def _messages_of(session: Session, facts: Sequence[Fact]) -> dict[str, MessageRow]:
     parsed = [parse_command_id(fact.command_id) for fact in facts if isinstance(fact, Report)]
     return queries.load(session, [named[0] for named in parsed if named])
+
+
+def _answered_id(fact: Inbound) -> str:
+    return (parse_command_id(fact.reply_to_command_id) or ("", 0))[0]
 
 
 def _origin(driver: DriverRow, fact: Inbound) -> str:

@@ -66,6 +66,15 @@ class MessageChanges:
             self._announce(message, announcement.event_type, announcement.status)
         return True
 
+    def read(self, message: MessageRow) -> bool:
+        """Note that a delivered message was read; False if it is known, or if it is not delivered."""
+        if message.state != State.DELIVERED or message.read_ms is not None:
+            return False
+        message.read_ms = self.now_ms
+        self.touch(message)
+        self._announce(message, "message.read", State.DELIVERED)
+        return True
+
     def announce_inbound(self, message: MessageRow) -> None:
         """Tell of a message that came in."""
         self._announce(message, "message.inbound", State.DELIVERED)

@@ -10,7 +10,15 @@ from typing import Any
 from sqlalchemy import Select, Subquery, bindparam, func, select
 from sqlalchemy.orm import Session
 
-from core.errors import DeviceNotFound, ExternalIdConflict, InfiniReachError, NotCancellable, NotFound
+from core import contents
+from core.errors import (
+    DeviceNotFound,
+    ExternalIdConflict,
+    InfiniReachError,
+    InvalidArgument,
+    NotCancellable,
+    NotFound,
+)
 from core.ids import first_id, new_id
 from core.message_changes import MessageChanges
 from core.message_state import REASON_CANCELLED, REASON_DEVICE_REMOVED, WAITING, Evidence, State
@@ -32,6 +40,7 @@ FAIL_MAX = 500
 """Waiting messages that fail in one transaction when their device is removed."""
 
 _address = AddressRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
+_device = DeviceRow.__table__  # pyright: ignore[reportAttributeAccessIssue]
 _message = queries.message
 
 _owners_of = (
@@ -43,6 +52,9 @@ _owners_of = (
     .order_by(_address.c.channel, _address.c.number)
 )
 """Built once: it runs for every accept."""
+_features_of = select(_device.c.id, _device.c.features).where(
+    _device.c.id.in_(bindparam("ids", expanding=True))
+)
 _owners_to_keep = _owners_of.with_for_update(read=True)
 
 
@@ -58,6 +70,7 @@ class NewMessage:
     external_id: str | None = None
     device_id: str | None = None
     traceparent: str | None = None
+    content: contents.Content | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +87,13 @@ def accept(
 ) -> list[Accepted | InfiniReachError]:
     """Accept up to BATCH_MAX messages in one transaction; one result each, in their order.
 
-    A result is an error (DeviceNotFound, ExternalIdConflict) where that message was refused; the others stand.
+    A result is an error where that message was refused: DeviceNotFound, ExternalIdConflict, InvalidArgument for what
+    the device cannot send; the others stand.
     A repeated external_id with the same content answers the first message, also within one batch.
     """
     owners = _owners(session, items, for_share=True)  # a number that moves takes its waiting messages along
     known = _by_external_id(session, items)
+    features = _features(session, items, owners)
     results: list[Accepted | InfiniReachError] = []
     rows: list[dict[str, Any]] = []
     for item in items:
@@ -90,6 +105,9 @@ def accept(
         if tenant_id != item.tenant_id or (item.device_id and item.device_id != device_id):
             results.append(DeviceNotFound(item.sender))
             continue
+        if contents.needs_features(item) and (faults := contents.violations(item, features[device_id])):
+            results.append(InvalidArgument(faults))
+            continue
         row = _new_row(item, device_id, now_ms, ttl_ms)
         rows.append(row)
         if item.external_id is not None:
@@ -100,10 +118,14 @@ def accept(
 
 
 def owner_of(session: Session, item: NewMessage) -> str:
-    """The device that would send `item`. Raises DeviceNotFound."""
-    tenant_id, device_id = _owners(session, [item]).get((item.channel, item.sender), ("", ""))
+    """The device that would send `item`. Raises DeviceNotFound, InvalidArgument for what the device cannot send."""
+    owners = _owners(session, [item])
+    tenant_id, device_id = owners.get((item.channel, item.sender), ("", ""))
     if tenant_id != item.tenant_id or (item.device_id and item.device_id != device_id):
         raise DeviceNotFound(item.sender)
+    features = _features(session, [item], owners)
+    if contents.needs_features(item) and (faults := contents.violations(item, features[device_id])):
+        raise InvalidArgument(faults)
     return device_id
 
 
@@ -229,6 +251,24 @@ def _owners(
     return {(channel, number): (tenant_id, device_id) for channel, number, tenant_id, device_id in rows}
 
 
+def _features(
+    session: Session, items: Sequence[NewMessage], owners: dict[tuple[str, str], tuple[str, str]]
+) -> dict[str, str]:
+    """What the devices can that are asked for more than every device can; by id, as it is stored.
+
+    Not locked: a driver may say otherwise at any time, and then refuses what was accepted.
+    """
+    asked = {
+        owners[item.channel, item.sender][1]
+        for item in items
+        if contents.needs_features(item) and (item.channel, item.sender) in owners
+    }
+    if not asked:
+        return {}
+    rows = session.connection().execute(_features_of, {"ids": asked})
+    return {row.id: row.features for row in rows}
+
+
 def _by_external_id(
     session: Session, items: Sequence[NewMessage]
 ) -> dict[tuple[str, str | None], dict[str, Any]]:
@@ -239,7 +279,7 @@ def _by_external_id(
     known: dict[tuple[str, str | None], dict[str, Any]] = {}
     columns = [
         _message.c[name]
-        for name in ("id", "external_id", "device_id", "source", "destination", "body", "channel")
+        for name in ("id", "external_id", "device_id", "source", "destination", "body", "channel", "content")
     ]
     for tenant_id, external_ids in wanted.items():
         where = (_message.c.tenant_id == tenant_id, _message.c.external_id.in_(external_ids))
@@ -251,6 +291,8 @@ def _by_external_id(
 def _repeat(item: NewMessage, first: dict[str, Any]) -> Accepted | InfiniReachError:
     content = (first["source"], first["destination"], first["body"], first["channel"])
     if content != (item.sender, item.to, item.text, item.channel):
+        return ExternalIdConflict()
+    if not contents.is_same(contents.read(first["content"]), item.content):
         return ExternalIdConflict()
     return Accepted(first["id"], created=False, device_id=first["device_id"])
 
@@ -267,7 +309,8 @@ def _new_row(item: NewMessage, device_id: str, now_ms: int, ttl_ms: int) -> dict
         "destination": item.to,
         "body": item.text,
         "external_id": item.external_id,
-        "group_id": item.to if item.to.endswith("@g.us") else None,
+        "content": contents.write(item.content),
+        "group_id": item.to if item.to.endswith(contents.GROUP_SUFFIX) else None,
         "state": State.QUEUED.value,
         "encoding": counted.encoding,
         "segments": counted.segments,

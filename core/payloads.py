@@ -7,6 +7,7 @@ stored, and sent as it is on every attempt. The bytes are what JavaScript's JSON
 import json
 from typing import Any
 
+from core import contents
 from core.clock import rfc3339, rfc3339_seconds
 from core.store.rows import DeviceRow, MessageRow
 
@@ -42,7 +43,34 @@ def message_data(message: MessageRow, *, status: str, sequence: int, at_ms: int)
         data["detail"] = message.failure_detail
     if message.group_id:
         data["groupId"] = message.group_id
+    if message.content:
+        data |= _content(message.content)
+    if message.read_ms:
+        data["readAt"] = _time(message.read_ms)
+    if message.reply_to_id:
+        data["replyTo"] = message.reply_to_id
+    if message.sender_name:
+        data["senderName"] = message.sender_name
     return data
+
+
+def _content(stored: str) -> dict[str, Any]:
+    """A template by its name: what goes into its places is JSON of the caller's own, which JavaScript may write
+    otherwise. Of a file what is known; its type is always said."""
+    match contents.read(stored):
+        case contents.Template(name, language):
+            return {"template": {"name": name, "language": language}}
+        case contents.Media() as media:
+            said = {
+                "url": media.url,
+                "filename": media.filename,
+                "mimeType": media.mime_type,
+                "networkId": media.network_id,
+            }
+            given = {key: value for key, value in said.items() if value}
+            return {"media": {"type": media.type or None, **given}}
+        case None:
+            return {}
 
 
 def device_data(device: DeviceRow, *, numbers: list[str], at_ms: int) -> dict[str, Any]:

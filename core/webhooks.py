@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from core.delivery.signing import new_secret
 from core.delivery.subscriptions import ALIASES, join
 from core.errors import NotFound, TooManyWebhooks
-from core.events import EVENT_TYPES
+from core.events import EVENT_TYPES, EVENT_TYPES_BY_DEFAULT
 from core.ids import new_id
 from core.store import webhooks as queries
 from core.store.deliveries import close_backlog
@@ -36,7 +36,7 @@ EVENT_NAMES = (*EVENT_TYPES, *ALIASES)
 
 @dataclass(frozen=True, slots=True)
 class NewWebhook:
-    """An endpoint to make; its fields are valid by form. No `events`: all."""
+    """An endpoint to make; its fields are valid by form. No `events`: EVENT_TYPES_BY_DEFAULT."""
 
     tenant_id: str
     url: str
@@ -188,7 +188,7 @@ def _own(row: WebhookRow | None, tenant_id: str) -> WebhookRow:
 
 
 def _stored(events: Sequence[str]) -> str:
-    return join(events or EVENT_TYPES)
+    return join(events or EVENT_TYPES_BY_DEFAULT)
 
 
 def _place(tenant_id: str, webhook_id: str) -> Place:

@@ -26,7 +26,8 @@ class BatchLimits:
     """Bounds: waiting items, items in one batch, batches at once, seconds an item waits before it is sent.
 
     A further batch is begun while others are in flight only when `parallel_items_min` items wait: before that it
-    is cheaper for them to gather.
+    is cheaper for them to gather. `batch_weight_max` bounds what is weighed; that many items that weigh at most
+    `item_weight_max` each are not.
     """
 
     queue_items_max: int
@@ -34,6 +35,8 @@ class BatchLimits:
     in_flight_max: int
     parallel_items_min: int
     wait_max_s: float
+    batch_weight_max: int = 0
+    item_weight_max: int = 0
 
 
 class _Waiting(Generic[Item, Result]):
@@ -52,14 +55,19 @@ class Batcher(Generic[Item, Result]):
     """Takes items one by one, sends everything that waits in one batch, hands each its own result.
 
     `send` answers one result per item, in order, or raises ApiError for all of them; `outcome_unknown` says that
-    the batch may have been applied, every other code that it was not.
+    the batch may have been applied, every other code that it was not. `weigh`: what an item adds to its batch.
     """
 
     def __init__(
-        self, send: Callable[[list[Item]], Awaitable[Sequence[Result]]], limits: BatchLimits
+        self,
+        send: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        limits: BatchLimits,
+        weigh: Callable[[Item], int] | None = None,
     ) -> None:
         self._send = send
         self._limits = limits
+        self._weigh = weigh
+        self._unweighed_max = limits.batch_weight_max // limits.item_weight_max if weigh else 0
         self._queue: deque[_Waiting[Item, Result]] = deque()
         self._drains: set[asyncio.Task[None]] = set()
         self._starting = False  # a drain was begun and has not taken anything yet
@@ -114,6 +122,8 @@ class Batcher(Generic[Item, Result]):
     def _take(self) -> list[_Waiting[Item, Result]]:
         queue = self._queue
         count = min(len(queue), self._limits.batch_items_max)
+        if self._weigh is not None and count > self._unweighed_max:
+            count = self._fitting(count, self._weigh)
         taken = list(islice(queue, count))
         if count == len(queue):
             queue.clear()
@@ -121,6 +131,15 @@ class Batcher(Generic[Item, Result]):
             for _ in range(count):
                 queue.popleft()
         return taken
+
+    def _fitting(self, count: int, weigh: Callable[[Item], int]) -> int:
+        """How many of the first `count` items one batch can hold; at least one."""
+        left = self._limits.batch_weight_max
+        for fitting, waiting in enumerate(islice(self._queue, count)):
+            left -= weigh(waiting.item)
+            if left < 0:
+                return max(fitting, 1)
+        return count
 
     async def _deliver(self, batch: list[_Waiting[Item, Result]]) -> None:
         oldest = asyncio.get_running_loop().time() - self._limits.wait_max_s

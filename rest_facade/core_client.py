@@ -34,6 +34,10 @@ READY_WAIT_S = 0.5
 PARALLEL_MESSAGES_MIN = 32
 """Messages that must wait before a second call begins beside the first. A few are cheaper in the next call; so many
 need not wait until the first one is on the disk."""
+BATCH_BYTES_MAX = 6 * 1024 * 1024
+"""Bytes of messages in one call: the core reads 8 MiB."""
+MESSAGE_BYTES_MAX = 20 * 1024
+"""Bytes that a message has at most: a text of 4096 code points or components of 16 KiB, and what belongs to it."""
 READY_CHECK_S = 1.0
 """How long the cores, asked all at once, may take to say that they serve and take the credential."""
 FIRST_DEADLINE_SHARE = 0.5
@@ -131,7 +135,10 @@ class CoreClient:
                 in_flight_max=settings.batches_in_flight_max,
                 parallel_items_min=min(PARALLEL_MESSAGES_MIN, settings.batch_messages_max),
                 wait_max_s=settings.core_timeout_s,
+                batch_weight_max=BATCH_BYTES_MAX,
+                item_weight_max=MESSAGE_BYTES_MAX,
             ),
+            weigh=BatchItem.ByteSize,
         )
 
     async def open(self) -> None:

@@ -7,7 +7,7 @@ gRPC status to a code. Must not know HTTP handling or gRPC: a status is its name
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rest_facade.field_names import PUBLIC_FIELD_NAMES
+from rest_facade.field_names import PUBLIC_FIELD_NAMES, PUBLIC_OBJECTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +217,7 @@ def from_core(
 
 
 def public_field(path: str) -> str:
-    """The public name of a proto field path: `message.external_id` is `externalId`."""
-    name = path.rpartition(".")[2]
-    return PUBLIC_FIELD_NAMES.get(name, name)
+    """The public name of a proto field path: `message.external_id` is `externalId`, `template.name` itself."""
+    holder, _, name = path.rpartition(".")
+    public, holder = PUBLIC_FIELD_NAMES.get(name, name), holder.rpartition(".")[2]
+    return f"{holder}.{public}" if holder in PUBLIC_OBJECTS else public

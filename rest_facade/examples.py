@@ -31,6 +31,23 @@ NEW_MESSAGE = {
     "channel": "sms",
     "externalId": "order-4711",
 }
+TEMPLATE_MESSAGE = {
+    "to": "+1234567890",
+    "from": "+15559876543",
+    "channel": "whatsapp",
+    "template": {
+        "name": "order_shipped",
+        "language": "en_US",
+        "components": [{"type": "body", "parameters": [{"type": "text", "text": "4711"}]}],
+    },
+}
+MEDIA_MESSAGE = {
+    "to": "+1234567890",
+    "message": "Your label.",
+    "from": "+15559876543",
+    "channel": "whatsapp",
+    "media": {"type": "image", "url": "https://example.com/files/label.png"},
+}
 _MESSAGE = {
     "id": MESSAGE_ID,
     "messageId": MESSAGE_ID,
@@ -71,6 +88,7 @@ _DEVICE = {
     "batteryPercent": None,
     "numbers": [{"channel": "sms", "number": "+15559876543", "slot": 1, "ready": True}],
     "simSlots": [{"slot": 1, "phoneNumber": "+15559876543", "smsReady": True}],
+    "features": {"templates": False, "media": [], "groups": False, "readReports": False, "textMax": None},
 }
 _DRIVER_TOKEN = {
     "id": PUBLIC_ID,

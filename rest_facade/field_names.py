@@ -15,5 +15,9 @@ PUBLIC_FIELD_NAMES = {
     "state": "status",
     "since_time": "since",
     "until_time": "until",
+    "components_json": "components",
 }
 """Public name by proto name; a field that is missing has the same name in both."""
+
+PUBLIC_OBJECTS = ("template", "media")
+"""Fields that are objects in public too: what is in them is named by its path."""

@@ -5,10 +5,12 @@ Owns which fields there are, their aliases, help and examples. A single value's 
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rest_facade import shapes, words
-from rest_facade.fields import Field
+from rest_facade.errors import FieldFault
+from rest_facade.fields import Field, ObjectFault, object_of
 from rest_facade.shapes import Shape, ShapeFault
 from rest_facade.words import by_word
 
@@ -21,6 +23,7 @@ EVENT_TYPES = (
     "message.received",
     "message.sent",
     "message.delivered",
+    "message.read",
     "message.failed",
     "device.online",
     "device.offline",
@@ -30,25 +33,105 @@ EVENT_TYPES = (
 INBOUND_NAMES = ("message.inbound", "message.received")
 """Two names of one event; an endpoint chooses one."""
 BATCH_MESSAGES_MAX = 1_000
+MEDIA_TYPES: Mapping[str, Any] = by_word(words.MEDIA_TYPES)
+TYPES_WITHOUT_CAPTION = ("audio", "sticker")
+COMPONENTS_BYTES_MAX = 16_384
+FILENAME_CHARACTERS_MAX = 240
 
 _CHANNEL = shapes.one_of(tuple(CHANNELS))
 
-MESSAGE_FIELDS = (
+TEMPLATE_FIELDS = (
     Field(
-        "to",
-        shapes.DESTINATION,
-        "Recipient: a phone number in E.164 form; with `whatsapp` also a group id, `<id>@g.us`.",
+        "name",
+        shapes.pattern(
+            "^[a-z0-9_]{1,512}$", maximum=512, issue="must be 1 to 512 of a-z, 0-9 and underscore"
+        ),
+        "Its name as the operator of the channel approved it.",
         required=True,
-        example="+1234567890",
+        example="order_shipped",
     ),
     Field(
-        "message",
-        shapes.MESSAGE,
-        "The text, 1 to 1600 characters. If it is absent, `body`, then `text`, is taken in its place.",
+        "language",
+        shapes.pattern(
+            "^[A-Za-z][0-9A-Za-z_-]{1,15}$",
+            maximum=16,
+            issue="must be a language such as en or en_US",
+        ),
+        "Its language as the operator writes it.",
         required=True,
-        aliases=("body", "text"),
-        example="Hello from Infini Reach!",
+        example="en_US",
     ),
+    Field(
+        "components",
+        shapes.json_objects(COMPONENTS_BYTES_MAX),
+        "What goes into its places: a list of objects in the operator's own form, at most 16 KiB as JSON. It is "
+        "passed on as it is.",
+        example=[{"type": "body", "parameters": [{"type": "text", "text": "4711"}]}],
+    ),
+)
+MEDIA_FIELDS = (
+    Field(
+        "type", shapes.one_of(tuple(MEDIA_TYPES)), "What kind of file it is.", required=True, example="image"
+    ),
+    Field(
+        "url",
+        shapes.MEDIA_URL,
+        "Where the channel's network fetches it: an https URL that it can reach, at most 2048 characters.",
+        required=True,
+        example="https://example.com/files/label.png",
+    ),
+    Field(
+        "filename",
+        shapes.name(FILENAME_CHARACTERS_MAX),
+        "Its name for the recipient, at most 240 characters; with `document` only.",
+    ),
+)
+_MEDIA = object_of(MEDIA_FIELDS)
+
+
+def _check_media(value: object) -> dict[str, Any]:
+    media: dict[str, Any] = _MEDIA.check(value)
+    if "filename" in media and media["type"] != "document":
+        raise ObjectFault([FieldFault("filename", "must be given with document only")])
+    return media
+
+
+_NAMED_MEDIA = Shape(
+    _check_media,
+    {
+        **_MEDIA.schema,
+        "anyOf": [
+            {"properties": {"type": {"const": "document"}}},
+            {"properties": {"filename": {"type": "null"}}},
+        ],
+    },
+)
+_TO = Field(
+    "to",
+    shapes.DESTINATION,
+    "Recipient: a phone number in E.164 form; with `whatsapp` also a group id, `<id>@g.us`, or the id that WhatsApp "
+    "gives a user who hides the number.",
+    required=True,
+    example="+1234567890",
+)
+_MESSAGE = Field(
+    "message",
+    shapes.SMS,
+    "The text: with `sms` 1 to 1600 characters, with `whatsapp` 1 to 4096; with `media` what is written under it, at "
+    "most 1024. Required without `template` and `media`. If it is absent, `body`, then `text`, is taken in its place.",
+    required=True,
+    aliases=("body", "text"),
+    example="Hello from Infini Reach!",
+)
+_WHATSAPP_TO = replace(_TO, shape=shapes.WHATSAPP_DESTINATION)
+_TEMPLATE = Field(
+    "template",
+    object_of(TEMPLATE_FIELDS),
+    "In place of a text, on `whatsapp`: a template that its operator has approved.",
+    required=True,
+)
+_MEDIA_FIELD = Field("media", _NAMED_MEDIA, "A file, on `whatsapp`.", required=True)
+_SENDING = (
     Field(
         "from",
         shapes.SENDER,
@@ -72,6 +155,24 @@ MESSAGE_FIELDS = (
         aliases=("device_id",),
     ),
 )
+SMS_FIELDS = (_TO, _MESSAGE, *_SENDING)
+WHATSAPP_FIELDS = (_WHATSAPP_TO, replace(_MESSAGE, shape=shapes.WHATSAPP), *_SENDING)
+TEMPLATE_MESSAGE_FIELDS = (_WHATSAPP_TO, *_SENDING, _TEMPLATE)
+MEDIA_MESSAGE_FIELDS = (
+    _WHATSAPP_TO,
+    replace(_MESSAGE, shape=shapes.CAPTION, required=False),
+    *_SENDING,
+    _MEDIA_FIELD,
+)
+MESSAGE_FIELDS = (
+    _WHATSAPP_TO,
+    replace(_MESSAGE, shape=shapes.WHATSAPP, required=False),
+    *_SENDING,
+    replace(_TEMPLATE, required=False),
+    replace(_MEDIA_FIELD, required=False),
+)
+"""What any message may have; the tables before it are the kinds that there are."""
+TEXT_NAMES = ("message", *_MESSAGE.aliases)
 DEVICE_FIELDS = (
     Field("name", shapes.NAME, "Name for people.", example="Front desk"),
     Field("enabled", shapes.FLAG, "false: messages wait in the device's queue.", example=True),
@@ -98,8 +199,8 @@ _WEBHOOK_OPTIONS = (
     Field(
         "events",
         _EVENTS,
-        "Types that the endpoint wants; empty: all. Of `message.inbound` and `message.received`, two names of one "
-        "event, at most one.",
+        "Types that the endpoint wants; empty: all but `message.read`. Of `message.inbound` and "
+        "`message.received`, two names of one event, at most one.",
         example=["message.inbound", "message.delivered", "message.failed"],
     ),
     Field("timeoutSeconds", shapes.whole_number(1, 30), "Seconds for one attempt as a whole.", example=10),
@@ -153,7 +254,7 @@ def _check_party(text: str) -> str:
         return str(_PARTY_NAME.check(text)).strip()
 
 
-_PARTY_NAME = shapes.name(64)
+_PARTY_NAME = shapes.name(shapes.WHATSAPP_DESTINATION_CHARACTERS_MAX)
 _PARTY = Shape(_check_party, _PARTY_NAME.schema)
 _TIME = _from_text(shapes.TIME, lambda text: text.replace(" ", "+"))
 _CURSOR = shapes.printable(1, 512)

@@ -1,6 +1,6 @@
 """Tables of fields, and taking a body or a query apart by one: every fault at once.
 
-Owns the walk over a table. Must not know which tables there are.
+Owns the walk over a table and the schema that says the same. Must not know which tables there are.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,9 +40,59 @@ def read_fields(fields: Sequence[Field], body: Mapping[str, Any]) -> tuple[dict[
             continue
         try:
             values[wanted.name] = wanted.shape.check(value)
+        except ObjectFault as inner:
+            faults += [FieldFault(f"{wanted.name}.{fault.field}", fault.issue) for fault in inner.faults]
         except ShapeFault as fault:
             faults.append(FieldFault(wanted.name, str(fault)))
     return values, faults
+
+
+class ObjectFault(ShapeFault):
+    """An object with faulty fields of its own; their names are paths below it."""
+
+    def __init__(self, faults: Sequence[FieldFault]) -> None:
+        super().__init__("has faulty fields")
+        self.faults: Sequence[FieldFault] = faults
+
+
+def object_of(fields: Sequence[Field]) -> Shape:
+    """An object whose own fields are a table; normalised to the values that are given."""
+
+    def check(value: object) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ShapeFault("must be an object")
+        given: dict[str, Any] = value
+        values, faults = read_fields(fields, given)
+        if faults:
+            raise ObjectFault(faults)
+        return values
+
+    return Shape(check, body_of(fields))
+
+
+def body_of(fields: Sequence[Field], *, least: int = 0) -> dict[str, Any]:
+    """The schema of a body that a table checks; null counts as absent. `least`: fields that must be given."""
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {field.name: _property(field) for field in fields},
+    }
+    if required := [field.name for field in fields if field.required]:
+        schema["required"] = required
+    if least:
+        given: dict[str, Any] = {"not": {"type": "null"}}
+        schema["anyOf"] = [{"required": [field.name], "properties": {field.name: given}} for field in fields]
+    return schema
+
+
+def _property(field: Field) -> dict[str, Any]:
+    schema: dict[str, Any] = {**field.shape.schema, "description": field.help}
+    if not field.required:
+        schema["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
+    if field.example is not None:
+        schema["examples"] = [field.example]
+    return schema
 
 
 def require_fields(fields: Sequence[Field], body: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,7 +93,10 @@ def _operation(route: Route) -> Document:
     if described:
         operation["description"] = " ".join(described)
     if route.body is not None:
-        content = {"schema": schemas.reference(route.body.schema), "example": route.body.example}
+        content: Document = {"schema": schemas.reference(route.body.schema), "example": route.body.example}
+        if route.body.others:
+            examples = {"text": content.pop("example"), **route.body.others}
+            content["examples"] = {name: {"value": example} for name, example in examples.items()}
         operation["requestBody"] = {"required": route.body.required, "content": {JSON: content}}
     return operation
 

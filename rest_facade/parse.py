@@ -59,21 +59,58 @@ def new_message(
     body: Mapping[str, Any], trace: str
 ) -> tuple[messages_service_pb2.NewMessage | None, list[FieldFault]]:
     """The message that a body describes, or every fault in it."""
-    values, faults = read_fields(tables.MESSAGE_FIELDS, body)
+    if body.get("template") is not None or body.get("media") is not None:
+        return _rich_message(body, trace)
+    is_whatsapp = body.get("channel") == "whatsapp"
+    values, faults = read_fields(tables.WHATSAPP_FIELDS if is_whatsapp else tables.SMS_FIELDS, body)
     if values.get("channel") == "sms" and values.get("to", "").endswith(_GROUP_SUFFIX):
         faults.append(FieldFault("to", "must be a phone number for sms; groups are on whatsapp only"))
     if faults:
         return None, faults
+    return _message_of(values, trace), faults
+
+
+def _rich_message(
+    body: Mapping[str, Any], trace: str
+) -> tuple[messages_service_pb2.NewMessage | None, list[FieldFault]]:
+    """The same for a message with a template or a file."""
+    kind = "template" if body.get("template") is not None else "media"
+    table = tables.TEMPLATE_MESSAGE_FIELDS if kind == "template" else tables.MEDIA_MESSAGE_FIELDS
+    values, faults = read_fields(table, body)
+    if values.get("channel") == "sms":
+        faults.append(FieldFault(kind, "must be given with whatsapp only"))
+    if kind == "template":
+        if any(body.get(name) is not None for name in tables.TEXT_NAMES):
+            faults.append(FieldFault("message", "must not be given together with template"))
+        if body.get("media") is not None:
+            faults.append(FieldFault("media", "must not be given together with template"))
+    elif "message" in values and values.get("media", {}).get("type") in tables.TYPES_WITHOUT_CAPTION:
+        faults.append(FieldFault("message", f"must not be given with {values['media']['type']}"))
+    if faults:
+        return None, faults
+    message = _message_of(values, trace)
+    if kind == "template":
+        template = values["template"]
+        message.template.name, message.template.language = template["name"], template["language"]
+        message.template.components_json = template.get("components", b"").decode()
+    else:
+        media = values["media"]
+        message.media.type, message.media.url = tables.MEDIA_TYPES[media["type"]], media["url"]
+        message.media.filename = media.get("filename", "")
+    return message, faults
+
+
+def _message_of(values: Mapping[str, Any], trace: str) -> messages_service_pb2.NewMessage:
     message = messages_service_pb2.NewMessage(
         to=values["to"],
-        text=values["message"],
+        text=values.get("message"),
         channel=tables.CHANNELS[values["channel"]],
         external_id=values.get("externalId"),
         device_id=values.get("deviceId"),
         traceparent=trace,
     )
     setattr(message, "from", values["from"])
-    return message, faults
+    return message
 
 
 def required_message(body: Mapping[str, Any], trace: str) -> messages_service_pb2.NewMessage:

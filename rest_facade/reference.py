@@ -13,7 +13,13 @@ from pydantic.fields import FieldInfo
 
 from rest_facade.config import Settings
 from rest_facade.errors import CODES
-from rest_facade.field_tables import LIST_MESSAGES_FIELDS, MESSAGE_FIELDS, NEW_WEBHOOK_FIELDS
+from rest_facade.field_tables import (
+    LIST_MESSAGES_FIELDS,
+    MEDIA_FIELDS,
+    MESSAGE_FIELDS,
+    NEW_WEBHOOK_FIELDS,
+    TEMPLATE_FIELDS,
+)
 from rest_facade.fields import Field
 from rest_facade.route_table import ROUTES
 
@@ -76,6 +82,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "routes": _routes,
     "errors": _errors,
     "message": lambda: _fields(MESSAGE_FIELDS),
+    "template": lambda: _fields(TEMPLATE_FIELDS),
+    "media": lambda: _fields(MEDIA_FIELDS),
     "messages": lambda: _fields(LIST_MESSAGES_FIELDS),
     "webhook": lambda: _fields(NEW_WEBHOOK_FIELDS),
     "settings": _settings,

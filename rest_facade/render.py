@@ -17,6 +17,7 @@ from rest_facade.words import (
     DEVICE_STATUSES,
     DIRECTIONS,
     ENCODINGS,
+    MEDIA_TYPES,
     OTHER,
     REASONS,
     STATUSES,
@@ -67,9 +68,9 @@ def time(holder: Message, field: str) -> str | None:
 
 
 def message(record: message_pb2.Message) -> dict[str, Any]:
-    """One message."""
+    """One message; what few messages have is there only if it is set."""
     failure = record.failure
-    return {
+    facts: dict[str, Any] = {
         "id": record.id,
         "messageId": record.id,
         "status": STATUSES.get(record.state, OTHER),
@@ -91,6 +92,34 @@ def message(record: message_pb2.Message) -> dict[str, Any]:
         "networkCode": failure.network_code or None,
         "holdReason": record.hold_reason or None,
         "holdUntil": time(record, "hold_time"),
+    }
+    if record.HasField("template"):
+        facts["template"] = _template(record.template)
+    if record.HasField("media"):
+        facts["media"] = _media(record.media)
+    if record.HasField("read_time"):
+        facts["readAt"] = time(record, "read_time")
+    if record.group_id:
+        facts["groupId"] = record.group_id
+    if record.reply_to_message_id:
+        facts["replyTo"] = record.reply_to_message_id
+    if record.sender_name:
+        facts["senderName"] = record.sender_name
+    return facts
+
+
+def _template(record: message_pb2.Template) -> dict[str, Any]:
+    components = msgspec.Raw((record.components_json or "[]").encode())
+    return {"name": record.name, "language": record.language, "components": components}
+
+
+def _media(record: message_pb2.Media) -> dict[str, Any]:
+    return {
+        "type": MEDIA_TYPES.get(record.type, OTHER) if record.type else None,
+        "url": record.url or None,
+        "filename": record.filename or None,
+        "mimeType": record.mime_type or None,
+        "networkId": record.network_id or None,
     }
 
 
@@ -117,7 +146,7 @@ def preview(answer: messages_service_pb2.PreviewMessageResponse) -> dict[str, An
 
 
 def device(record: device_pb2.Device) -> dict[str, Any]:
-    """One device. `simSlots` are its SMS numbers, `numbers` all of them."""
+    """One device. `simSlots` are its SMS numbers, `numbers` all of them; `features` only if its driver tells them."""
     numbers = [
         {
             "channel": CHANNELS.get(address.channel, OTHER),
@@ -127,7 +156,7 @@ def device(record: device_pb2.Device) -> dict[str, Any]:
         }
         for address in record.addresses
     ]
-    return {
+    facts: dict[str, Any] = {
         "id": record.id,
         "name": record.name,
         "status": DEVICE_STATUSES.get(record.state, OTHER),
@@ -148,6 +177,19 @@ def device(record: device_pb2.Device) -> dict[str, Any]:
             for address in record.addresses
             if address.channel == message_pb2.CHANNEL_SMS
         ],
+    }
+    if record.HasField("features"):
+        facts["features"] = _features(record.features)
+    return facts
+
+
+def _features(record: device_pb2.DeviceFeatures) -> dict[str, Any]:
+    return {
+        "templates": record.templates,
+        "media": [MEDIA_TYPES.get(kind, OTHER) for kind in record.media],
+        "groups": record.groups,
+        "readReports": record.read_reports,
+        "textMax": record.text_characters_max or None,
     }
 
 

@@ -16,12 +16,16 @@ Handler = Callable[[Call], Awaitable[Answer]]
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A JSON body: its schema's name, an example, whether it may be left out, whether it has the larger limit."""
+    """A JSON body: its schema's name, an example, whether it may be left out, whether it has the larger limit.
+
+    `others`: examples of its other kinds by name.
+    """
 
     schema: str
     example: Mapping[str, Any]
     required: bool = True
     is_batch: bool = False
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ Owns the named components. Bodies are made from the field tables, so they cannot
 answers mirror `render`, and the tests hold real answers against them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rest_facade import field_tables as tables
 from rest_facade import shapes, words
 from rest_facade.errors import CODES
-from rest_facade.fields import Field
+from rest_facade.fields import body_of
 
 Schema = dict[str, Any]
 
@@ -41,6 +41,11 @@ def answer(properties: Mapping[str, Schema]) -> Schema:
     return record({"success": SUCCESS, **properties})
 
 
+def with_some(schema: Schema, properties: Mapping[str, Schema]) -> Schema:
+    """The same record, which may have these properties too."""
+    return {**schema, "properties": {**schema["properties"], **properties}}
+
+
 def word_of(known: Mapping[int, str]) -> Schema:
     """One of the words that an enum has in public."""
     return {"type": "string", "enum": [*known.values(), words.OTHER]}
@@ -56,38 +61,37 @@ def list_of(schema: Schema) -> Schema:
     return {"type": "array", "items": schema}
 
 
-def body_of(fields: Sequence[Field], *, least: int = 0) -> Schema:
-    """The schema of a body that a field table checks; null counts as absent. `least`: fields that must be given."""
-    schema: Schema = {
-        "type": "object",
-        "properties": {field.name: _property(field) for field in fields},
-    }
-    if required := [field.name for field in fields if field.required]:
-        schema["required"] = required
-    if least:
-        given: Schema = {"not": {"type": "null"}}
-        schema["anyOf"] = [{"required": [field.name], "properties": {field.name: given}} for field in fields]
-    return schema
-
-
-def _property(field: Field) -> Schema:
-    schema = {**field.shape.schema, "description": field.help}
-    if not field.required:
-        schema["type"] = [schema["type"], "null"]
-        if "enum" in schema:
-            schema["enum"] = [*schema["enum"], None]
-    if field.example is not None:
-        schema["examples"] = [field.example]
-    return schema
-
-
 def _new_message() -> Schema:
-    """Groups are on WhatsApp only, which makes the channel decide what `to` may be."""
+    """The channel decides what `to` may be and how long a text is; a template or a file takes the text's place."""
+    none: Schema = {"type": "null"}
+    sms: Schema = {"channel": {"const": "sms"}, "to": {"pattern": shapes.NUMBER_PATTERN}}
+    whatsapp: Schema = {"channel": {"const": "whatsapp"}}
+    text: Schema = {"message": TEXT, "template": none, "media": none}
+    sms_text = {**text, "message": {**TEXT, "maxLength": shapes.SMS_CHARACTERS_MAX}}
+    template: Schema = {"template": {"type": "object"}, "message": none, "media": none}
+    caption = {"type": ["string", "null"], "maxLength": shapes.CAPTION_CHARACTERS_MAX}
+    bare, captioned = list(tables.TYPES_WITHOUT_CAPTION), list(tables.MEDIA_TYPES)
     schema = body_of(tables.MESSAGE_FIELDS)
-    sms = {
-        "properties": {"channel": {"const": "sms"}, "to": {"pattern": shapes.NUMBER_PATTERN}},
-    }
-    schema["anyOf"] = [sms, {"properties": {"channel": {"const": "whatsapp"}}}]
+    schema["anyOf"] = [
+        {"required": ["message"], "properties": {**sms, **sms_text}},
+        {"required": ["message"], "properties": {**whatsapp, **text}},
+        {"required": ["template"], "properties": {**whatsapp, **template}},
+        *(
+            {
+                "required": ["media"],
+                "properties": {
+                    **whatsapp,
+                    "media": {"type": "object", "properties": {"type": {"enum": types}}},
+                    "message": message,
+                    "template": none,
+                },
+            }
+            for types, message in (
+                ([word for word in captioned if word not in bare], caption),
+                (bare, none),
+            )
+        ),
+    ]
     return schema
 
 
@@ -136,6 +140,37 @@ MESSAGE: dict[str, Schema] = {
     "holdReason": OPTIONAL_TEXT,
     "holdUntil": OPTIONAL_TIME,
 }
+TEMPLATE: Schema = record({
+    "name": TEXT,
+    "language": TEXT,
+    "components": list_of({"type": "object"}),
+})
+MEDIA: Schema = record({
+    "type": optional_word_of(words.MEDIA_TYPES),
+    "url": OPTIONAL_TEXT,
+    "filename": OPTIONAL_TEXT,
+    "mimeType": OPTIONAL_TEXT,
+    "networkId": OPTIONAL_TEXT,
+})
+MESSAGE_SOME: dict[str, Schema] = {
+    "template": TEMPLATE,
+    "media": MEDIA,
+    "readAt": TIME,
+    "groupId": TEXT,
+    "replyTo": RECORD_ID,
+    "senderName": TEXT,
+}
+"""What a message has only if it is set."""
+FEATURES: Schema = record(
+    {
+        "templates": FLAG,
+        "media": list_of(word_of(words.MEDIA_TYPES)),
+        "groups": FLAG,
+        "readReports": FLAG,
+        "textMax": {"type": ["integer", "null"], "minimum": 1},
+    },
+    "What it can send besides plain text to one person; only if its driver tells.",
+)
 DEVICE: dict[str, Schema] = {
     "id": {"type": "string", "format": "uuid"},
     "name": TEXT,
@@ -244,8 +279,8 @@ def _message_answers() -> dict[str, Schema]:
     attributes: Schema = {"type": "object", "additionalProperties": TEXT}
     return {
         "Accepted": ACCEPTED,
-        "Message": record(MESSAGE),
-        "MessageAnswer": answer(MESSAGE),
+        "Message": with_some(record(MESSAGE), MESSAGE_SOME),
+        "MessageAnswer": with_some(answer(MESSAGE), MESSAGE_SOME),
         "MessagePage": answer({"messages": list_of(reference("Message")), "nextCursor": CURSOR}),
         "BatchResults": answer({
             "accepted": COUNT,
@@ -271,7 +306,7 @@ def _message_answers() -> dict[str, Schema]:
 
 def _device_answers() -> dict[str, Schema]:
     return {
-        "Device": record(DEVICE),
+        "Device": with_some(record(DEVICE), {"features": FEATURES}),
         "DeviceAnswer": answer({"device": reference("Device")}),
         "DeviceList": answer({"devices": list_of(reference("Device"))}),
         "DeviceRemoved": answer({"failedMessages": COUNT}),

@@ -9,12 +9,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-MESSAGE_CHARACTERS_MAX = 1600
+import msgspec
+
+SMS_CHARACTERS_MAX = 1600
+WHATSAPP_CHARACTERS_MAX = 4096
+CAPTION_CHARACTERS_MAX = 1024
 EXTERNAL_ID_CHARACTERS_MAX = 255
 NAME_CHARACTERS_MAX = 100
 DESCRIPTION_CHARACTERS_MAX = 255
 DESTINATION_CHARACTERS_MAX = 100
+WHATSAPP_DESTINATION_CHARACTERS_MAX = 140
 URL_CHARACTERS_MAX = 2048
+JSON_DEPTH_MAX = 16
 
 NUMBER_PATTERN = r"^\+[1-9][0-9]{6,14}$"
 """E.164 by shape: what no numbering plan knows, the device refuses."""
@@ -22,6 +28,8 @@ SPACED_NUMBER_PATTERN = r"^[ ]?\+?[ ().-]*[1-9](?:[ ().-]*[0-9]){6,14}[ ().-]*$"
 """The same with the separators that people write; compared by its digits."""
 GROUP_PATTERN = r"^(?:[^\u0000-\u0020\u007f-\u00a0\u2028\u2029]*:)?[0-9A-Za-z_-]{1,64}@g\.us$"
 """No \\S: what is white space differs between this language's patterns and those of JSON Schema."""
+HIDDEN_USER_PATTERN = r"^(?:[A-Z]{2}\.[0-9A-Za-z]{1,128}|[0-9]{1,32}@lid)$"
+"""What WhatsApp gives in place of the number of a user who hides it: its business API, and its own protocol."""
 PRINTABLE_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]*$"
 """Nothing that breaks a line, controls a terminal or turns the direction of what follows."""
 TEXT_PATTERN = r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$"
@@ -33,6 +41,10 @@ TIME_PATTERN = (
 )
 URL_PATTERN = r"^[Hh][Tt][Tt][Pp][Ss]?://\S+$"
 """What is looked at here. Hosts, ports and addresses are the core's to judge, by its operator's settings."""
+MEDIA_URL_PATTERN = (
+    r"^https://[0-9A-Za-z](?:[0-9A-Za-z.-]{0,252}[0-9A-Za-z])?(?::[0-9]{1,5})?(?:[/?#][!-~]*)?$"
+)
+"""Visible ASCII (RFC 3986) and nobody's password. Whether anything can be fetched there is for the network to say."""
 SAFE_URL_PATTERN = (
     r"^https://(?:[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?\.){1,5}[a-z]{2,12}(?::(?:443|8443))?"
     r"(?:/[A-Za-z0-9._~/-]*)?(?:\?[A-Za-z0-9._~=&-]*)?$"
@@ -42,10 +54,12 @@ SAFE_URL_PATTERN = (
 _number = re.compile(NUMBER_PATTERN).fullmatch
 _spaced_number = re.compile(SPACED_NUMBER_PATTERN).fullmatch
 _group = re.compile(GROUP_PATTERN).fullmatch
+_hidden_user = re.compile(HIDDEN_USER_PATTERN).fullmatch
 _printable = re.compile(PRINTABLE_PATTERN).fullmatch
 _text = re.compile(TEXT_PATTERN).fullmatch
 _time = re.compile(TIME_PATTERN).fullmatch
 _url = re.compile(URL_PATTERN).fullmatch
+_encode = msgspec.json.Encoder().encode
 _not_digits = re.compile(r"[^0-9]")
 
 
@@ -82,6 +96,16 @@ def _check_destination(value: object) -> str:
     raise ShapeFault("must be a phone number in E.164 form, + and 7 to 15 digits, or a WhatsApp group id")
 
 
+def _check_whatsapp_destination(value: object) -> str:
+    text = _string(value)
+    if len(text) <= WHATSAPP_DESTINATION_CHARACTERS_MAX:
+        if _number(text) or _hidden_user(text):
+            return text
+        if _group(text):
+            return text.rpartition(":")[2]
+    raise ShapeFault("must be a phone number in E.164 form, + and 7 to 15 digits, or a WhatsApp group id")
+
+
 def _check_sender(value: object) -> str:
     text = _string(value)
     if len(text) > 40 or not _spaced_number(text):
@@ -89,15 +113,37 @@ def _check_sender(value: object) -> str:
     return "+" + _not_digits.sub("", text)
 
 
-def _check_message(value: object) -> str:
-    text = _string(value)
-    if not 1 <= len(text) <= MESSAGE_CHARACTERS_MAX:
-        raise ShapeFault(f"must be 1 to {MESSAGE_CHARACTERS_MAX} characters")
-    if text.isspace():
-        raise ShapeFault("must not be only white space")
-    if not _text(text):
-        raise ShapeFault("must not contain control characters other than line breaks and tabs")
-    return text
+def message(maximum: int) -> Shape:
+    """A text of 1 to `maximum` characters, not only white space, with line breaks and tabs."""
+
+    def check(value: object) -> str:
+        text = _string(value)
+        if not 1 <= len(text) <= maximum:
+            raise ShapeFault(f"must be 1 to {maximum} characters")
+        if text.isspace():
+            raise ShapeFault("must not be only white space")
+        if not _text(text):
+            raise ShapeFault("must not contain control characters other than line breaks and tabs")
+        return text
+
+    lengths = {"minLength": 1, "maxLength": maximum}
+    return Shape(
+        check,
+        {"type": "string", **lengths, "allOf": [{"pattern": TEXT_PATTERN}, {"pattern": VISIBLE_PATTERN}]},
+    )
+
+
+def pattern(expression: str, *, maximum: int, issue: str) -> Shape:
+    """A string of at most `maximum` characters that matches as a whole; `issue` says what is wrong with any other."""
+    matches = re.compile(expression).fullmatch
+
+    def check(value: object) -> str:
+        text = _string(value)
+        if len(text) > maximum or not matches(text):
+            raise ShapeFault(issue)
+        return text
+
+    return Shape(check, {"type": "string", "maxLength": maximum, "pattern": expression})
 
 
 def printable(minimum: int, maximum: int) -> Shape:
@@ -179,6 +225,32 @@ def _check_url(value: object) -> str:
     return text
 
 
+def json_objects(bytes_max: int) -> Shape:
+    """A list of objects in somebody else's form, at most `bytes_max` as compact JSON; normalised to that."""
+
+    def check(value: object) -> bytes:
+        if not isinstance(value, list):
+            raise ShapeFault("must be a list")
+        items: list[Any] = value
+        if not all(isinstance(item, dict) for item in items):
+            raise ShapeFault("must be a list of objects")
+        if _is_deeper(items, JSON_DEPTH_MAX):
+            raise ShapeFault(f"must not be nested more than {JSON_DEPTH_MAX} deep")
+        encoded = _encode(items)
+        if len(encoded) > bytes_max:
+            raise ShapeFault(f"must be at most {bytes_max} bytes as JSON")
+        return encoded
+
+    return Shape(check, {"type": "array", "items": {"type": "object"}})
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, list | dict):
+        return False
+    entries: Any = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(entry, levels - 1) for entry in entries)
+
+
 def list_of(shape: Shape, *, maximum: int) -> Shape:
     """At most `maximum` different values of a shape."""
 
@@ -205,17 +277,24 @@ DESTINATION = Shape(
         "pattern": f"{NUMBER_PATTERN}|{GROUP_PATTERN}",
     },
 )
-SENDER = Shape(_check_sender, {"type": "string", "maxLength": 40, "pattern": SPACED_NUMBER_PATTERN})
-MESSAGE = Shape(
-    _check_message,
+WHATSAPP_DESTINATION = Shape(
+    _check_whatsapp_destination,
     {
         "type": "string",
-        "minLength": 1,
-        "maxLength": MESSAGE_CHARACTERS_MAX,
-        "allOf": [{"pattern": TEXT_PATTERN}, {"pattern": VISIBLE_PATTERN}],
+        "maxLength": WHATSAPP_DESTINATION_CHARACTERS_MAX,
+        "pattern": f"{NUMBER_PATTERN}|{GROUP_PATTERN}|{HIDDEN_USER_PATTERN}",
     },
 )
+SENDER = Shape(_check_sender, {"type": "string", "maxLength": 40, "pattern": SPACED_NUMBER_PATTERN})
+SMS = message(SMS_CHARACTERS_MAX)
+WHATSAPP = message(WHATSAPP_CHARACTERS_MAX)
+CAPTION = message(CAPTION_CHARACTERS_MAX)
 NAME = name(NAME_CHARACTERS_MAX)
 FLAG = Shape(_check_flag, {"type": "boolean"})
 TIME = Shape(_check_time, {"type": "string", "format": "date-time"})
 URL = Shape(_check_url, {"type": "string", "maxLength": URL_CHARACTERS_MAX, "pattern": SAFE_URL_PATTERN})
+MEDIA_URL = pattern(
+    MEDIA_URL_PATTERN,
+    maximum=URL_CHARACTERS_MAX,
+    issue=f"must be an https URL of at most {URL_CHARACTERS_MAX} characters",
+)

@@ -75,6 +75,10 @@ def _render_page(routes: Sequence[Route]) -> str:
         statuses=list(words.STATUSES.values()),
         event_types=field_tables.EVENT_TYPES,
         payload=examples.PAYLOAD,
+        template_example=examples.TEMPLATE_MESSAGE,
+        template_fields=field_tables.TEMPLATE_FIELDS,
+        media_example=examples.MEDIA_MESSAGE,
+        media_fields=field_tables.MEDIA_FIELDS,
     )
 
 

@@ -5,6 +5,7 @@ state has some messages.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
@@ -66,6 +67,10 @@ def an_inbound(sequence: int) -> Inbound:
     return Inbound(sequence, "modem-1", "sms", RECIPIENT, NUMBER, "Hi", 1, "", None)
 
 
+def an_answer(sequence: int) -> Inbound:
+    return replace(an_inbound(sequence), reply_to_command_id=f"{'0' * 24}-1")
+
+
 def remove(session: Session, opened: OpenedSession) -> int:
     session.get_one(DeviceRow, device_of(opened)).deleted_ms = NOW_MS
     session.flush()
@@ -96,10 +101,13 @@ def unpublished(session: Session) -> list[PublishedEvent]:
 
 USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
     "accept": lambda session, _: accept(session, [new_message(external_id="x")] * 2, NOW_MS, TTL_MS),
+    "accept for a group": lambda session, _: accept(
+        session, [new_message(to="1@g.us", channel="sms")] * 2, NOW_MS, TTL_MS
+    ),
     "claim": claim_for,
     "poll": lambda session, _: devices_with_queued(session),
     "facts": lambda session, opened: apply(
-        session, opened, report(6, f"{'0' * 24}-1", Evidence.SUBMITTED), an_inbound(7)
+        session, opened, report(6, f"{'0' * 24}-1", Evidence.SUBMITTED), an_inbound(7), an_answer(8)
     ),
     "open": lambda session, _: connect(
         session, without_numbers(offered_device()), offered_device("modem-2"), last_sequence=5

@@ -6,7 +6,7 @@
 Owns the form of these pages. The words are those of the settings and commands themselves.
 """
 
-import importlib
+import importlib.util
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from core.cli import configuration
 from core.cli.main import app
-from core.cli.roles import drivers
+from core.cli.roles import drivers, fakes
 from core.config import shown
-from drivers.modem.cli.main import app as modem_app
 from drivers.runtime import Driver, Setting
 from drivers.runtime.main import runtime_settings
 from rest_facade import config as rest_config
@@ -126,12 +125,26 @@ def _cli() -> str:
 
 def commands() -> Iterator[tuple[TyperCommand | TyperGroup, list[str]]]:
     """Every command with its name in words; those that are handed on to a package of ours stand for themselves."""
-    handed_on = {"modem": modem_app}
+    others = handed_on()
     for command, names in _commands(_group(app), ["infinireach"]):
-        if names[1] in handed_on:
-            yield from _commands(_group(handed_on[names[1]]), names)
+        if (names[1],) in others:
+            yield from _commands(others[(names[1],)], names)
         else:
             yield command, names
+        for words, other in others.items():
+            if words[:-1] == tuple(names[1:]):
+                if other.invoke_without_command:
+                    yield other, ["infinireach", *words]
+                yield from _commands(other, ["infinireach", *words])
+
+
+def handed_on() -> dict[tuple[str, ...], TyperGroup]:
+    """Whose commands follow the words after `infinireach` that are handed on to a package of ours."""
+    modules = {("modem",): "drivers.modem.cli.main"}
+    if "android" in drivers() and importlib.util.find_spec("drivers.android.cli"):
+        modules["android",] = "drivers.android.cli"
+    modules |= {("fake", name): f"{module}.command_line" for name, module in fakes().items()}
+    return {words: _group(importlib.import_module(module).app) for words, module in modules.items()}
 
 
 def _group(application: typer.Typer) -> TyperGroup:

@@ -1,5 +1,7 @@
 """Devices and driver tokens: rows to proto. Owns that one conversion; no rules."""
 
+from core import contents
+from core.api import convert_contents
 from core.api.convert_messages import CHANNELS, timestamp
 from core.device_admin import DeviceView
 from core.store.rows import DriverTokenRow
@@ -38,6 +40,7 @@ def device(view: DeviceView) -> device_pb2.Device:
         queued_messages=view.queued,
         signal_percent=_percent(row.signal_percent),
         battery_percent=_percent(row.battery_percent),
+        features=convert_contents.features(contents.read_features(row.features)),
     )
 
 

@@ -7,6 +7,8 @@ import json
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from core import contents
+from core.api import convert_contents
 from core.message_state import State
 from core.messages import MessageFilter
 from core.store.rows import AttemptRow, DeliveryRow, MessageRow, TimelineRow
@@ -49,6 +51,7 @@ def message(row: MessageRow) -> message_pb2.Message:
             network_code=row.failure_code or "",
             detail=row.failure_detail or "",
         )
+    content = contents.read(row.content)
     return message_pb2.Message(
         id=row.id,
         external_id=row.external_id or "",
@@ -68,6 +71,12 @@ def message(row: MessageRow) -> message_pb2.Message:
         fail_time=timestamp(row.failed_ms),
         hold_reason=row.hold_reason or "",
         hold_time=timestamp(row.hold_until_ms),
+        template=convert_contents.template(content) if isinstance(content, contents.Template) else None,
+        media=convert_contents.media(content) if isinstance(content, contents.Media) else None,
+        read_time=timestamp(row.read_ms),
+        group_id=row.group_id or "",
+        reply_to_message_id=row.reply_to_id or "",
+        sender_name=row.sender_name or "",
     )
 
 
@@ -90,6 +99,7 @@ _SENTENCES = {
     "claimed": "Given to the device's driver.",
     "submitted": "The network took it.",
     "delivered": "The network reported it delivered.",
+    "read": "The recipient was reported to have read it.",
     "failed": "It failed.",
     "retry": "It could not be sent and waits for another attempt.",
     "unknown": "Nobody can tell whether the network took it.",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 
 from core.accounts import SCOPES, NewApiKey
-from core.api import paging
+from core.api import paging, validate_contents
 from core.api.checks import E164, Faults
 from core.api.convert_messages import CHANNELS
 from core.device_admin import DeviceChange
@@ -18,14 +18,16 @@ from core.ids import is_id
 from core.messages import NewMessage
 from infinireach.v1 import accounts_service_pb2, devices_service_pb2, message_pb2, messages_service_pb2
 
-TEXT_CHARACTERS_MAX = 1600
 EXTERNAL_ID_CHARACTERS_MAX = 255
 DEVICE_ID_CHARACTERS_MAX = 64
 TRACEPARENT_CHARACTERS_MAX = 55
-PEER_CHARACTERS_MAX = 100
+PEER_CHARACTERS_MAX = 140
 PER_MINUTE_MAX = 1_000_000
 
 GROUP_ID = re.compile(r"[0-9A-Za-z_-]{1,64}@g\.us")
+USER_ID = re.compile(r"[A-Z]{2}\.[0-9A-Za-z]{1,128}|[0-9]{1,32}@lid")
+"""What WhatsApp calls a user who hides the number: its business API by country, its clients by a number of its own."""
+
 _SEPARATORS = str.maketrans("", "", " \u00a0().-/")
 _DIGITS = re.compile("[1-9][0-9]{6,14}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -68,15 +70,17 @@ def new_message(given: messages_service_pb2.NewMessage, tenant_id: str) -> NewMe
     channel = CHANNELS.get(given.channel, "")
     if not channel:
         faults.add("channel", "must be sms or whatsapp")
+    text, content = validate_contents.read(faults, given, channel)
     message = NewMessage(
         tenant_id,
         to=_recipient(faults, given.to, channel),
-        text=_text(faults, given.text),
+        text=text,
         sender=_sender(faults, getattr(given, "from")),
         channel=channel,
         external_id=_optional(faults, "external_id", given.external_id, EXTERNAL_ID_CHARACTERS_MAX),
         device_id=_optional(faults, "device_id", given.device_id.lower(), DEVICE_ID_CHARACTERS_MAX),
         traceparent=_traceparent(faults, given.traceparent),
+        content=content,
     )
     faults.check()
     return message
@@ -102,24 +106,14 @@ def _recipient(faults: Faults, value: str, channel: str) -> str:
     if not value:
         faults.add("to", "is required")
     elif channel == "whatsapp":
+        if USER_ID.fullmatch(value):
+            return value
         group_id = value.rpartition(":")[2]
         if len(value) <= PEER_CHARACTERS_MAX and GROUP_ID.fullmatch(group_id):
             return group_id
-        faults.add("to", f"{_NUMBER_FORM}, or a group id that ends in @g.us")
+        faults.add("to", f"{_NUMBER_FORM}, a group id that ends in @g.us, or WhatsApp's id of a user")
     else:
         faults.add("to", _NUMBER_FORM)
-    return value
-
-
-def _text(faults: Faults, value: str) -> str:
-    if not value:
-        faults.add("text", "is required")
-    elif len(value) > TEXT_CHARACTERS_MAX:
-        faults.add("text", f"must be at most {TEXT_CHARACTERS_MAX} characters; it has {len(value)}")
-    elif value.isspace():
-        faults.add("text", "must not be only white space")
-    elif "\0" in value:
-        faults.add("text", "must not contain the character NUL")
     return value
 
 

@@ -80,9 +80,11 @@ app.add_typer(messages.app, name="message", rich_help_panel=CLIENT)
 app.add_typer(devices.app, name="device", rich_help_panel=CLIENT)
 app.add_typer(webhooks.app, name="webhook", rich_help_panel=CLIENT)
 app.add_typer(simulate.app, name="simulate", rich_help_panel=CLIENT)
-app.command(
-    "modem", rich_help_panel=OPERATION, add_help_option=False, context_settings=roles.PASSED_ON["modem"]
-)(roles.modem)
+for name, command in {"modem": roles.modem, "android": roles.android}.items():
+    app.command(
+        name, rich_help_panel=OPERATION, add_help_option=False, context_settings=roles.PASSED_ON[name]
+    )(command)
+app.command("fake", rich_help_panel=OPERATION, context_settings=roles.PASSED_ON["fake"])(roles.fake)
 app.command("secrets", rich_help_panel=OPERATION)(installation.secrets)
 app.add_typer(certs.app, name="certs", rich_help_panel=OPERATION)
 app.command("config", rich_help_panel=OPERATION)(configuration.config)

@@ -1,6 +1,8 @@
 """`infinireach message`: send, look at and watch messages through the REST API."""
 
+import json
 import time
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -21,19 +23,33 @@ app = typer.Typer(no_args_is_help=True, help="Send, look at and watch messages."
 
 IdArgument = Annotated[str, typer.Argument(help="Message id, or the job id of the answer.")]
 ChannelOption = Annotated[str, typer.Option(help="sms or whatsapp.")]
+SEND_EXAMPLES = """Examples:\n
+infinireach message send "Hello" --to +1234567890 --from +15559876543 --watch\n
+infinireach message send --to +1234567890 --channel whatsapp --template order_shipped --language en_US\n
+infinireach message send --to +1234567890 --channel whatsapp --media image --file-url https://example.com/a.png"""
 
 
-@app.command(
-    "send", epilog='Example: infinireach message send "Hello" --to +1234567890 --from +15559876543 --watch'
-)
+@app.command("send", epilog=SEND_EXAMPLES)
 def send(  # noqa: PLR0913 - each is an option of the command line
-    text: Annotated[str, typer.Argument(help="The text, up to 1600 characters.")],
+    text: Annotated[
+        str,
+        typer.Argument(help="The text, up to 1600 characters, on whatsapp 4096; with --media its caption."),
+    ] = "",
     *,
     to: Annotated[str, typer.Option(help="Recipient, such as +1234567890.")],
     sender: Annotated[
         str, typer.Option("--from", help="Number of one of your devices; not needed if there is only one.")
     ] = "",
     channel: ChannelOption = "sms",
+    template: Annotated[str, typer.Option(help="Name of an approved template, in place of a text.")] = "",
+    language: Annotated[str, typer.Option(help="The template's language, such as en_US.")] = "",
+    components: Annotated[
+        str,
+        typer.Option(help="What goes into its places: JSON in the operator's form.", metavar="JSON|@FILE"),
+    ] = "",
+    media: Annotated[str, typer.Option(help="Send a file: image, video, audio, document or sticker.")] = "",
+    file_url: Annotated[str, typer.Option(help="Where the network fetches the file, by https.")] = "",
+    filename: Annotated[str, typer.Option(help="A document's name for the recipient.")] = "",
     external_id: Annotated[str, typer.Option(help="Your own id; repeating it sends nothing twice.")] = "",
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on until its final status.")] = False,
     url: UrlOption = "",
@@ -41,17 +57,43 @@ def send(  # noqa: PLR0913 - each is an option of the command line
     as_json: AsJson = False,
 ) -> None:
     """Send a message; it is accepted once this returns, and sent as soon as its device can."""
-    api = client(url, api_key)
-    body = {"to": to, "message": text, "from": sender or only_number(api, channel), "channel": channel}
     if watch and as_json:
         raise CommandFailed("--json gives one document and --watch goes on: use one of them.")
-    answer = api.post("/api/v1/messages", {**body, "externalId": external_id} if external_id else body)
+    content: dict[str, Any] = {
+        "template": _template(template, language, components),
+        "media": _given({"type": media, "url": file_url, "filename": filename}),
+        "message": text,
+    }
+    api = client(url, api_key)
+    body: dict[str, Any] = {"to": to, "from": sender or only_number(api, channel), "channel": channel}
+    answer = api.post("/api/v1/messages", _given({**body, **content, "externalId": external_id}))
     if as_json:
         say_json(answer)
     elif watch:
         follow(api, str(answer["messageId"]), timeout_s=0)
     else:
         say(f"Queued as {answer['messageId']}. Follow it: infinireach message watch {answer['messageId']}")
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    """What was said; the API tells what is missing."""
+    return {name: value for name, value in values.items() if value}
+
+
+def _template(name: str, language: str, components: str) -> dict[str, Any]:
+    """The template that the options describe; empty if they name none. Raises CommandFailed."""
+    if components.startswith("@"):
+        try:
+            components = Path(components[1:]).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandFailed(f"The file of --components cannot be read: {error}") from None
+    try:
+        parsed = json.loads(components) if components else None
+    except ValueError as error:
+        raise CommandFailed(
+            f"--components must be JSON, or @ and the path of a file with it: {error}"
+        ) from None
+    return _given({"name": name, "language": language, "components": parsed})
 
 
 @app.command("get")
@@ -65,7 +107,11 @@ def get(
     if as_json:
         say_json({**message, "timeline": steps})
         return
-    fields({name: value for name, value in message.items() if name not in {"success", "messageId"}})
+    shown = {name: value for name, value in message.items() if name not in {"success", "messageId"}}
+    for name in ("template", "media"):
+        if name in shown:
+            shown |= {f"{name}.{part}": _line(value) for part, value in shown.pop(name).items()}
+    fields(shown)
     say()
     for step in steps:
         say(step_line(step))
@@ -166,6 +212,10 @@ def follow_all(api: RestClient, *, timeout_s: float) -> None:
                 arrow = printable(f"{message['from']} -> {message['to']}")
                 say(f"{message['id']}  {message['channel']:8}  {arrow}  {message['status']}")
         time.sleep(POLL_S_MAX)
+
+
+def _line(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def timeline(api: RestClient, message_id: str) -> list[dict[str, Any]]:

@@ -25,7 +25,13 @@ from core.vault import VaultError
 Role = Literal["core", "relay", "deliver"]
 
 _ALL = {"allow_extra_args": True, "ignore_unknown_options": True}
-PASSED_ON: dict[str, dict[str, Any]] = {"driver": {**_ALL, "allow_interspersed_args": False}, "modem": _ALL}
+_AFTER_A_NAME = {**_ALL, "allow_interspersed_args": False}
+PASSED_ON: dict[str, dict[str, Any]] = {
+    "driver": _AFTER_A_NAME,
+    "fake": _AFTER_A_NAME,
+    "modem": _ALL,
+    "android": _ALL,
+}
 """Commands that hand their arguments on to a package of ours, which knows what they mean."""
 
 DRIVER_TOKEN_FILE_NAME = "driver.token"  # noqa: S105 - a file's name
@@ -115,12 +121,51 @@ def modem(context: typer.Context) -> None:
     become("drivers.modem", *(context.args or ["--help"]))
 
 
+def android(context: typer.Context) -> None:
+    """Find out what is wrong with an Android phone that sends and receives for the gateway.
+
+    Its commands: infinireach android --help
+    """
+    become("drivers.android.cli", *(context.args or ["--help"]))
+
+
+def fake(
+    context: typer.Context,
+    name: Annotated[
+        str, typer.Argument(help="Such as graph. Without a name: lists the fakes of this installation.")
+    ] = "",
+) -> None:
+    """Play what a driver talks to, without an account or a phone: WhatsApp's Graph API, or the app on a phone.
+
+    What follows the name is the fake's own: infinireach fake NAME --help
+    """
+    there = fakes()
+    if not name:
+        say("\n".join(there))
+        return
+    if name not in there:
+        raise CommandFailed(f"There is no fake {name}. There are: {', '.join(there) or 'none'}")
+    become(there[name], *context.args)
+
+
 def drivers() -> list[str]:
     """The drivers of this installation: packages in `drivers` that can be run."""
+    return sorted(path.parent.name.replace("_", "-") for path in _in_drivers("*/__main__.py"))
+
+
+def fakes() -> dict[str, str]:
+    """The fakes of this installation, module by name: packages `fake_<name>` of drivers that can be run."""
+    found = [path.parent for path in _in_drivers("*/fake_*/__main__.py")]
+    return {
+        folder.name.removeprefix("fake_").replace("_", "-"): f"drivers.{folder.parent.name}.{folder.name}"
+        for folder in sorted(found, key=lambda folder: folder.name)
+    }
+
+
+def _in_drivers(pattern: str) -> list[Path]:
     package = importlib.util.find_spec("drivers")
     folders = package.submodule_search_locations or [] if package else []
-    found = [path.parent.name for folder in folders for path in Path(folder).glob("*/__main__.py")]
-    return sorted(name.replace("_", "-") for name in found)
+    return [path for folder in folders for path in Path(folder).glob(pattern)]
 
 
 def become(module: str, *arguments: str) -> NoReturn:

@@ -17,7 +17,9 @@ app = typer.Typer(no_args_is_help=True, help="Make, list and test webhooks.")
 def create(
     target: Annotated[str, typer.Argument(help="Where events are posted to.", metavar="TARGET")],
     *,
-    events: Annotated[str, typer.Option(help="Comma-separated.")] = EVENTS_DEFAULT,
+    events: Annotated[
+        str, typer.Option(help="Comma-separated, such as message.read; empty: all but that one.")
+    ] = EVENTS_DEFAULT,
     description: Annotated[str, typer.Option(help="For people.")] = "",
     url: UrlOption = "",
     api_key: KeyOption = "",

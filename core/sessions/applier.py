@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from core.clock import Clock
 from core.errors import Unavailable
-from core.facts import Applied, DriverFacts, apply_facts
+from core.fact_values import DriverFacts
+from core.facts import Applied, apply_facts
 from core.sessions.drain import Drain
 from core.store.engine import Store
 

@@ -6,13 +6,16 @@ Owns what a valid frame looks like. No I/O, no state: what is wrong with a frame
 import re
 from collections.abc import Sequence
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from core import contents
+from core.api import convert_contents
 from core.devices import OfferedAddress, OfferedDevice
 from core.dispatch import Command
 from core.driver_sessions import Hello
 from core.errors import ProtocolViolation
-from core.facts import DeviceChange, Fact, Inbound, Report, Unreadable
+from core.fact_values import DeviceChange, Fact, Inbound, Report, Unreadable
 from core.message_state import Evidence
 from infinireach.driver.v1 import command_pb2, driver_service_pb2, fact_pb2, session_pb2
 from infinireach.v1 import device_pb2, message_pb2
@@ -24,7 +27,8 @@ ADDRESSES_MAX = 16
 OPEN_COMMANDS_MAX = 100_000
 FACTS_PER_FRAME_MAX = 1000
 COMMANDS_PER_FRAME = 100
-"""At 1600 code points each, a frame of commands stays under 1 MB."""
+COMMANDS_BYTES_MAX = 900_000
+"""Commands in a frame, unless one alone has more; so it stays under 1 MB, whatever they carry."""
 
 SEQUENCE_MAX = 2**63 - 1
 """What a database can count to."""
@@ -32,8 +36,12 @@ SEQUENCE_MAX = 2**63 - 1
 WINDOW_MAX = 1000
 SEGMENTS_MAX = 255
 TEXT_MAX = 20_000
-SOURCE_MAX = 64
+SOURCE_MAX = 140
+GROUP_MAX = 64
 KEY_MAX = 100
+SENDER_NAME_MAX = 100
+RETRY_DELAY_MS_MAX = 86_400_000
+"""A day; a longer wait is as good as none said."""
 
 SECONDS_END = 253_402_300_800
 """10000-01-01, the first moment that the protocol's times cannot say."""
@@ -104,7 +112,15 @@ def _read_device(device: session_pb2.DeviceDescription) -> OfferedDevice:
             OfferedAddress(CHANNELS[address.channel], address.number, address.slot, address.ready)
         )
     state = DEVICE_STATES.get(device.state, "degraded")
-    return OfferedDevice(device.key, device.name, state, device.window, tuple(addresses))
+    features = _read_features(device.features) if device.HasField("features") else ""
+    return OfferedDevice(device.key, device.name, state, device.window, tuple(addresses), features)
+
+
+def _read_features(features: device_pb2.DeviceFeatures) -> str:
+    rule = f"0 to {TEXT_MAX}"
+    field = "hello.devices.features.text_characters_max"
+    _require(0 <= features.text_characters_max <= TEXT_MAX, field, rule)
+    return contents.write_features(convert_contents.read_features(features))
 
 
 def read_facts(batch: fact_pb2.FactBatch) -> list[Fact]:
@@ -136,13 +152,17 @@ def _read_report(sequence: int, report: fact_pb2.CommandReport) -> Fact:
             return Report(sequence, report.command_id, Evidence.SUBMITTED, references=references)
         case "delivered":
             segments = tuple(report.delivered.segments[:SEGMENTS_MAX])
-            return Report(sequence, report.command_id, Evidence.DELIVERED, segments=segments)
+            return Report(
+                sequence, report.command_id, Evidence.DELIVERED,
+                segments=segments, is_read=report.delivered.is_read,
+            )  # fmt: skip
         case "failed":
             failed = report.failed
             reason = REASONS.get(failed.reason, "unspecified")
             return Report(
                 sequence, report.command_id, Evidence.FAILED,
                 reason=reason, code=_text(failed.network_code, 64), detail=_text(failed.detail, 500),
+                retry_delay_ms=_delay_ms(report.retry_delay) if report.HasField("retry_delay") else None,
             )  # fmt: skip
         case "cancelled":
             return Report(sequence, report.command_id, Evidence.CANCELLED)
@@ -159,7 +179,9 @@ def _read_inbound(sequence: int, inbound: fact_pb2.InboundMessage) -> Fact:
     if inbound.channel not in CHANNELS:
         return Unreadable(sequence, "an inbound message without a channel")
     source = inbound.source.replace("\x00", "")
-    if not source or len(source) > SOURCE_MAX or len(inbound.group_id) > SOURCE_MAX:
+    if len(inbound.group_id) > GROUP_MAX:
+        return Unreadable(sequence, f"an inbound message with a group id of more than {GROUP_MAX} characters")
+    if not source or len(source) > SOURCE_MAX:
         return Unreadable(sequence, f"an inbound message without a source of 1 to {SOURCE_MAX} characters")
     if not _E164.fullmatch(inbound.destination):
         return Unreadable(sequence, "an inbound message whose destination is not E.164")
@@ -173,9 +195,23 @@ def _read_inbound(sequence: int, inbound: fact_pb2.InboundMessage) -> Fact:
         destination=inbound.destination,
         text=inbound.text.replace("\x00", "\N{REPLACEMENT CHARACTER}"),
         segments=max(inbound.segments, 1),
-        group_id=_text(inbound.group_id, SOURCE_MAX),
+        group_id=_text(inbound.group_id, GROUP_MAX),
         network_ms=_time_ms(inbound.network_time) if inbound.HasField("network_time") else None,
+        content=_read_media(inbound.media) if inbound.HasField("media") else None,
+        reply_to_command_id=inbound.reply_to_command_id,
+        sender_name=_text(inbound.sender_name, SENDER_NAME_MAX),
     )
+
+
+def _read_media(given: message_pb2.Media) -> str | None:
+    """What is kept of a file that came in; where it lay on the way is nobody's business."""
+    media = contents.Media(
+        type=convert_contents.MEDIA_TYPES.get(given.type, ""),
+        filename=_text(given.filename, 240),
+        mime_type=_text(given.mime_type, 100),
+        network_id=_text(given.network_id, 255),
+    )
+    return contents.write(media)
 
 
 def _read_change(sequence: int, change: fact_pb2.DeviceChanged) -> Fact:
@@ -212,35 +248,57 @@ def _time_ms(time: Timestamp) -> int | None:
     return time.seconds * 1000 + time.nanos // 1_000_000
 
 
+def _delay_ms(delay: Duration) -> int | None:
+    """Milliseconds; None, for as the core thinks best, if they are none, too many or no duration at all."""
+    if not (0 <= delay.seconds <= RETRY_DELAY_MS_MAX and 0 <= delay.nanos < 1_000_000_000):
+        return None
+    delay_ms = delay.seconds * 1000 + delay.nanos // 1_000_000
+    return delay_ms if 0 < delay_ms <= RETRY_DELAY_MS_MAX else None
+
+
 def write_commands(
     commands: Sequence[Command], keys: dict[str, str]
 ) -> list[driver_service_pb2.ConnectResponse]:
     """Frames that carry `commands` in their order; `keys` gives the driver's key of each device id."""
-    frames = []
-    for start in range(0, len(commands), COMMANDS_PER_FRAME):
-        chunk = [_write_command(command, keys) for command in commands[start : start + COMMANDS_PER_FRAME]]
-        frames.append(
-            driver_service_pb2.ConnectResponse(send_commands=command_pb2.SendCommands(commands=chunk))
-        )
-    return frames
+    chunks: list[list[command_pb2.SendCommand]] = []
+    size = 0
+    for command in commands:
+        written = _write_command(command, keys)
+        size += written.ByteSize()
+        if not chunks or len(chunks[-1]) == COMMANDS_PER_FRAME or size > COMMANDS_BYTES_MAX:
+            chunks.append([])
+            size = written.ByteSize()
+        chunks[-1].append(written)
+    return [
+        driver_service_pb2.ConnectResponse(send_commands=command_pb2.SendCommands(commands=chunk))
+        for chunk in chunks
+    ]
 
 
 def _write_command(command: Command, keys: dict[str, str]) -> command_pb2.SendCommand:
     seconds, milliseconds = divmod(command.not_after_ms, 1000)
-    return command_pb2.SendCommand(
+    written = command_pb2.SendCommand(
         command_id=command.command_id,
         message_id=command.message_id,
         device_key=keys[command.device_id],
         channel=CHANNEL_NUMBERS[command.channel],
         source=command.source,
         destination=command.destination,
-        text=command_pb2.TextContent(
-            body=command.body, encoding=ENCODING_NUMBERS.get(command.encoding), segments=command.segments
-        ),
         delivery_report_wanted=True,
         not_after=Timestamp(seconds=seconds, nanos=milliseconds * 1_000_000),
         traceparent=command.traceparent or "",
     )
+    match command.content:
+        case None:
+            encoding = ENCODING_NUMBERS.get(command.encoding, message_pb2.ENCODING_UNSPECIFIED)
+            written.text.body, written.text.encoding = command.body, encoding
+            written.text.segments = command.segments
+        case contents.Template() as template:
+            written.template.CopyFrom(convert_contents.template(template))
+        case contents.Media() as media:
+            written.media.media.CopyFrom(convert_contents.media(media))
+            written.media.caption = command.body
+    return written
 
 
 def _require(holds: object, field: str, rule: str) -> None:

@@ -21,7 +21,8 @@ from core.errors import (
     SequenceGap,
     SilentTooLong,
 )
-from core.facts import Applied, DeviceChange, DriverFacts, Fact, Report
+from core.fact_values import DeviceChange, DriverFacts, Fact, Report
+from core.facts import Applied
 from core.sessions.frames import read_facts, read_hello, write_commands
 from infinireach.driver.v1 import driver_service_pb2, session_pb2
 

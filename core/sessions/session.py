@@ -22,7 +22,8 @@ from core.errors import (
     SessionSuperseded,
     Unavailable,
 )
-from core.facts import Applied, DriverFacts
+from core.fact_values import DriverFacts
+from core.facts import Applied
 from core.sessions.applier import FactApplier
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.lifecycle import Lifecycle

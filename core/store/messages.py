@@ -32,7 +32,7 @@ VALUES_PER_QUERY_MAX = 1000
 _SAVED = (
     "state", "failure_reason", "failure_code", "failure_detail", "hold_reason", "hold_until_ms", "segments",
     "segments_delivered", "attempt", "device_id", "driver_id", "epoch", "events", "claimed_ms", "sent_ms",
-    "delivered_ms", "failed_ms",
+    "delivered_ms", "failed_ms", "read_ms",
 )  # fmt: skip
 """The columns that can change after a message was inserted."""
 

@@ -120,7 +120,7 @@ class DriverRow(SQLModel, table=True):
 
 
 class DeviceRow(SQLModel, table=True):
-    """A modem, phone or account. Deleted ones keep their row: messages name them."""
+    """A modem, phone or account. Deleted ones keep their row: messages name them. `features`: see core.contents."""
 
     __tablename__ = "device"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (UniqueConstraint("driver_id", "key"), _one_of("state", DEVICE_STATES))
@@ -137,6 +137,7 @@ class DeviceRow(SQLModel, table=True):
     window: int
     signal_percent: int = -1
     battery_percent: int = -1
+    features: str = Field(default="", sa_column=Column(Text, nullable=False, server_default=""))
     seen_ms: int = _ms(nullable=False)
     created_ms: int = _ms(nullable=False)
     deleted_ms: int | None = _ms()
@@ -155,7 +156,10 @@ class AddressRow(SQLModel, table=True):
 
 
 class MessageRow(SQLModel, table=True):
-    """One message. While `sending`, `attempt` names the open command and `driver_id` who has it."""
+    """One message. While `sending`, `attempt` names the open command and `driver_id` who has it.
+
+    `content`: what it carries besides the text in `body`, see core.contents.
+    """
 
     __tablename__ = "message"  # pyright: ignore[reportAssignmentType]
     __table_args__ = (
@@ -202,6 +206,10 @@ class MessageRow(SQLModel, table=True):
     sent_ms: int | None = _ms()
     delivered_ms: int | None = _ms()
     failed_ms: int | None = _ms()
+    content: str | None = Field(default=None, sa_type=Text)
+    read_ms: int | None = _ms()
+    reply_to_id: str | None = None
+    sender_name: str | None = None
 
 
 class TimelineRow(SQLModel, table=True):

@@ -187,7 +187,7 @@ class DriverProtocol:
             if pending.settles:
                 self._book.settle(pending.settles)
             if sequence > last:
-                pending.fact.sequence = sequence
+                last = pending.fact.sequence = sequence
                 written.append(pending.fact)
             if pending.waiter is not None:
                 pending.waiter.journalled(sequence)

@@ -4,13 +4,38 @@ import json
 from typing import Any
 
 from infinireach.driver.v1.session_pb2 import DeviceDescription
-from infinireach.v1.device_pb2 import DEVICE_STATE_ONLINE, DeviceAddress
-from infinireach.v1.message_pb2 import CHANNEL_SMS, CHANNEL_WHATSAPP
+from infinireach.v1.device_pb2 import DEVICE_STATE_ONLINE, DeviceAddress, DeviceFeatures
+from infinireach.v1.message_pb2 import (
+    CHANNEL_SMS,
+    CHANNEL_WHATSAPP,
+    MEDIA_TYPE_AUDIO,
+    MEDIA_TYPE_DOCUMENT,
+    MEDIA_TYPE_IMAGE,
+    MEDIA_TYPE_STICKER,
+    MEDIA_TYPE_VIDEO,
+)
 
 DEVICES_MAX = 1000
 WINDOW_DEFAULT = 100
 WINDOW_MAX = 1000
 CHANNELS = {"sms": CHANNEL_SMS, "whatsapp": CHANNEL_WHATSAPP}
+
+FEATURES = {
+    "sms": DeviceFeatures(),
+    "whatsapp": DeviceFeatures(
+        templates=True,
+        media=[
+            MEDIA_TYPE_IMAGE,
+            MEDIA_TYPE_VIDEO,
+            MEDIA_TYPE_AUDIO,
+            MEDIA_TYPE_DOCUMENT,
+            MEDIA_TYPE_STICKER,
+        ],
+        groups=True,
+        read_reports=True,
+    ),
+}
+"""What a device can on each channel: everything."""
 
 DEFAULT_DEVICES = json.dumps([
     {"key": "phone", "name": "Simulated phone", "channel": "sms", "number": "+15559876543"},
@@ -51,4 +76,5 @@ def _device(entry: Any) -> DeviceDescription:
         addresses=[address],
         window=window,
         state=DEVICE_STATE_ONLINE,
+        features=FEATURES[channel],
     )

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from drivers.runtime import Context, Delivered, Driver, Failed, Outcome, Report, Setting, Submitted
+from drivers.runtime import Context, Delivered, Driver, Failed, Outcome, Read, Report, Setting, Submitted
 from drivers.runtime import settings as read
 from drivers.runtime.control_socket import ControlSocket, SocketUnusable
 from drivers.simulated.control import Requests
 from drivers.simulated.devices import DEFAULT_DEVICES, read_devices
 from drivers.simulated.due_reports import DueReports
-from drivers.simulated.radio import Radio, TakenMessage
+from drivers.simulated.radio import Radio, TakenMessage, channel_of, content_of
 from drivers.simulated.sandbox import Behaviour, FinalReport, behaviour_of
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.session_pb2 import (
@@ -77,7 +77,7 @@ class SimulatedDriver(Driver):
         self._due = DueReports()
         for message in self._radio.owed():
             waited_s = self._context.clock.wall_ns() / 1e9 - message.time_s
-            delay_s = self._delay(behaviour_of(message.destination)) - waited_s
+            delay_s = self._delay(_behaviour_of_taken(message)) - waited_s
             self._due.add([message], delay_s=max(0.0, delay_s))
         self._reporting = asyncio.create_task(self._report_when_due(), name="simulated network")
         self._control = ControlSocket(Requests(context, devices).carry_out)
@@ -108,7 +108,7 @@ class SimulatedDriver(Driver):
 
     async def send_group(self, commands: Sequence[SendCommand]) -> Sequence[Outcome]:
         """Hand the messages to the network: one write for all of them."""
-        behaviours = [behaviour_of(command.destination) for command in commands]
+        behaviours = [_behaviour_of(command) for command in commands]
         taken = [(c, b) for c, b in zip(commands, behaviours, strict=True) if b.is_taken]
         if taken:
             await self._hand_over([c for c, _ in taken], [b for _, b in taken])
@@ -155,8 +155,16 @@ class SimulatedDriver(Driver):
             self._radio.reported(messages)
 
 
+def _behaviour_of(command: SendCommand) -> Behaviour:
+    return behaviour_of(command.destination, channel=channel_of(command), content=content_of(command))
+
+
+def _behaviour_of_taken(message: TakenMessage) -> Behaviour:
+    return behaviour_of(message.destination, channel=message.channel, content=message.content)
+
+
 def _final_reports(message: TakenMessage) -> list[tuple[str, Report]]:
-    behaviour = behaviour_of(message.destination)
+    behaviour = _behaviour_of_taken(message)
     if behaviour.is_doubled:
         again = (message.command_id, Submitted())
         return [*_delivery_reports(message) * 2, again]
@@ -167,6 +175,8 @@ def _final_reports(message: TakenMessage) -> list[tuple[str, Report]]:
             "The network took the message and could not deliver it.",
         )
         return [(message.command_id, failed)]
+    if behaviour.final_report is FinalReport.READ:
+        return [*_delivery_reports(message), (message.command_id, Read())]
     return _delivery_reports(message)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infinireach.driver.v1.command_pb2 import SendCommand
+from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP, MediaType
 
 MARK_DIGITS = 20
 """Fixed width, so that the mark is overwritten in place."""
@@ -31,10 +32,26 @@ class TakenMessage:
     time_s: float
     """When, in seconds since 1970."""
     segments: int
+    channel: str
+    """`sms` or `whatsapp`."""
+    content: str
+    """`text`, `template`, or what kind of file it is."""
     owes_report: bool
     """Whether the network still owes its final report."""
     end: int = 0
     """Where its line ends in the radio log."""
+
+
+def channel_of(command: SendCommand) -> str:
+    """`sms` or `whatsapp`."""
+    return "whatsapp" if command.channel == CHANNEL_WHATSAPP else "sms"
+
+
+def content_of(command: SendCommand) -> str:
+    """What a command carries: `text`, `template`, or what kind of file."""
+    if command.WhichOneof("content") == "media":
+        return MediaType.Name(command.media.media.type).removeprefix("MEDIA_TYPE_").lower()
+    return command.WhichOneof("content") or "text"
 
 
 class Radio:
@@ -86,6 +103,8 @@ class Radio:
                 destination=command.destination,
                 time_s=time_s,
                 segments=max(1, command.text.segments),
+                channel=channel_of(command),
+                content=content_of(command),
                 owes_report=owes_report,
             )
             line = _format(message)
@@ -121,6 +140,8 @@ def _format(message: TakenMessage) -> bytes:
         "destination": message.destination,
         "time": message.time_s,
         "segments": message.segments,
+        "channel": message.channel,
+        "content": message.content,
         "report": message.owes_report,
     }
     return _encode(fields).encode() + b"\n"
@@ -135,6 +156,9 @@ def _parse(line: bytes, end: int) -> TakenMessage | None:
             destination=fields["destination"],
             time_s=fields["time"],
             segments=fields["segments"],
+            # Lines of earlier versions tell neither.
+            channel=fields.get("channel", "sms"),
+            content=fields.get("content", "text"),
             owes_report=fields["report"],
             end=end,
         )

@@ -1,4 +1,4 @@
-"""What the simulated network does with a message, decided by its destination alone.
+"""What the simulated network does with a message, decided by its destination, its channel and what it carries.
 
 The table behind docs/sandbox.md. Knows nothing of files, timers and streams.
 """
@@ -11,6 +11,7 @@ from infinireach.v1.message_pb2 import (
     FAILURE_REASON_DESTINATION_INVALID,
     FAILURE_REASON_DESTINATION_UNREACHABLE,
     FAILURE_REASON_NETWORK_REJECTED,
+    FAILURE_REASON_WINDOW_CLOSED,
 )
 
 
@@ -18,6 +19,8 @@ class FinalReport(Enum):
     """What the network reports about a message that it took."""
 
     DELIVERED = auto()
+    READ = auto()
+    """Delivered, and read right after it."""
     FAILED = auto()
     NONE = auto()
 
@@ -41,6 +44,9 @@ class Behaviour:
 
 USUAL = Behaviour()
 
+READ = "+15005550010"
+ONLY_TEMPLATES = "+15005550011"
+
 SANDBOX: dict[str, Behaviour] = {
     "+15005550000": USUAL,
     "+15005550001": Behaviour(
@@ -60,9 +66,23 @@ SANDBOX: dict[str, Behaviour] = {
     "+15005550007": Behaviour(drops_stream=True),
     "+15005550008": Behaviour(final_report=FinalReport.FAILED),
     "+15005550009": Behaviour(is_doubled=True),
+    READ: Behaviour(final_report=FinalReport.READ),
+    ONLY_TEMPLATES: Behaviour(
+        outcome=Failed(
+            FAILURE_REASON_WINDOW_CLOSED,
+            "131047",
+            "The recipient has not written for 24 hours; only templates go.",
+        ),
+        is_taken=False,
+    ),
 }
+"""The last two are as usual where they have no meaning: nobody tells that an SMS was read, or wants a template."""
 
 
-def behaviour_of(destination: str) -> Behaviour:
-    """What happens to a message to this destination."""
-    return SANDBOX.get(destination, USUAL)
+def behaviour_of(destination: str, *, channel: str, content: str) -> Behaviour:
+    """What happens to a message to this destination. `channel`, `content`: as in the radio log."""
+    behaviour = SANDBOX.get(destination, USUAL)
+    is_usual = (destination == READ and channel != "whatsapp") or (
+        destination == ONLY_TEMPLATES and (channel != "whatsapp" or content == "template")
+    )
+    return USUAL if is_usual else behaviour

@@ -13,7 +13,7 @@ from rest_facade.answers import json_answer, rate_limited
 from rest_facade.call import Call
 from rest_facade.core_client import BatchItem, BatchResult
 from rest_facade.errors import ApiError, FieldFault
-from rest_facade.examples import NEW_MESSAGE
+from rest_facade.examples import MEDIA_MESSAGE, NEW_MESSAGE, TEMPLATE_MESSAGE
 from rest_facade.field_tables import LIST_MESSAGES_FIELDS
 from rest_facade.fields import read_query
 from rest_facade.route import Body, Route, Success
@@ -173,6 +173,7 @@ _GET_LINKS = {
     },
     "Cancel": {"operationId": "cancelMessage", "parameters": {"messageId": "$response.body#/messageId"}},
 }
+_NEW_MESSAGE = Body("NewMessage", NEW_MESSAGE, others={"template": TEMPLATE_MESSAGE, "media": MEDIA_MESSAGE})
 
 ROUTES = (
     Route(
@@ -183,9 +184,10 @@ ROUTES = (
         tag="Messages",
         summary="Send a message",
         description="Queues an SMS or WhatsApp message on one of your devices and answers at once. When the answer "
-        "arrives the message is stored durably; a device that is offline sends it when it is back.",
+        "arrives the message is stored durably; a device that is offline sends it when it is back. "
+        "What a device can send besides plain text is in its `features`; what it cannot is refused here.",
         scope="messages:send",
-        body=Body("NewMessage", NEW_MESSAGE),
+        body=_NEW_MESSAGE,
         success={
             201: Success("Queued.", "Accepted"),
             200: Success("This `externalId` was queued before; nothing was added.", "Accepted"),
@@ -232,7 +234,7 @@ ROUTES = (
         summary="See how a message would go out",
         description="Encoding, segments, and the characters that make it expensive. Nothing is sent.",
         scope="messages:send",
-        body=Body("NewMessage", NEW_MESSAGE),
+        body=_NEW_MESSAGE,
         success={200: Success("The preview.", "Preview")},
         errors=("invalid_request", "device_not_found"),
     ),

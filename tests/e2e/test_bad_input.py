@@ -63,6 +63,31 @@ MESSAGE_FAULTS: dict[str, Any] = {
     "externalId": ["", 1, "x" * 256, "a\nb", "\u0085", {}],
     "deviceId": ["", 1, "x" * 65, "a\tb"],
 }
+TEMPLATE: dict[str, Any] = {"name": "order_shipped", "language": "en_US"}
+MEDIA: dict[str, Any] = {"type": "image", "url": "https://example.com/a.png"}
+CONTENT_FAULTS: list[tuple[dict[str, Any], set[str]]] = [
+    ({"template": 1}, {"template"}),
+    ({"template": {}}, {"template.name", "template.language"}),
+    ({"template": {"name": "A", "language": "e", "components": {}}, "to": "x"},
+     {"template.name", "template.language", "template.components", "to"}),
+    ({"template": {**TEMPLATE, "components": [{"a": "x" * 16_384}]}}, {"template.components"}),
+    ({"template": {**TEMPLATE, "components": [5]}, "from": None}, {"template.components", "from"}),
+    ({"template": TEMPLATE, "message": "x"}, {"message"}),
+    ({"template": TEMPLATE, "text": ""}, {"message"}),
+    ({"template": TEMPLATE, "media": MEDIA}, {"media"}),
+    ({"template": TEMPLATE, "channel": "sms"}, {"template"}),
+    ({"media": []}, {"media"}),
+    ({"media": {"type": "file", "url": "ftp://example.com/a"}}, {"media.type", "media.url"}),
+    ({"media": {**MEDIA, "url": "https://user:pass@example.com/"}}, {"media.url"}),
+    ({"media": {**MEDIA, "url": "https://example.com/" + "x" * 2048}}, {"media.url"}),
+    ({"media": {**MEDIA, "filename": "a.png"}}, {"media.filename"}),
+    ({"media": {**MEDIA, "type": "document", "filename": "a\u0000"}}, {"media.filename"}),
+    ({"media": MEDIA, "message": "x" * 1025}, {"message"}),
+    ({"media": {**MEDIA, "type": "audio"}, "message": "x"}, {"message"}),
+    ({"media": MEDIA, "channel": "sms"}, {"media"}),
+    ({"message": "x" * 4097}, {"message"}),
+    ({"message": "x", "to": "us.1349"}, {"to"}),
+]  # fmt: skip
 OTHER_FAULTS: dict[str, list[tuple[dict[str, Any], set[str]]]] = {
     "updateDevice": [
         ({"name": 1, "enabled": "yes"}, {"name", "enabled"}),
@@ -155,6 +180,15 @@ async def test_each_bad_value_of_a_message_is_named(field: str, path: str, owner
             }
         else:
             assert [detail["field"] for detail in answer.json["details"]] == [field], value
+
+
+@pytest.mark.parametrize("path", ["/api/v1/messages", "/api/v1/messages/preview"])
+async def test_each_bad_template_or_file_is_named_by_its_path(path: str, owner: Client) -> None:
+    bare = {name: value for name, value in message(channel="whatsapp").items() if name != "message"}
+    for changes, fields in CONTENT_FAULTS:
+        answer = await owner.request("POST", path, bare | changes)
+        assert_documented(answer, 400)
+        assert {detail["field"] for detail in answer.json["details"]} == fields, changes
 
 
 async def test_all_faulty_fields_of_a_message_are_named_at_once(owner: Client) -> None:

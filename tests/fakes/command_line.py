@@ -9,6 +9,7 @@ from typer import Typer
 
 from core.cli.main import app
 from drivers.modem.cli.main import app as modem_app
+from drivers.whatsapp_cloud.fake_graph.command_line import app as graph_app
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ def infinireach(*arguments: str) -> Finished:
 def infinireach_modem(*arguments: str) -> Finished:
     """Run a command of `infinireach modem` to its end."""
     return _run(modem_app, arguments)
+
+
+def infinireach_fake_graph(*arguments: str) -> Finished:
+    """Run a command of `infinireach fake graph` to its end."""
+    return _run(graph_app, arguments)
 
 
 def _run(application: Typer, arguments: Sequence[str]) -> Finished:

@@ -105,8 +105,8 @@ NEXT = {
 }
 """What may follow a state in one step; in one transaction several steps may."""
 
-HISTORY = re.compile(r"(unknown )?(sent (delivered |failed )?|failed )?|expired |cancelled ")
-"""The statuses of a message's events, in their order."""
+HISTORY = re.compile(r"(unknown )?(sent (delivered (read )?|failed )?|failed )?|expired |cancelled ")
+"""The statuses of a message's events, in their order; `read` for the one that tells of it."""
 
 WITHOUT_EVENTS = {"queued", "scheduled", "sending"}
 
@@ -202,15 +202,17 @@ class Checker:
 
     def _read_events(self) -> None:
         rows = self._database.query(
-            "SELECT rowid, message_id, body FROM event WHERE rowid > ? ORDER BY rowid", self._events_seen
+            "SELECT rowid, message_id, type, body FROM event WHERE rowid > ? ORDER BY rowid",
+            self._events_seen,
         )
-        for row_id, message_id, body in rows:
+        for row_id, message_id, event_type, body in rows:
             self._events_seen = row_id
             if message_id is None:
                 continue
             data = json.loads(body)["data"]
             history = self._history.setdefault(message_id, [])
-            history.append(data["status"])
+            is_read = event_type == "message.read" and data["status"] == "delivered" and "readAt" in data
+            history.append("read" if is_read else data["status"])
             if data["sequence"] != len(history):
                 self.find(Rule.EVENTS, f"{message_id}: event {len(history)} has number {data['sequence']}")
 
@@ -257,7 +259,7 @@ class Checker:
         if was is not None and was.state != now.state and not follows(was.state, now.state):
             self.find(Rule.STATE, f"{message_id}: {was.state} to {now.state} by {_name(job)}")
         shown = "".join(f"{status} " for status in history)
-        last = history[-1] if history else ""
+        last = history[-1].replace("read", "delivered") if history else ""
         if not HISTORY.fullmatch(shown) or last != ("" if now.state in WITHOUT_EVENTS else now.state):
             self.find(Rule.EVENTS, f"{message_id}: is {now.state} after the events {history}")
         if "unknown" in history and message_id not in self.unknown:

@@ -51,7 +51,7 @@ FATES = {
     Fate.SWALLOWED: 4,
     Fate.DRIVER_FAILS: 6,
 }
-ENDINGS = {Ending.DELIVERED: 75, Ending.FAILED: 12, Ending.NOTHING: 13}
+ENDINGS = {Ending.DELIVERED: 50, Ending.READ: 25, Ending.FAILED: 12, Ending.NOTHING: 13}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from core.facts import Applied, DriverFacts
 from core.message_state import TRANSITIONS, WAITING, Announcement, Evidence, State
 from core.sessions.dispatcher import Dispatcher
 from core.sessions.protocol import Effects, SessionProtocol
-from core.store.rows import DriverRow
+from core.store.rows import DriverRow, MessageRow
 from drivers.runtime import Failed
 from drivers.runtime.commands import CommandBook, Group
 from drivers.runtime.journal import Journal
@@ -227,6 +227,22 @@ def a_delivered_message_is_not_announced_as_sent(patch: pytest.MonkeyPatch) -> N
         return announcements(before, after, was_sent=was_sent)[-1:]
 
     patch.setattr(message_changes, "announcements", fewer)
+
+
+@mistake(Rule.EVENTS)
+def reading_is_told_every_time(patch: pytest.MonkeyPatch) -> None:
+    read = message_changes.MessageChanges.read
+
+    def forgetful(changes: message_changes.MessageChanges, message: MessageRow) -> bool:
+        message.read_ms = None
+        return read(changes, message)
+
+    patch.setattr(message_changes.MessageChanges, "read", forgetful)
+
+
+@mistake(Rule.OUTCOME)
+def a_report_of_reading_counts_only_as_delivery(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(message_changes.MessageChanges, "read", lambda *_: False)
 
 
 @mistake(Rule.MESSAGE_TWICE, Rule.NOT_OPEN)

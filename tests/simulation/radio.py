@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 
-from drivers.runtime import Delivered, Failed, Report, Submitted
+from drivers.runtime import Delivered, Failed, Read, Report, Submitted
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.v1.message_pb2 import FAILURE_REASON_DESTINATION_UNREACHABLE
 from tests.simulation.virtual_time import Process
@@ -36,6 +36,8 @@ class Ending(StrEnum):
 
     NOTHING = auto()
     DELIVERED = auto()
+    READ = auto()
+    """Delivered, and told to have been read; in whatever order these reports come."""
     FAILED = auto()
 
 
@@ -48,7 +50,7 @@ class Script:
     fate: Fate = Fate.TAKEN
     ending: Ending = Ending.DELIVERED
     report_delays_s: tuple[float, ...] = (0.1,)
-    """One for each segment."""
+    """One for each segment, and then for reading; they begin anew if there are more reports."""
     is_doubled: bool = False
     """Every report comes twice, and the submission once more."""
 
@@ -178,8 +180,9 @@ class Radio:
         reports: list[Report] = []
         if script.ending is Ending.FAILED:
             reports.append(Failed(FAILURE_REASON_DESTINATION_UNREACHABLE, "70", "It cannot be delivered."))
-        elif script.ending is Ending.DELIVERED:
+        elif script.ending in (Ending.DELIVERED, Ending.READ):
             reports += [Delivered((segment,)) for segment in range(1, command.text.segments + 1)]
+            reports += [Read()] if script.ending is Ending.READ else []
         if script.is_doubled and reports:
             reports += [*reports, Submitted()]
         loop = asyncio.get_running_loop()

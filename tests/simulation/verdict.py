@@ -37,7 +37,9 @@ def judge(
     inbound_journals: dict[str, set[str]],
 ) -> None:
     """Note everything that is not as it must be."""
-    rows = database.query("SELECT id, state, body, external_id, attempt, direction FROM message ORDER BY id")
+    rows = database.query(
+        "SELECT id, state, body, external_id, attempt, direction, read_ms FROM message ORDER BY id"
+    )
     outbound = {row[0]: row for row in rows if row[5] == "outbound"}
     requests = {request.label: request for request in clients.requests}
     _judge_accepts(checker, outbound, requests)
@@ -54,6 +56,9 @@ def judge(
         if row[1] not in expected:
             text = f"{label} {message_id} is {row[1]}, expected {sorted(expected)} of {scripts[label]}"
             checker.find(Rule.OUTCOME, text)
+        must_be_read = scripts[label].ending is Ending.READ and radio.took(message_id) > 0
+        if row[6] is not None if not must_be_read else row[6] is None and not excused:
+            checker.find(Rule.OUTCOME, f"{label} {message_id} was read at {row[6]} by {scripts[label]}")
         if message_id in clients.cancelled and row[1] != "cancelled":
             checker.find(Rule.OUTCOME, f"{label} {message_id} was called cancelled and is {row[1]}")
     _judge_inbound(checker, [row[2] for row in rows if row[5] == "inbound"], inbound_journals, losses)
@@ -79,7 +84,7 @@ def _expected(radio: Radio, message_id: str, script: Script) -> set[str]:
     if not radio.took(message_id):
         states = {"expired", "cancelled", "unknown"}
         return states | {"failed"} if script.fate is Fate.REFUSED else states
-    if script.ending is Ending.DELIVERED:
+    if script.ending in (Ending.DELIVERED, Ending.READ):
         return {"delivered"}
     if script.ending is Ending.FAILED:
         return {"failed"}

@@ -125,6 +125,15 @@ RULES = (
         forbidden=("neonize",),
     ),
     Rule(
+        "the fake Graph knows the control socket and nothing of the driver",
+        applies=lambda module: inside(module, "drivers.whatsapp_cloud.fake_graph"),
+        forbids=lambda _, imported: (
+            inside(imported, "drivers", "infinireach")
+            and not is_or_holds(imported, "drivers.whatsapp_cloud.fake_graph")
+            and not is_or_holds(imported, "drivers.runtime.control_socket")
+        ),
+    ),
+    Rule(
         "only core.app and core.cli name adapters",
         applies=lambda module: inside(module, "core") and not inside(module, "core.app", "core.cli"),
         forbids=lambda importer, imported: any(
@@ -232,6 +241,11 @@ def test_every_module_keeps_the_import_rules() -> None:
             "the emulated modem knows the codec, the control socket and nothing of the driver",
         ),
         (
+            "drivers.whatsapp_cloud.fake_graph.graph",
+            "from drivers.whatsapp_cloud import errors",
+            "the fake Graph knows the control socket and nothing of the driver",
+        ),
+        (
             "core.eventlog.relay",
             "from core.eventlog import kafka",
             "only core.app and core.cli name adapters",
@@ -262,6 +276,7 @@ def test_a_broken_rule_is_quoted(module: str, statement: str, sentence: str) -> 
         ("drivers.modem.emulator.modem", "from drivers.modem.codec import decode_submit"),
         ("drivers.runtime.client", "import drivers.runtime.journal"),
         ("drivers.whatsapp_web.adapter.client", "from neonize.exc import NeonizeError"),
+        ("drivers.whatsapp_cloud.fake_graph.command", "from drivers.runtime import control_socket"),
         ("rest_facade.core_client", "from infinireach.v1 import messages_service_pb2_grpc"),
     ],
 )

@@ -176,6 +176,21 @@ async def test_receipt_is_acknowledged_only_when_the_core_has_the_message(
         assert len(core.inbound) == 1
 
 
+async def test_message_handed_in_twice_at_once_is_one_fact_and_holds_up_nothing(
+    core: StubCore, tmp_path: Path
+) -> None:
+    async with running(core, tmp_path) as it:
+        # All in one transaction: while the first is written, the others gather.
+        names = ["first", "twice", "twice", "twice", "last"]
+        receipts = await asyncio.gather(*[
+            it.context.received(InboundMessage(device_key="phone", text=name), identity=name) for name in names
+        ])
+        later = await it.context.received(InboundMessage(device_key="phone", text="later"))
+        await asyncio.gather(*[receipt.acknowledged() for receipt in [*receipts, later]])
+        assert [message.text for message in core.inbound] == ["first", "twice", "last", "later"]
+        assert receipts[1].sequence == receipts[2].sequence == receipts[3].sequence
+
+
 async def test_receipts_outlive_a_restart_by_their_identity(core: StubCore, tmp_path: Path) -> None:
     async def hand_in(it: Running) -> Receipt:
         return await it.context.received(InboundMessage(device_key="phone", text="hi"), identity="sim:1")

@@ -4,17 +4,22 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drivers.runtime.contract_kit.subject import Rig, Subject
-from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
+from infinireach.driver.v1.command_pb2 import MediaContent, SendCommand, TextContent
 from infinireach.v1.message_pb2 import (
     CHANNEL_SMS,
+    CHANNEL_WHATSAPP,
     FAILURE_REASON_DESTINATION_INVALID,
     FAILURE_REASON_DESTINATION_UNREACHABLE,
     FAILURE_REASON_NETWORK_REJECTED,
+    FAILURE_REASON_WINDOW_CLOSED,
     FailureReason,
+    Media,
+    Template,
 )
 
 NUMBER = "+15559876543"
@@ -51,6 +56,19 @@ def command(destination: str, *, segments: int = 1, wants_report: bool = True) -
         destination=destination,
         text=TextContent(body="hello", segments=segments),
         delivery_report_wanted=wants_report,
+    )
+
+
+def on_whatsapp(command_id: str, destination: str, **content: Any) -> SendCommand:
+    return SendCommand(
+        command_id=command_id,
+        message_id=command_id,
+        device_key="whatsapp",
+        channel=CHANNEL_WHATSAPP,
+        source=NUMBER,
+        destination=destination,
+        delivery_report_wanted=True,
+        **content or {"text": TextContent(body="hello", segments=1)},
     )
 
 
@@ -97,3 +115,40 @@ async def test_each_number_does_to_a_message_what_is_written(subject: Subject, t
         # 0007 broke the stream once; what was refused never reached the network; nothing went out twice.
         assert len(rig.core.hellos) == 2
         assert Counter(subject.taken()) == {i: 1 for i in expected if i not in {"0001", "0002", "0003"}}
+
+
+async def test_whatsapp_reads_what_it_gets_and_takes_only_templates_after_a_day(
+    subject: Subject, tmp_path: Path
+) -> None:
+    read, closed = "+15005550010", "+15005550011"
+    template = {"template": Template(name="order_ready", language="en_US")}
+    media = {"media": MediaContent(media=Media(url="https://example.com/a.png"), caption="See here")}
+    async with Rig(subject, tmp_path) as rig:
+        await rig.start()
+        rig.core.offer([
+            command(read),
+            command(closed),
+            on_whatsapp("read", read),
+            on_whatsapp("read file", read, **media),
+            on_whatsapp("closed", closed),
+            on_whatsapp("closed file", closed, **media),
+            on_whatsapp("template", closed, **template),
+        ])
+        expected = {
+            "0010": "delivered",
+            "0011": "delivered",
+            "read": "delivered",
+            "read file": "delivered",
+            "closed": "failed",
+            "closed file": "failed",
+            "template": "delivered",
+        }
+        await rig.core.until(lambda: rig.core.states() == expected)
+        await rig.core.until(lambda: all(len(outcomes(rig, each)) == 3 for each in ("read", "read file")))
+        was_read = {
+            each: any(report.delivered.is_read for report in rig.core.commands[each].reports)
+            for each in expected
+        }
+        assert was_read == {each: each.startswith("read") for each in expected}
+        assert failure(rig, "closed") == failure(rig, "closed file") == FAILURE_REASON_WINDOW_CLOSED
+        assert Counter(subject.taken()) == {each: 1 for each in expected if not each.startswith("closed")}

@@ -90,6 +90,66 @@ def test_a_message_is_posted_with_exactly_what_was_said(api: RestApi) -> None:
     assert asked.body == {"to": "+1234567890", "message": "Hello", "from": "+15559876543", "channel": "sms"}
 
 
+def sent(api: RestApi, *options: str) -> Any:
+    """The body that `message send` posts to a WhatsApp user with these options."""
+    api.answers["POST /api/v1/messages"] = [(201, ACCEPTED)]
+    numbers = ("--to", "+1234567890", "--from", "+15559876543", "--channel", "whatsapp")
+    finished = infinireach("message", "send", *options, *numbers)
+    assert finished.status == 0, finished.err
+    body = api.asked[-1].body
+    usual = {"to": "+1234567890", "from": "+15559876543", "channel": "whatsapp"}
+    assert {name: body.pop(name) for name in usual} == usual
+    return body
+
+
+def test_a_template_is_posted_with_what_goes_into_its_places(api: RestApi, tmp_path: Path) -> None:
+    components = [{"type": "body", "parameters": [{"type": "text", "text": "ä"}]}]
+    file = tmp_path / "components.json"
+    file.write_text(json.dumps(components), encoding="utf-8")
+    named = ("--template", "order_shipped", "--language", "en_US")
+    template = {"name": "order_shipped", "language": "en_US"}
+    assert sent(api, *named) == {"template": template}
+    for told in (json.dumps(components), f"@{file}"):
+        assert sent(api, *named, "--components", told) == {"template": {**template, "components": components}}
+
+
+@pytest.mark.parametrize("components", ["[", "@missing.json", "{'a': 1}"])
+def test_components_that_cannot_be_read_are_refused_before_anything_is_asked(
+    api: RestApi, components: str
+) -> None:
+    finished = infinireach(
+        "message", "send", "--to", "+1234567890", "--template", "n", "--components", components
+    )
+    assert finished.status == 1
+    assert "--components" in finished.err
+    assert api.asked == []
+
+
+def test_a_file_is_posted_with_the_text_as_its_caption(api: RestApi) -> None:
+    link = ("--file-url", "https://example.com/a.pdf")
+    assert sent(api, "Here.", "--media", "document", *link, "--filename", "a.pdf") == {
+        "message": "Here.",
+        "media": {"type": "document", "url": "https://example.com/a.pdf", "filename": "a.pdf"},
+    }
+    assert sent(api, "--media", "sticker", *link) == {
+        "media": {"type": "sticker", "url": "https://example.com/a.pdf"}
+    }
+
+
+def test_what_a_message_carries_is_shown_a_part_a_line(api: RestApi) -> None:
+    template = {"name": "order_shipped", "language": "en_US", "components": [{"type": "body"}]}
+    media = {"type": "image", "url": None, "filename": None, "mimeType": "image/png", "networkId": "42"}
+    carrying = message("sent", template=template, media=media, senderName="Ada")
+    api.answers[f"GET /api/v1/messages/{MESSAGE_ID}"] = [(200, carrying)]
+    api.answers[f"GET /api/v1/messages/{MESSAGE_ID}/timeline"] = [(200, steps("accepted"))]
+    lines = [line.split(maxsplit=1) for line in infinireach("message", "get", MESSAGE_ID).out.splitlines()]
+    shown = dict(line for line in lines if len(line) == 2)
+    assert shown["template.name"] == "order_shipped"
+    assert json.loads(shown["template.components"]) == [{"type": "body"}]
+    assert (shown["media.mimeType"], shown["senderName"]) == ("image/png", "Ada")
+    assert "media.url" not in shown
+
+
 def test_the_only_number_sends_if_none_is_named(api: RestApi) -> None:
     api.answers["POST /api/v1/messages"] = [(201, ACCEPTED)]
     api.answers["GET /api/v1/devices"] = [(200, {"success": True, "devices": [PHONE]})]
@@ -213,6 +273,13 @@ def test_a_webhook_is_made_with_the_usual_events_and_its_secret_shown(api: RestA
         "url": "http://h/",
         "events": ["message.inbound", "message.delivered", "message.failed"],
     }
+
+
+def test_a_webhook_for_read_reports_names_them(api: RestApi) -> None:
+    made = {"id": "w1", "url": "http://h/", "events": ["message.read"], "enabled": True, "secret": "whsec_s"}
+    api.answers["POST /api/v1/webhooks"] = [(201, {"success": True, "webhook": made})]
+    assert "message.read" in infinireach("webhook", "create", "http://h/", "--events", "message.read").out
+    assert api.asked[0].body["events"] == ["message.read"]
 
 
 @pytest.mark.parametrize(

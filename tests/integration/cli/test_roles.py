@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from core.cli.roles import drivers
+from core.cli.roles import drivers, fakes
 from core.cli.supervisor.ports import free_port
 from core.cli.supervisor.readiness import grpc_health
 from core.store import migrate
@@ -131,6 +131,20 @@ def test_the_drivers_of_the_installation_are_listed() -> None:
     finished = infinireach("driver", "fax")
     assert finished.status == 1
     assert finished.err.startswith("There is no driver fax. There are: ")
+
+
+def test_the_fakes_of_the_installation_are_listed() -> None:
+    assert infinireach("fake").out.split() == list(fakes())
+    finished = infinireach("fake", "radio")
+    assert finished.status == 1
+    assert finished.err.startswith("There is no fake radio. There are: ")
+
+
+def test_each_fake_takes_the_place_of_its_command(tmp_path: Path) -> None:
+    for name in fakes():
+        with process("core.cli.main", "fake", name, "--help", var=tmp_path) as fake:
+            status, said = ends(fake)
+        assert (status, f"infinireach fake {name}" in said) == (0, True), said
 
 
 @pytest.mark.parametrize("name", ["INTERNAL_PORT", "TLS_CERT_FILE"])

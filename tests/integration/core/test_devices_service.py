@@ -9,6 +9,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core.contents import Features, write_features
 from core.devices import OfferedAddress, OfferedDevice
 from core.driver_sessions import Hello
 from core.ids import new_id
@@ -138,6 +139,23 @@ async def listed(apis: CoreApis) -> list[str]:
 
 
 # Devices
+
+
+async def test_a_device_shows_what_it_can_if_its_driver_says(apis: CoreApis) -> None:
+    (silent,) = await enrolled(apis, "modem")
+    assert not (await get(apis, silent)).HasField("features")
+    can = Features(templates=True, media=("image", "document"), text_characters_max=4096, read_reports=True)
+
+    def say(session: Session) -> None:
+        session.get_one(DeviceRow, silent).features = write_features(can)
+
+    await apis.store.run(say)
+    assert (await get(apis, silent)).features == device_pb2.DeviceFeatures(
+        templates=True,
+        media=[message_pb2.MEDIA_TYPE_IMAGE, message_pb2.MEDIA_TYPE_DOCUMENT],
+        text_characters_max=4096,
+        read_reports=True,
+    )
 
 
 async def test_a_device_is_shown_with_its_driver_numbers_and_state(apis: CoreApis) -> None:

@@ -28,7 +28,7 @@ from tests.fakes.webhook_receiver import Reply, WebhookReceiver
 pytestmark = pytest.mark.usefixtures("database")
 
 UNKNOWN_ID = "f" * 24
-ALL_EVENTS = list(events.EVENT_TYPES)
+ALL_EVENTS = list(events.EVENT_TYPES_BY_DEFAULT)
 
 
 @pytest.fixture

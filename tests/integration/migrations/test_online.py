@@ -120,9 +120,50 @@ class Load:
             await asyncio.to_thread(store.close)
 
 
-async def under_load(url: str, work: Any) -> list[str]:
-    """Run `work` in a thread while a gateway of this version works; the messages that it sent."""
-    load, until, began = Load(url), asyncio.Event(), asyncio.Event()
+def write_as_the_first_release(connection: Any, name: str) -> None:
+    """A driver with a device and a message, in the words of the version that knew no more columns."""
+    for statement in (
+        "INSERT INTO driver (id, tenant_id, name, kind, version, token_id, instance_id, journal_id, epoch,"
+        " applied_sequence, connected, lease_until_ms, seen_ms, created_ms)"
+        " VALUES (:name, 't', :name, 'k', '1', 't', 'i', 'j', 1, 0, false, 0, 0, 0)",
+        "INSERT INTO device (id, tenant_id, driver_id, key, name, state, state_reason, remedy, pairing_payload,"
+        ' enabled, "window", signal_percent, battery_percent, seen_ms, created_ms)'
+        " VALUES (:name, 't', :name, 'k', 'n', 'online', '', '', '', true, 1, -1, -1, 0, 0)",
+        "INSERT INTO message (id, tenant_id, direction, channel, device_id, source, destination, body, state,"
+        " encoding, segments, segments_delivered, attempt, events, not_after_ms, created_ms)"
+        " VALUES (:name, 't', 'outbound', 'sms', :name, '+1', '+2', 'Hi', 'queued', 'gsm7', 1, 0, 0, 0, 1, 1)",
+    ):
+        connection.execute(text(statement), {"name": name})
+
+
+class FirstReleaseLoad(Load):
+    """A gateway of the first release at work, as far as the database notices: its words, which name its own columns."""
+
+    async def run(self, until: asyncio.Event, began: asyncio.Event) -> None:
+        """Go on until told; whatever fails is raised."""
+        engine = make_engine(self._url, immediate=False)
+        try:
+            while not until.is_set():
+                name = f"first-{len(self.sent)}"
+                await asyncio.to_thread(self._work, engine, name)
+                self.sent.append(name)
+                began.set()
+        finally:
+            engine.dispose()
+
+    @staticmethod
+    def _work(engine: Engine, name: str) -> None:
+        with engine.begin() as connection:
+            write_as_the_first_release(connection, name)
+            for change in ("state = 'sending', attempt = 1", "state = 'delivered', delivered_ms = 1"):
+                query = "SELECT state, body FROM message WHERE id = :name FOR UPDATE"
+                assert connection.execute(text(query), {"name": name}).one().body == "Hi"
+                connection.execute(text(f"UPDATE message SET {change} WHERE id = :name"), {"name": name})  # noqa: S608 - our words
+
+
+async def under_load(url: str, work: Any, kind: type[Load] = Load) -> list[str]:
+    """Run `work` in a thread while a gateway works; the messages that it sent."""
+    load, until, began = kind(url), asyncio.Event(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(load.run(until, began))
         await began.wait()
@@ -141,13 +182,39 @@ async def test_the_first_release_s_database_is_brought_to_this_version_under_loa
     with releases.first():
         migrate.migrate(url)
     before = await asyncio.to_thread(used, engine)
-    sent = await under_load(url, lambda: migrate.migrate(url))
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO tenant VALUES ('t', 'acme', 1, 1)"))
+    sent = await under_load(url, lambda: migrate.migrate(url), FirstReleaseLoad)
     assert migrate.current(url) == migrate.head()
+    sent += await under_load(url, lambda: None)
     after = counted(engine)
     assert after["message"] == before["message"] + len(sent)
     assert after["delivery"] == before["delivery"]
     with engine.connect() as connection:
         assert scalar(connection, "SELECT count(*) FROM message WHERE body LIKE 'Your order %'") == MESSAGES
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_the_first_release_writes_on_after_contents_and_features_came(
+    tmp_path: Path, releases: Releases, request: pytest.FixtureRequest, kind: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/reach.db" if kind == "sqlite" else request.getfixturevalue("url")
+    with releases.first():
+        migrate.migrate(url)
+    engine = make_engine(url, immediate=False)
+    with engine.begin() as connection:
+        connection.execute(text("INSERT INTO tenant VALUES ('t', 'acme', 1, 1)"))
+        write_as_the_first_release(connection, "before")
+    migrate.migrate(url)
+    with engine.begin() as connection:
+        write_as_the_first_release(connection, "after")
+        devices = connection.execute(select(SCHEMA.tables["device"])).mappings().all()
+        messages = connection.execute(select(SCHEMA.tables["message"])).mappings().all()
+    engine.dispose()
+    assert {row["id"]: row["features"] for row in devices} == {"before": "", "after": ""}
+    added = ("content", "read_ms", "reply_to_id", "sender_name")
+    assert {row["id"] for row in messages} == {"before", "after"}
+    assert {row[name] for row in messages for name in added} == {None}
 
 
 async def test_the_next_release_expands_while_this_one_works_and_contracts_when_told(

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from core import contents
 from core.delivery.claims import Claimed, Want, claim
 from core.delivery.fanout import fan_out
 from core.delivery_log import redeliver
 from core.devices import mark_away
 from core.driver_sessions import OpenedSession
+from core.errors import InvalidArgument
 from core.events import read_outbox
 from core.message_state import Evidence
 from core.messages import Accepted, accept
@@ -31,6 +34,7 @@ from tests.core_fixtures import (
     claimed_command,
     connect,
     device_of,
+    event_types,
     message_of,
     new_message,
     offered_device,
@@ -215,3 +219,35 @@ async def test_a_driver_that_comes_back_while_its_devices_are_marked_offline_is_
     await coming_back
     assert await marking == 0
     assert (await store.read(lambda session: session.get_one(DeviceRow, device_id).state)) == "online"
+
+
+async def test_a_report_of_reading_waits_for_one_of_delivery_and_both_count_once(store: Store) -> None:
+    opened = await store.run(connect)
+    command = await store.run(lambda session: claimed_command(session, opened))
+    delivered = report(1, command.command_id, Evidence.DELIVERED)
+    read = report(2, command.command_id, Evidence.DELIVERED, is_read=True)
+    again = [report(1, command.command_id, Evidence.DELIVERED), read]
+    async with kept_open(store, lambda session: apply(session, opened, delivered)):
+        reading = asyncio.create_task(store.run(lambda session: apply(session, opened, *again)))
+        async with asyncio.timeout(30):
+            while not await store.read(waiting_for_a_lock):
+                assert not reading.done()
+    assert (await reading).acknowledged == 2
+    message = await store.read(lambda session: message_of(session, command.message_id))
+    assert (message.state, message.read_ms, message.events) == ("delivered", NOW_MS, 3)
+    types = await store.read(lambda session: event_types(session, command.message_id))
+    assert types == ["message.sent", "message.delivered", "message.read"]
+
+
+async def test_a_message_is_accepted_while_its_device_says_what_it_can_now(store: Store) -> None:
+    can = contents.write_features(contents.Features(templates=True))
+    device = replace(offered_device("phone", NUMBER, channel="whatsapp"), features=can)
+    await store.run(lambda session: connect(session, device))
+    template = contents.Template("order_ready", "en_US")
+    new = new_message("", channel="whatsapp", content=template)
+    poorer = replace(device, features=contents.write_features(contents.Features()))
+    async with kept_open(store, lambda session: connect(session, poorer)):
+        (before,) = await store.run(accept, [new], NOW_MS, TTL_MS)
+    (after,) = await store.run(accept, [new], NOW_MS, TTL_MS)
+    assert isinstance(before, Accepted)
+    assert isinstance(after, InvalidArgument)

@@ -35,6 +35,10 @@ class Health(health_pb2_grpc.HealthServicer):
         return answer(status=answer.SERVING if self._world.serves else answer.NOT_SERVING)
 
 
+BATCH_BYTES_MAX = 8 * 1024 * 1024
+"""What the core reads of one call."""
+
+
 @dataclass
 class StubCore:
     """The stub on a port; `start` and `stop` as often as a test wants, always on the same port."""
@@ -45,7 +49,9 @@ class StubCore:
 
     async def start(self, credentials: grpc.ServerCredentials | None = None) -> None:
         """Listen, with TLS if there are credentials."""
-        server = grpc.aio.server(options=(("grpc.so_reuseport", 0),))
+        server = grpc.aio.server(
+            options=(("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", BATCH_BYTES_MAX))
+        )
         accounts_service_pb2_grpc.add_AccountsServiceServicer_to_server(Accounts(self.world), server)
         messages_service_pb2_grpc.add_MessagesServiceServicer_to_server(Messages(self.world), server)
         devices_service_pb2_grpc.add_DevicesServiceServicer_to_server(Devices(self.world), server)

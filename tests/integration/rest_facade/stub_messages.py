@@ -63,6 +63,21 @@ class Messages(Guarded, messages_service_pb2_grpc.MessagesServiceServicer):
                     ],
                 )
             )
+        if new.HasField("template") and new.template.name == "not_of_this_device":
+            return result(
+                error=messages_service_pb2.ItemError(
+                    reason="INVALID_MESSAGE",
+                    message="template: the device cannot send templates",
+                    field_violations=[
+                        messages_service_pb2.FieldViolation(
+                            field="template", description="the device cannot send templates"
+                        ),
+                        messages_service_pb2.FieldViolation(
+                            field="template.components_json", description="is not wanted"
+                        ),
+                    ],
+                )
+            )
         if device_id is None or (new.device_id and new.device_id != device_id):
             return result(
                 error=messages_service_pb2.ItemError(
@@ -166,6 +181,8 @@ class Messages(Guarded, messages_service_pb2_grpc.MessagesServiceServicer):
 def stored(message_id: str, new: messages_service_pb2.NewMessage, device_id: str) -> message_pb2.Message:
     """The message that the stub keeps for a new one."""
     return message_pb2.Message(
+        template=new.template if new.HasField("template") else None,
+        media=new.media if new.HasField("media") else None,
         id=message_id,
         external_id=new.external_id,
         channel=new.channel,

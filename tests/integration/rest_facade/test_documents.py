@@ -7,6 +7,7 @@ import jsonschema_rs
 import pytest
 
 from infinireach.v1 import event_pb2
+from rest_facade.examples import MEDIA_MESSAGE, TEMPLATE_MESSAGE
 from rest_facade.route_table import ROUTES
 from tests.integration.rest_facade.conftest import MESSAGE, Api
 from tests.integration.rest_facade.stub_world import NOW, TENANT
@@ -50,6 +51,8 @@ async def answers_of_every_kind(api: Api) -> dict[str, list[tuple[int, Any]]]:
         await call("sendMessage", json=body)
     message = {"messageId": (await call("sendMessage", json=MESSAGE))["messageId"]}
     await call("sendMessage", data=b"{", headers={"Content-Type": "application/json"})
+    for body in (TEMPLATE_MESSAGE, MEDIA_MESSAGE):
+        await call("getMessage", {"messageId": (await call("sendMessage", json=body))["messageId"]})
     await call("sendMessages", json={"messages": [MESSAGE, {}, 5]})
     await call("previewMessage", json=MESSAGE)
     for operation in ("getMessage", "getMessageTimeline", "cancelMessage", "cancelMessage"):

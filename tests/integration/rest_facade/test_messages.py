@@ -3,12 +3,19 @@
 import asyncio
 import io
 import json
+from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from infinireach.v1 import message_pb2
+from rest_facade import parse
+from rest_facade.config import Settings
+from rest_facade.core_client import BatchItem, CoreClient
+from rest_facade.field_tables import COMPONENTS_BYTES_MAX
 from tests.integration.rest_facade.conftest import MESSAGE, Api
-from tests.integration.rest_facade.stub_world import NUMBER, OTHER_TENANT, TENANT
+from tests.integration.rest_facade.stub_core import StubCore
+from tests.integration.rest_facade.stub_world import CREDENTIAL, NUMBER, OTHER_TENANT, TENANT
 
 DEVICE = "11111111-1111-4111-8111-111111111111"
 
@@ -97,6 +104,85 @@ async def test_fault_that_only_the_core_sees_is_told_by_its_public_name(api: Api
     answer = await api.send(message="refused by the core")
     assert answer.status == 400
     assert answer.json["details"] == [{"field": "message", "issue": "is not wanted"}]
+
+
+WHATSAPP: dict[str, Any] = {"to": "+1234567890", "from": NUMBER, "channel": "whatsapp"}
+TEMPLATE: dict[str, Any] = {
+    "name": "order_shipped",
+    "language": "en_US",
+    "components": [{"type": "body", "parameters": [{"type": "text", "text": "Ünï 漢"}]}],
+}
+DOCUMENT: dict[str, Any] = {"type": "document", "url": "https://example.com/a.pdf", "filename": "a.pdf"}
+
+
+async def test_template_is_sent_and_shown_as_it_was_given(api: Api) -> None:
+    sent = await api.call("POST", "/api/v1/messages", json={**WHATSAPP, "template": TEMPLATE})
+    assert sent.status == 201, sent.json
+    shown = (await api.call("GET", f"/api/v1/messages/{sent.json['messageId']}")).json
+    assert (shown["template"], shown["message"]) == (TEMPLATE, "")
+    assert list(shown)[-1] == "template"
+
+
+async def test_file_is_sent_with_its_caption_and_shown(api: Api) -> None:
+    sent = await api.call(
+        "POST", "/api/v1/messages", json={**WHATSAPP, "media": DOCUMENT, "message": "Here."}
+    )
+    assert sent.status == 201, sent.json
+    shown = (await api.call("GET", "/api/v1/messages")).json["messages"][0]
+    assert shown["media"] == {**DOCUMENT, "mimeType": None, "networkId": None}
+    assert shown["message"] == "Here."
+
+
+async def test_preview_and_batch_take_every_kind_of_message(api: Api) -> None:
+    kinds = [
+        {**WHATSAPP, "template": TEMPLATE},
+        {**WHATSAPP, "media": DOCUMENT},
+        {**WHATSAPP, "message": "x" * 4096},
+    ]
+    for kind in kinds:
+        assert (await api.call("POST", "/api/v1/messages/preview", json=kind)).status == 200
+    faulty = {**WHATSAPP, "template": {**TEMPLATE, "name": ""}}
+    answer = await api.call("POST", "/api/v1/messages/batch", json={"messages": [*kinds, faulty, MESSAGE]})
+    results = answer.json["results"]
+    assert [result["status"] for result in results] == [201, 201, 201, 400, 201]
+    assert [fault["field"] for fault in results[3]["details"]] == ["template.name"]
+
+
+async def test_what_the_device_cannot_send_is_told_by_the_callers_names(api: Api) -> None:
+    body = {**WHATSAPP, "template": {**TEMPLATE, "name": "not_of_this_device"}}
+    answer = await api.call("POST", "/api/v1/messages", json=body)
+    assert (answer.status, answer.json["code"]) == (400, "invalid_request")
+    assert answer.json["details"] == [
+        {"field": "template", "issue": "the device cannot send templates"},
+        {"field": "template.components", "issue": "is not wanted"},
+    ]
+
+
+async def test_messages_as_large_as_they_may_be_fit_into_calls_together(core: StubCore) -> None:
+    components = [{"text": "x" * (COMPONENTS_BYTES_MAX - len('[{"text":""}]'))}]
+    template = {"name": "n" * 512, "language": "en_US", "components": components}
+    client = CoreClient(
+        Settings(core_address=f"127.0.0.1:{core.port}", service_credential=SecretStr(CREDENTIAL))
+    )
+    await client.open()
+    try:
+        futures = [
+            client.batcher.submit(
+                BatchItem(
+                    tenant_id=TENANT,
+                    message=parse.required_message(
+                        {**WHATSAPP, "template": template, "externalId": f"{number:😀>255}"}, ""
+                    ),
+                ),
+                idempotent=True,
+            )
+            for number in range(500)
+        ]
+        results = await asyncio.gather(*futures)
+    finally:
+        await client.close()
+    assert all(result.created for result in results)
+    assert sum(core.world.batches) == 500
 
 
 async def test_text_arrives_as_it_was_sent(api: Api) -> None:

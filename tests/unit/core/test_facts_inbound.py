@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from core.contents import Media, read, write
 from core.device_events import device_event_type
 from core.driver_sessions import OpenedSession
 from core.facts import DeviceChange, DriverFacts, Inbound, apply_facts
@@ -17,6 +18,7 @@ from tests.core_fixtures import (
     OTHER_NUMBER,
     RECIPIENT,
     apply,
+    claimed_command,
     connect,
     device_of,
     event_types,
@@ -198,6 +200,63 @@ def test_a_device_key_is_a_drivers_own(session: Session, opened: OpenedSession) 
 def test_thousands_of_inbound_messages_fit_one_transaction(session: Session, opened: OpenedSession) -> None:
     assert apply(session, opened, *(inbound(n) for n in range(1, 5001))).acknowledged == 5000
     assert event_types(session).count("message.inbound") == 5000
+
+
+# What comes with it
+
+
+def test_a_file_is_kept_and_told_of_with_its_caption(session: Session, opened: OpenedSession) -> None:
+    media = Media("image", mime_type="image/jpeg", network_id="1037543291543636")
+    apply(session, opened, inbound(1, "See here", channel="whatsapp", content=write(media)), inbound(2))
+    with_file, plain = messages(session)
+    assert (with_file.body, read(with_file.content)) == ("See here", media)
+    assert (plain.content, plain.reply_to_id, plain.sender_name) == (None, None, None)
+    first, second = (data for kind, data in events_of(session) if kind == "message.inbound")
+    assert first["media"] == {"type": "image", "mimeType": "image/jpeg", "networkId": "1037543291543636"}
+    assert not {"media", "replyTo", "senderName"} & second.keys()
+
+
+def test_a_sender_who_hides_the_number_can_have_a_long_id_and_a_name(
+    session: Session, opened: OpenedSession
+) -> None:
+    source = "US." + "1" * 128
+    apply(session, opened, inbound(1, source=source, sender_name="Ana 漢"))
+    (message,) = messages(session)
+    assert (message.source, message.sender_name) == (source, "Ana 漢")
+    (data,) = (data for kind, data in events_of(session) if kind == "message.inbound")
+    assert (data["from"], data["senderName"]) == (source, "Ana 漢")
+
+
+def test_an_answer_names_the_message_that_it_answers(session: Session, opened: OpenedSession) -> None:
+    command = claimed_command(session, opened)
+    apply(session, opened, inbound(1, reply_to_command_id=command.command_id), inbound(2))
+    answer, other = (row for row in messages(session) if row.direction == "inbound")
+    assert (answer.reply_to_id, other.reply_to_id) == (command.message_id, None)
+    told = [data.get("replyTo") for kind, data in events_of(session) if kind == "message.inbound"]
+    assert told == [command.message_id, None]
+
+
+@pytest.mark.parametrize("named", ["nonsense", f"{'0' * 24}-1", "x" * 5000, "\x00"])
+def test_an_answer_to_nothing_that_is_known_is_a_message_like_any_other(
+    session: Session, opened: OpenedSession, named: str
+) -> None:
+    applied = apply(session, opened, inbound(1, reply_to_command_id=named))
+    assert (applied.acknowledged, applied.rejected) == (1, [])
+    assert [row.reply_to_id for row in messages(session)] == [None]
+
+
+def test_an_answer_never_names_another_tenants_message(session: Session, opened: OpenedSession) -> None:
+    ours = claimed_command(session, opened)
+    theirs = connect(
+        session, offered_device("modem-1", OTHER_NUMBER), driver_name="driver-2", tenant_id=TENANT_B
+    )
+    facts = [
+        DriverFacts(theirs.driver_id, theirs.epoch, [inbound(1, "B", reply_to_command_id=ours.command_id)]),
+        DriverFacts(opened.driver_id, opened.epoch, [inbound(1, "A", reply_to_command_id=ours.command_id)]),
+    ]
+    apply_facts(session, facts, NOW_MS)
+    found = {row.body: row.reply_to_id for row in messages(session) if row.direction == "inbound"}
+    assert found == {"A": ours.message_id, "B": None}
 
 
 # Devices

@@ -72,6 +72,7 @@ outcomes = st.sampled_from([
     (Evidence.DELIVERED, {}),
     (Evidence.DELIVERED, {"segments": (1,)}),
     (Evidence.DELIVERED, {"segments": (2,)}),
+    (Evidence.DELIVERED, {"is_read": True}),
     (Evidence.FAILED, {"reason": "network_rejected"}),
     (Evidence.FAILED, {"reason": "no_service"}),
     (Evidence.FAILED, {"reason": "expired"}),
@@ -95,6 +96,9 @@ def check_reports(session: Session, opened: OpenedSession, facts: list[Report], 
     assert [data["sequence"] for _, data in told] == list(range(1, len(told) + 1))
     assert types.count("message.sent") <= 1
     assert types.count("message.delivered") <= 1
+    assert types.count("message.read") <= 1
+    if "message.read" in types:
+        assert types[-2:] == ["message.delivered", "message.read"]
     if "message.delivered" in types:
         assert types.index("message.sent") < types.index("message.delivered")
     if states[-1] in FINAL | {"sent", "unknown"}:

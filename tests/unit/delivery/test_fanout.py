@@ -7,6 +7,7 @@ from sqlalchemy import event as sqlalchemy_event
 from sqlalchemy.orm import Session
 
 from core.delivery.fanout import fan_out
+from core.events import EVENT_TYPES_BY_DEFAULT
 from tests.fakes.database import TENANT_B, memory_session
 from tests.fakes.delivery_rows import DELIVERED, INBOUND, SENT, add_events, add_webhook, deliveries
 from tests.fakes.set_clock import START_MS
@@ -35,6 +36,15 @@ def test_each_endpoint_that_wants_an_event_gets_one_delivery_of_it(session: Sess
         (both, delivered.id, DELIVERED, "pending"),
         (one, delivered.id, DELIVERED, "pending"),
     }
+
+
+def test_only_an_endpoint_that_asks_for_it_is_told_that_a_message_was_read(session: Session) -> None:
+    add_webhook(session, events=" ".join(EVENT_TYPES_BY_DEFAULT))
+    asked = add_webhook(session, events="message.read")
+    delivered, read = add_events(session, NOW_MS, (DELIVERED, "message.read"))
+    fan_out(session, [delivered, read], NOW_MS)
+    assert [row.webhook_id for row in deliveries(session) if row.event_id == read.id] == [asked]
+    assert len(deliveries(session)) == 2
 
 
 def test_an_event_is_due_since_it_happened(session: Session) -> None:

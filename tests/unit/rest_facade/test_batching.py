@@ -79,6 +79,44 @@ async def test_second_batch_is_begun_beside_the_first_only_when_enough_wait() ->
     await asyncio.gather(*futures)
 
 
+WEIGHED = BatchLimits(
+    queue_items_max=100,
+    batch_items_max=10,
+    in_flight_max=1,
+    parallel_items_min=1,
+    wait_max_s=60,
+    batch_weight_max=12,
+    item_weight_max=6,
+)
+
+
+async def test_batch_is_no_heavier_than_its_limit_and_nothing_is_lost_or_turned_round() -> None:
+    sender = Sender()
+    batcher = Batcher(sender, WEIGHED, weigh=len)
+    items = ["aaaaaa", "bbbbbb", "c", "dddddd", "eeee", "f", "gggggg"]
+    futures = [batcher.submit(item, idempotent=False) for item in items]
+    assert await asyncio.gather(*futures) == [item.upper() for item in items]
+    assert sender.batches == [["aaaaaa", "bbbbbb"], ["c", "dddddd", "eeee", "f"], ["gggggg"]]
+
+
+async def test_item_heavier_than_a_batch_is_sent_alone() -> None:
+    sender = Sender()
+    batcher = Batcher(sender, WEIGHED, weigh=len)
+    items = ["a", "b" * 50, "c", "d"]
+    futures = [batcher.submit(item, idempotent=False) for item in items]
+    await asyncio.gather(*futures)
+    assert sender.batches == [["a"], ["b" * 50], ["c", "d"]]
+
+
+async def test_few_items_are_not_weighed() -> None:
+    def never(_item: str) -> int:
+        raise AssertionError("it was weighed")
+
+    batcher = Batcher(Sender(), WEIGHED, weigh=never)
+    futures = [batcher.submit(item, idempotent=False) for item in "ab"]
+    assert await asyncio.gather(*futures) == ["A", "B"]
+
+
 async def test_no_more_batches_than_allowed_are_in_flight() -> None:
     sender = Sender()
     sender.gate.clear()

@@ -60,11 +60,21 @@ def test_violations_name_public_fields() -> None:
         ("message.external_id", "is too long"),
         ("text", "is required"),
         ("webhook.timeout_s", "is odd"),
+        ("template", "is not one of this device's"),
+        ("message.template.components_json", "is too long"),
+        ("media.url", "is odd"),
     ]
     error = from_core(
         status="INVALID_ARGUMENT", reason="INVALID_ARGUMENT", sentence="", violations=violations
     )
-    assert [fault.field for fault in error.details] == ["externalId", "message", "timeoutSeconds"]
+    assert [fault.field for fault in error.details] == [
+        "externalId",
+        "message",
+        "timeoutSeconds",
+        "template",
+        "template.components",
+        "media.url",
+    ]
     assert error.code.name == "invalid_request"
 
 

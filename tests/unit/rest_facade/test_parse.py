@@ -1,5 +1,6 @@
 """Public JSON to the core's messages."""
 
+import json
 from typing import Any
 
 import pytest
@@ -18,6 +19,12 @@ MESSAGE: dict[str, Any] = {
     "from": "+15559876543",
     "channel": "sms",
 }
+
+
+WHATSAPP: dict[str, Any] = {**MESSAGE, "channel": "whatsapp"}
+BARE = {name: kept for name, kept in WHATSAPP.items() if name != "message"}
+TEMPLATE: dict[str, Any] = {"name": "order_shipped", "language": "en_US"}
+MEDIA: dict[str, Any] = {"type": "image", "url": "https://example.com/a.png"}
 
 
 def faults_of(body: dict[str, Any]) -> dict[str, str]:
@@ -85,6 +92,85 @@ def test_group_is_a_recipient_on_whatsapp_only() -> None:
     group = {**MESSAGE, "to": "group:i1:120363025246125486@g.us"}
     assert set(faults_of(group)) == {"to"}
     assert parse.required_message({**group, "channel": "whatsapp"}, "").to == "120363025246125486@g.us"
+
+
+def test_text_of_whatsapp_may_be_longer_than_that_of_sms() -> None:
+    long = "x" * 4096
+    assert parse.required_message({**WHATSAPP, "message": long}, "").text == long
+    assert faults_of({**WHATSAPP, "message": long + "x"}) == {"message": "must be 1 to 4096 characters"}
+    assert faults_of({**MESSAGE, "message": "x" * 1601}) == {"message": "must be 1 to 1600 characters"}
+    assert faults_of({**MESSAGE, "message": "x" * 1601, "channel": "fax"}).keys() == {"message", "channel"}
+
+
+def test_user_who_hides_the_number_is_a_recipient_on_whatsapp_only() -> None:
+    hidden = {"to": "US.13491208655302741918"}
+    assert parse.required_message({**WHATSAPP, **hidden}, "").to == hidden["to"]
+    assert faults_of({**MESSAGE, **hidden}).keys() == {"to"}
+
+
+def test_template_takes_the_place_of_the_text() -> None:
+    components = [{"type": "body", "parameters": [{"type": "text", "text": "ä"}]}]
+    message = parse.required_message({**BARE, "template": {**TEMPLATE, "components": components}}, "")
+    assert (message.text, message.HasField("media")) == ("", False)
+    assert (message.template.name, message.template.language) == ("order_shipped", "en_US")
+    assert json.loads(message.template.components_json) == components
+    bare = parse.required_message({**BARE, "template": TEMPLATE, "media": None, "message": None}, "")
+    assert (bare.HasField("template"), bare.template.components_json) == (True, "")
+
+
+@pytest.mark.parametrize("alias", ["message", "body", "text"])
+def test_file_has_the_text_as_its_caption(alias: str) -> None:
+    message = parse.required_message({**BARE, alias: "Your label.", "media": MEDIA, "externalId": "x"}, "")
+    assert (message.text, message.external_id, message.HasField("template")) == ("Your label.", "x", False)
+    assert (message.media.type, message.media.url) == (message_pb2.MEDIA_TYPE_IMAGE, MEDIA["url"])
+
+
+@pytest.mark.parametrize("kind", ["image", "video", "audio", "document", "sticker"])
+def test_file_needs_no_caption(kind: str) -> None:
+    message = parse.required_message({**BARE, "media": {**MEDIA, "type": kind}}, "")
+    assert message.media.type == message_pb2.MediaType.Value(f"MEDIA_TYPE_{kind.upper()}")
+    assert message.text == ""
+
+
+def test_document_may_have_a_name() -> None:
+    document = {**MEDIA, "type": "document", "filename": "Rechnung ä.pdf"}
+    assert parse.required_message({**BARE, "media": document}, "").media.filename == "Rechnung ä.pdf"
+    assert faults_of({**BARE, "media": {**document, "type": "image"}}).keys() == {"media.filename"}
+
+
+@pytest.mark.parametrize(
+    ("body", "faulty"),
+    [
+        ({**BARE, "template": 5}, {"template"}),
+        ({**BARE, "template": {}}, {"template.name", "template.language"}),
+        (
+            {**BARE, "template": {"name": "A b", "language": "english!", "components": [1]}},
+            {"template.name", "template.language", "template.components"},
+        ),
+        ({**BARE, "to": "1", "template": {"name": ""}}, {"to", "template.name", "template.language"}),
+        ({**WHATSAPP, "template": TEMPLATE}, {"message"}),
+        ({**BARE, "body": "", "template": TEMPLATE}, {"message"}),
+        ({**BARE, "media": MEDIA, "template": TEMPLATE}, {"media"}),
+        (
+            {**WHATSAPP, "media": MEDIA, "template": {}},
+            {"media", "message", "template.name", "template.language"},
+        ),
+        ({**BARE, "channel": "sms", "template": TEMPLATE}, {"template"}),
+        ({**BARE, "channel": "sms", "media": MEDIA}, {"media"}),
+        ({**BARE, "channel": "fax", "media": MEDIA}, {"channel"}),
+        ({**BARE, "media": "https://example.com/a.png"}, {"media"}),
+        ({**BARE, "media": {}}, {"media.type", "media.url"}),
+        ({**BARE, "media": {"type": "gif", "url": "http://a.example/"}}, {"media.type", "media.url"}),
+        ({**WHATSAPP, "media": {**MEDIA, "type": "audio"}}, {"message"}),
+        ({**WHATSAPP, "media": {**MEDIA, "type": "sticker"}}, {"message"}),
+        ({**WHATSAPP, "message": "x" * 1025, "media": MEDIA}, {"message"}),
+        ({"media": MEDIA}, {"to", "from", "channel"}),
+    ],
+)
+def test_every_fault_of_a_template_or_file_is_named_by_its_path(
+    body: dict[str, Any], faulty: set[str]
+) -> None:
+    assert faults_of(body).keys() == faulty
 
 
 @pytest.mark.parametrize("external_id", ["x", "x" * 255, "order 4711/ä", "😀"])
@@ -202,6 +288,7 @@ def test_event_types_are_separated_by_commas() -> None:
         "message.failed",
     ]
     assert read_query(LIST_EVENTS_FIELDS, "types=")["types"] == []
+    assert read_query(LIST_EVENTS_FIELDS, "types=message.read")["types"] == ["message.read"]
     with pytest.raises(ApiError):
         read_query(LIST_EVENTS_FIELDS, "types=message.sent,,")
 
@@ -241,8 +328,12 @@ def test_webhook_url_is_http_or_https(url: object) -> None:
     st.dictionaries(
         st.sampled_from(["to", "message", "body", "from", "channel", "externalId", "deviceId"]),
         st.text(max_size=30) | st.integers() | st.none() | st.lists(st.text(max_size=3), max_size=2),
-    )
+    ),
+    st.dictionaries(
+        st.sampled_from(["template", "media"]),
+        st.sampled_from([None, 5, {}, TEMPLATE, MEDIA]),
+    ),
 )
-def test_any_body_is_a_message_or_has_faults(body: dict[str, Any]) -> None:
-    message, faults = parse.new_message(body, "")
+def test_any_body_is_a_message_or_has_faults(body: dict[str, Any], more: dict[str, Any]) -> None:
+    message, faults = parse.new_message(body | more, "")
     assert (message is None) == bool(faults)

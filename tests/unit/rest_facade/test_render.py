@@ -75,6 +75,73 @@ def test_device_shows_sim_slots_and_all_numbers() -> None:
     assert rendered["signalPercent"] is None
 
 
+BEFORE = (
+    "id", "messageId", "status", "channel", "direction", "from", "to", "message", "deviceId", "externalId", "segments",
+    "encoding", "createdAt", "sentAt", "deliveredAt", "failedAt", "reason", "reasonDetail", "networkCode", "holdReason",
+    "holdUntil",
+)  # fmt: skip
+"""The keys of every message, in their order."""
+
+
+def test_message_without_anything_more_has_the_keys_that_it_always_had() -> None:
+    assert tuple(render.message(message_pb2.Message())) == BEFORE
+    assert "features" not in render.device(device_pb2.Device())
+
+
+def test_what_a_message_has_more_comes_after_the_keys_that_it_always_had() -> None:
+    record = message_pb2.Message(
+        template=message_pb2.Template(name="n", language="en", components_json='[{"type":"body"}]'),
+        media=message_pb2.Media(type=message_pb2.MEDIA_TYPE_IMAGE, url="https://example.com/a"),
+        group_id="1@g.us",
+        reply_to_message_id="6741234567890abcdef12345",
+        sender_name="Ada",
+    )
+    record.read_time.FromJsonString("2024-10-25T10:30:00Z")
+    rendered = json.loads(render.encode(render.message(record)))
+    assert tuple(rendered)[: len(BEFORE)] == BEFORE
+    assert {name: rendered[name] for name in list(rendered)[len(BEFORE) :]} == {
+        "template": {"name": "n", "language": "en", "components": [{"type": "body"}]},
+        "media": {
+            "type": "image",
+            "url": "https://example.com/a",
+            "filename": None,
+            "mimeType": None,
+            "networkId": None,
+        },
+        "readAt": "2024-10-25T10:30:00.000Z",
+        "groupId": "1@g.us",
+        "replyTo": "6741234567890abcdef12345",
+        "senderName": "Ada",
+    }
+
+
+def test_template_without_components_shows_none() -> None:
+    rendered = render.message(message_pb2.Message(template=message_pb2.Template(name="n", language="en")))
+    assert json.loads(render.encode(rendered["template"]))["components"] == []
+
+
+def test_what_came_in_without_a_form_of_its_own_has_a_file_without_type() -> None:
+    media = message_pb2.Media(mime_type="application/x", network_id="42")
+    rendered = render.message(message_pb2.Message(media=media))["media"]
+    assert (rendered["type"], rendered["mimeType"], rendered["networkId"]) == (None, "application/x", "42")
+
+
+def test_device_tells_what_it_can_if_its_driver_does() -> None:
+    features = device_pb2.DeviceFeatures(
+        templates=True, media=[message_pb2.MEDIA_TYPE_IMAGE, message_pb2.MEDIA_TYPE_STICKER], groups=True
+    )
+    assert render.device(device_pb2.Device(features=features))["features"] == {
+        "templates": True,
+        "media": ["image", "sticker"],
+        "groups": True,
+        "readReports": False,
+        "textMax": None,
+    }
+    limited = device_pb2.DeviceFeatures(text_characters_max=700, read_reports=True)
+    rendered = render.device(device_pb2.Device(features=limited))["features"]
+    assert (rendered["textMax"], rendered["readReports"], rendered["media"]) == (700, True, [])
+
+
 def test_device_without_any_signal_shows_nought_and_not_nothing() -> None:
     rendered = render.device(device_pb2.Device(signal_percent=0, battery_percent=80))
     assert (rendered["signalPercent"], rendered["batteryPercent"]) == (0, 80)
@@ -107,4 +174,6 @@ def test_example_is_what_its_schema_says(name: str) -> None:
 def test_example_of_a_body_is_what_its_schema_says(route: openapi.Route) -> None:
     assert route.body
     document = {"$ref": f"#/components/schemas/{route.body.schema}", "components": {"schemas": components()}}
-    jsonschema_rs.validator_for(document).validate(route.body.example)
+    validator = jsonschema_rs.validator_for(document)
+    for example in (route.body.example, *route.body.others.values()):
+        validator.validate(example)

@@ -1,5 +1,6 @@
 """Single values: what is accepted, normalised and refused, and that the schemas say the same."""
 
+import json
 import re
 from typing import Any
 
@@ -9,7 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rest_facade import shapes
+from rest_facade.field_tables import MESSAGE_FIELDS, TEMPLATE_FIELDS
+from rest_facade.fields import object_of
 from rest_facade.shapes import Shape, ShapeFault
+
+MEDIA = next(field.shape for field in MESSAGE_FIELDS if field.name == "media")
 
 
 def accepts(shape: Shape, value: Any) -> bool:
@@ -55,6 +60,28 @@ def test_group_id_of_number_and_time_is_accepted() -> None:
 
 
 @pytest.mark.parametrize(
+    "hidden", ["US.13491208655302741918", "DE." + "a1B2" * 32, "134912086553027@lid", "9" * 32 + "@lid"]
+)
+def test_user_who_hides_the_number_is_a_recipient_on_whatsapp(hidden: str) -> None:
+    assert shapes.WHATSAPP_DESTINATION.check(hidden) == hidden
+    with pytest.raises(ShapeFault):
+        shapes.DESTINATION.check(hidden)
+
+
+@pytest.mark.parametrize(
+    "hidden", ["US.", "us.134", "US.13 4", "US." + "1" * 129, "USA.134", "@lid", "a@lid", "1@LID"]
+)
+def test_what_whatsapp_does_not_write_so_is_no_hidden_user(hidden: str) -> None:
+    with pytest.raises(ShapeFault):
+        shapes.WHATSAPP_DESTINATION.check(hidden)
+
+
+def test_groups_and_numbers_are_recipients_on_whatsapp_too() -> None:
+    assert shapes.WHATSAPP_DESTINATION.check("group:i1:1203@g.us") == "1203@g.us"
+    assert shapes.WHATSAPP_DESTINATION.check("+1234567890") == "+1234567890"
+
+
+@pytest.mark.parametrize(
     "written",
     [
         "+15559876543", "15559876543", "+1 555 987 6543", "+1 (555) 987-6543", "1.555.987.6543", " 15559876543",
@@ -75,7 +102,7 @@ def test_anything_else_is_no_sender(written: object) -> None:
 
 @pytest.mark.parametrize("text", ["a", "x" * 1600, "😀" * 1600, "a\r\n\tb", "\u00a0x", "a\u0085b", "é"])
 def test_message_of_1_to_1600_code_points_is_accepted(text: str) -> None:
-    assert shapes.MESSAGE.check(text) == text
+    assert shapes.SMS.check(text) == text
 
 
 @pytest.mark.parametrize(
@@ -83,7 +110,69 @@ def test_message_of_1_to_1600_code_points_is_accepted(text: str) -> None:
 )
 def test_anything_else_is_no_message(text: object) -> None:
     with pytest.raises(ShapeFault):
-        shapes.MESSAGE.check(text)
+        shapes.SMS.check(text)
+
+
+@pytest.mark.parametrize(("shape", "most"), [(shapes.WHATSAPP, 4096), (shapes.CAPTION, 1024)])
+def test_whatsapp_takes_longer_texts_and_its_captions_shorter_ones(shape: Shape, most: int) -> None:
+    assert shape.check("😀" * most) == "😀" * most
+    with pytest.raises(ShapeFault, match=f"must be 1 to {most} characters"):
+        shape.check("x" * (most + 1))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/a", "https://", "https:///a", "https://user:pass@example.com/a", "https://exa mple.com",
+        "HTTPS://example.com", "https://example.com/ä", "https://example.com/a\n", "ftp://example.com", "https://[::1]/",
+        "https://example.com/" + "x" * 2048, "",
+    ],
+)  # fmt: skip
+def test_file_is_fetched_from_an_https_url_and_no_other(url: str) -> None:
+    with pytest.raises(ShapeFault, match="https"):
+        shapes.MEDIA_URL.check(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com", "https://a.example:8443/x?y=%C3%A4&z=1#f", "https://h?x"]
+)
+def test_file_may_be_at_any_path_and_port(url: str) -> None:
+    assert shapes.MEDIA_URL.check(url) == url
+
+
+def test_components_are_passed_on_as_compact_json() -> None:
+    given_value = [{"type": "body", "parameters": [{"n": 1.5, "big": 2**70, "text": "ä\x00"}]}, {}]
+    encoded = shapes.json_objects(1000).check(given_value)
+    assert json.loads(encoded) == given_value
+    assert b": " not in encoded
+
+
+@pytest.mark.parametrize(
+    ("components", "issue"),
+    [
+        ({}, "must be a list"),
+        ("[]", "must be a list"),
+        ([{}, "x"], "must be a list of objects"),
+        ([[]], "must be a list of objects"),
+        ([{"text": "x" * 100}], "must be at most 100 bytes as JSON"),
+    ],
+)
+def test_components_are_a_bounded_list_of_objects(components: object, issue: str) -> None:
+    with pytest.raises(ShapeFault, match=issue):
+        shapes.json_objects(100).check(components)
+
+
+@pytest.mark.parametrize("levels", [17, 400])
+def test_components_nest_16_deep_at_most(levels: int) -> None:
+    def nested(depth: int) -> Any:
+        value: Any = {}
+        for _ in range(depth - 2):
+            value = {"a": value}
+        return [value]
+
+    assert shapes.json_objects(10_000).check(nested(16))
+    with pytest.raises(ShapeFault, match="deep"):
+        shapes.json_objects(10_000).check(nested(levels))
 
 
 @pytest.mark.parametrize("value", [True, "5", 1.5, 0, 31, None, float("inf")])
@@ -120,8 +209,13 @@ def test_list_names_nothing_twice() -> None:
 
 CHECKED = {
     "destination": shapes.DESTINATION,
+    "whatsapp destination": shapes.WHATSAPP_DESTINATION,
+    "media url": shapes.MEDIA_URL,
+    "components": shapes.json_objects(10_000),
+    "template": object_of(TEMPLATE_FIELDS),
+    "media": MEDIA,
     "sender": shapes.SENDER,
-    "message": shapes.MESSAGE,
+    "message": shapes.SMS,
     "name": shapes.NAME,
     "printable": shapes.printable(1, 255),
     "word": shapes.one_of(("sms", "whatsapp")),
@@ -139,6 +233,20 @@ ANY_VALUE = (
     | st.from_regex(re.compile(shapes.NUMBER_PATTERN))
     | st.from_regex(re.compile(shapes.SPACED_NUMBER_PATTERN))
     | st.from_regex(re.compile(shapes.GROUP_PATTERN))
+    | st.from_regex(re.compile(shapes.HIDDEN_USER_PATTERN))
+    | st.from_regex(re.compile(shapes.MEDIA_URL_PATTERN))
+    | st.lists(st.just({}) | st.just([]), max_size=2)
+    | st.fixed_dictionaries(
+        {},
+        optional={
+            "name": st.sampled_from(["order_shipped", "Order", "", 5, None]),
+            "language": st.sampled_from(["en", "en_US", "e", "en_", "fil", "zh-Hans", None, ""]),
+            "components": st.sampled_from([[], [{}], [{"type": "body"}], {}, None, [1]]),
+            "type": st.sampled_from(["image", "document", "gif", None, 5]),
+            "url": st.sampled_from(["https://example.com/a", "http://example.com/a", None]),
+            "filename": st.sampled_from(["a.pdf", "", " ", "a\nb", None]),
+        },
+    )
     | st.sampled_from(["sms", "whatsapp"])
     | st.lists(st.sampled_from(["a", "b", "c"]), max_size=3)
 )

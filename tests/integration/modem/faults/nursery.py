@@ -1,4 +1,4 @@
-"""Starts drivers of modems quickly: a process that has everything imported and forks one whenever it is asked to.
+"""Starts drivers quickly: a process that has everything imported and forks one whenever it is asked to.
 
 A driver that is born here is a process like any other, with its own journal, stream and port; it only did not import
 its modules itself, which is most of what a start takes.
@@ -6,6 +6,7 @@ its modules itself, which is most of what a start takes.
 
 import asyncio
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -42,12 +43,16 @@ class Forked:
 class Nursery:
     """The process that forks; one driver at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, driver: str = "drivers.modem.driver:ModemDriver") -> None:
+        """`driver` is a class by module and name."""
+        self._driver = driver
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> "Nursery":
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", __name__, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+            *(sys.executable, "-m", __name__, self._driver),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
         )
         return self
 
@@ -95,15 +100,16 @@ class _NurseryRig(Rig):
 
 def main() -> None:
     """Fork for each line of the input; answer with the pid, and with the status once the driver has ended."""
-    from drivers.modem.driver import ModemDriver  # noqa: PLC0415 - whoever asks for drivers does not need it
-    from drivers.runtime import run  # noqa: PLC0415
+    from drivers.runtime import run  # noqa: PLC0415 - whoever asks for drivers does not need it
 
+    module, _, name = sys.argv[1].partition(":")
+    driver = getattr(importlib.import_module(module), name)
     while line := sys.stdin.readline():
         order = json.loads(line)
         pid = os.fork()
         if pid == 0:
             _become(order["environment"], order["log"])
-            run(ModemDriver)
+            run(driver)
         _say({"pid": pid})
         _say({"status": os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])})
 

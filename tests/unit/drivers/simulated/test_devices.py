@@ -5,7 +5,8 @@ import json
 import pytest
 
 from drivers.simulated.devices import DEFAULT_DEVICES, read_devices
-from infinireach.v1.message_pb2 import CHANNEL_SMS, CHANNEL_WHATSAPP
+from infinireach.v1.device_pb2 import DeviceFeatures
+from infinireach.v1.message_pb2 import CHANNEL_SMS, CHANNEL_WHATSAPP, MediaType
 
 
 def test_by_default_there_is_a_phone_and_a_whatsapp_account_with_one_number() -> None:
@@ -15,6 +16,15 @@ def test_by_default_there_is_a_phone_and_a_whatsapp_account_with_one_number() ->
     assert (phone.addresses[0].channel, phone.addresses[0].slot) == (CHANNEL_SMS, 1)
     assert (whatsapp.addresses[0].channel, whatsapp.addresses[0].slot) == (CHANNEL_WHATSAPP, 0)
     assert phone.addresses[0].number == whatsapp.addresses[0].number == "+15559876543"
+
+
+def test_a_whatsapp_account_can_everything_and_a_phone_can_text() -> None:
+    phone, whatsapp = read_devices(DEFAULT_DEVICES)
+    assert phone.HasField("features")
+    assert phone.features == DeviceFeatures()
+    can = whatsapp.features
+    assert (can.templates, can.groups, can.read_reports, can.text_characters_max) == (True, True, True, 0)
+    assert sorted(can.media) == MediaType.values()[1:]
 
 
 def test_key_and_number_are_enough() -> None:

@@ -3,11 +3,13 @@
 import json
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from drivers.simulated.radio import Radio, TakenMessage
-from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
+from infinireach.driver.v1.command_pb2 import MediaContent, SendCommand, TextContent
+from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP, MEDIA_TYPE_STICKER, Media, Template
 
 
 @pytest.fixture
@@ -45,10 +47,45 @@ def test_every_taken_message_is_one_line_of_the_log(path: Path) -> None:
         "destination": "+15551230000",
         "time": 12.5,
         "segments": 2,
+        "channel": "sms",
+        "content": "text",
         "report": True,
     }
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     radio.close()
+
+
+@pytest.mark.parametrize(
+    ("carried", "content"),
+    [
+        ({"text": TextContent(body="Hello")}, "text"),
+        ({"template": Template(name="order_ready")}, "template"),
+        ({"media": MediaContent(media=Media(type=MEDIA_TYPE_STICKER))}, "sticker"),
+    ],
+)
+def test_the_log_tells_the_channel_and_what_a_message_carried_and_not_what_it_said(
+    path: Path, carried: dict[str, Any], content: str
+) -> None:
+    radio = Radio(path)
+    radio.take([SendCommand(command_id="a", channel=CHANNEL_WHATSAPP, **carried)], [True], time_s=1.0)
+    radio.close()
+    again = Radio(path)
+    (message,) = again.owed()
+    assert (message.channel, message.content) == ("whatsapp", content)
+    again.close()
+    assert not {"Hello", "order_ready"} & set(path.read_text().split('"'))
+
+
+def test_a_line_of_an_earlier_version_is_a_text_by_sms(path: Path) -> None:
+    radio = Radio(path)
+    take(radio, "a")
+    radio.close()
+    line = json.loads(path.read_text())
+    del line["channel"], line["content"]
+    path.write_text(json.dumps(line) + "\n")
+    again = Radio(path)
+    assert [(each.command_id, each.channel, each.content) for each in again.owed()] == [("a", "sms", "text")]
+    again.close()
 
 
 def test_reports_are_owed_after_a_crash_until_they_were_given(path: Path) -> None:

@@ -1,0 +1,1 @@
+"""SMS through Android phones that run the app SMS Gateway for Android (docs/android.md)."""

@@ -1,0 +1,143 @@
+"""What came in to one phone: found, handed in once, and caught up after the phone, the app or the driver was away.
+
+Owns what makes a message the same message, and how far back is looked. A message's time is its message centre's, so
+one that was long under way comes with an old one: each sweep looks back days, and the journal knows what it has.
+"""
+
+import hashlib
+import json
+from collections import OrderedDict
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from drivers.android.config import PhoneConfig
+from drivers.android.phone_api import PhoneApi, Received
+from drivers.runtime import Context
+from infinireach.driver.v1.fact_pb2 import InboundMessage
+from infinireach.v1.message_pb2 import CHANNEL_SMS
+
+PAGE = 200
+PAGES_MAX = 50
+"""Pages of one sweep; what is older than these is for nobody."""
+NEWEST = 50
+"""Messages that a quick look asks for."""
+LOOK_BACK_S = 3 * 86400.0
+"""How old a message that comes in may be."""
+KNOWN_S = 6 * 86400.0
+"""For which the journal surely knows what it has; it keeps identities for longer by default."""
+FIRST_S = 120.0
+"""What came in so shortly before the first start is handed in: the message centre's clock may be behind."""
+NOTE_S = 3600.0
+"""Between two notes of how far sweeps have come."""
+SEEN_MAX = 20_000
+AHEAD_S = 86400.0
+"""How far the message centre's clock may be ahead."""
+TEXT_CHARACTERS_MAX = 20_000
+SOURCE_CHARACTERS_MAX = 140
+
+
+class Inbox:
+    """The messages that come in to one phone."""
+
+    def __init__(self, context: Context, config: PhoneConfig, api: PhoneApi) -> None:
+        self._context = context
+        self._config = config
+        self._api = api
+        self._key = f"inbox/{config.name}"
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._first_s = 0.0
+        self._since_s = 0.0
+        self._noted_s = 0.0
+
+    async def load(self) -> None:
+        """Take up where an earlier process was. What came in before the first start is none of ours."""
+        now_s = self._now_s()
+        noted = (await self._context.store.read(self._key)).get(self._key)
+        if noted is None:
+            self._first_s = self._since_s = now_s - FIRST_S
+            await self._note(now_s)
+            return
+        self._first_s, self._noted_s = json.loads(noted)
+        # Not so far back that the journal may have forgotten what it had.
+        away_s = max(0.0, now_s - self._noted_s)
+        back_s = max(0.0, min(LOOK_BACK_S, KNOWN_S - away_s))
+        self._since_s = max(self._first_s, self._noted_s - back_s)
+
+    async def catch_up(self, *, has_webhook: bool, was_away: bool) -> bool:
+        """Have the phone find what came in while its app was not running; False if nothing can come in at all.
+
+        An app without a list calls the webhook for all of it, so it is asked to only after it was away.
+        """
+        period = {"since_s": self._since_s, "until_s": self._now_s() + AHEAD_S}
+        if await self._api.refresh_inbox(**period):
+            return True
+        if await self._api.inbox(**period, limit=1, offset=0) is not None:
+            return True
+        return has_webhook and (not was_away or await self._api.export_inbox(**period))
+
+    async def look(self) -> None:
+        """Hand in what is new among the newest. Raises JournalUnwritable."""
+        await self._page(NEWEST, 0)
+
+    async def sweep(self) -> None:
+        """Hand in whatever is new. Raises JournalUnwritable."""
+        started_s = self._now_s()
+        for page in range(PAGES_MAX):
+            if await self._page(PAGE, page * PAGE) < PAGE:
+                break
+        if started_s - self._noted_s > NOTE_S:
+            await self._note(started_s)
+            self._since_s = max(self._since_s, started_s - LOOK_BACK_S)
+
+    async def take(self, message: Received) -> None:
+        """Hand in one message, once, whoever tells of it how often. On disk when this returns, or JournalUnwritable."""
+        identity = self._identity(message)
+        if identity in self._seen:
+            return
+        inbound = InboundMessage(
+            device_key=self._config.name,
+            channel=CHANNEL_SMS,
+            source=_clean(message.source)[:SOURCE_CHARACTERS_MAX],
+            destination=self._destination(message),
+            text=_clean(message.text)[:TEXT_CHARACTERS_MAX],
+            network_time=Timestamp(seconds=max(0, message.at_s)),
+            segments=1,
+        )
+        await self._context.received(inbound, identity=identity)
+        self._seen[identity] = None
+        if len(self._seen) > SEEN_MAX:
+            self._seen.popitem(last=False)
+
+    async def _page(self, limit: int, offset: int) -> int:
+        found = await self._api.inbox(
+            since_s=self._since_s, until_s=self._now_s() + AHEAD_S, limit=limit, offset=offset
+        )
+        for message in sorted(found or [], key=lambda each: each.at_s):
+            # The phone may round the other way than we ask.
+            if message.at_s >= int(self._since_s):
+                await self.take(message)
+        return len(found or [])
+
+    def _identity(self, message: Received) -> str:
+        """The same from list and webhook, whose own ids differ; as the app's ids, made of what the message is."""
+        content = f"{_clean(message.source)}\n{message.at_s}\n{_clean(message.text)}"
+        return f"{self._config.name}/{hashlib.sha256(content.encode()).hexdigest()[:40]}"
+
+    def _destination(self, message: Received) -> str:
+        by_sim = {each.sim: each.number for each in self._config.numbers}
+        numbers = list(by_sim.values())
+        if message.sim in by_sim:
+            return by_sim[message.sim]
+        return message.recipient if message.recipient in numbers else numbers[0]
+
+    async def _note(self, now_s: float) -> None:
+        await self._context.store.write({self._key: json.dumps([self._first_s, now_s]).encode()})
+        self._noted_s = now_s
+
+    def _now_s(self) -> float:
+        return self._context.clock.wall_ns() / 1e9
+
+
+def _clean(text: str) -> str:
+    """Halves of characters joined where they belong together, and replaced where they are alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

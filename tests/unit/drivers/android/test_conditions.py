@@ -1,0 +1,126 @@
+"""How a phone is, is told with what to do about it; and each condition passes by itself when its cause does."""
+
+from pathlib import Path
+
+import aiohttp.web
+import pytest
+
+from drivers.android.conditions import CONDITIONS, Reason
+from drivers.android.fake_smsgate import NUMBER, PASSWORD, SENDER, SIGNING_KEY, FakeSmsGate, Sim
+from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
+from tests import repository
+from tests.fakes.core_stub import StubCore
+from tests.unit.drivers.android.phones import DESTINATION, RADIO, gateway
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "reason", "can_send"),
+    [
+        ("away", {}, Reason.APP_STOPPED, False),
+        ("wrong_password", {}, Reason.WRONG_PASSWORD, False),
+        ("error", {"count": 1000}, Reason.WRONG_SERVER, False),
+        ("no_sim", {"sim": 1}, Reason.SIM_MISSING, False),
+        ("battery", {"percent": 9}, Reason.BATTERY_LOW, True),
+    ],
+)
+async def test_trouble_is_told_and_passes(
+    core: StubCore,
+    phone: FakeSmsGate,
+    tmp_path: Path,
+    fault: str,
+    options: dict[str, int],
+    reason: Reason,
+    can_send: bool,
+) -> None:
+    async with gateway(core, tmp_path, phone) as it:
+        await it.until_ready()
+        phone.faults.add(fault, **options)
+        change = await it.until_reason(reason.value)
+        assert change.state == CONDITIONS[reason].state
+        assert CONDITIONS[reason].remedy in change.remedy
+        assert (change.window > 0) is can_send
+        phone.faults.clear(fault)
+        assert (await it.until_reason("")).state == DEVICE_STATE_ONLINE
+        await it.until_state(it.offer(), "delivered")
+
+
+async def test_clock_that_is_off_matters_only_with_webhooks(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    phone.faults.add("clock_off", ahead_s=3600.0)
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        change = await it.until_reason("clock_off")
+        assert (change.state, change.window > 0) == (DEVICE_STATE_DEGRADED, True)
+        # Its calls are not believed, so it is asked.
+        phone.deliver_inbound("in")
+        await it.until_state(it.offer(), "delivered")
+        await core.until(lambda: [each.text for each in core.inbound] == ["in"])
+
+
+async def test_sim_that_is_missing_is_named(core: StubCore, tmp_path: Path) -> None:
+    async with (
+        FakeSmsGate(sims=[Sim(1, NUMBER), Sim(2, "+15559876544")], conditions=RADIO) as phone,
+        gateway(core, tmp_path, phone) as it,
+    ):
+        await it.until_ready()
+        phone.faults.add("no_sim", sim=2)
+        assert "SIM 2" in (await it.until_reason("one_sim_missing")).remedy
+        await it.until_state(it.offer(), "delivered")
+
+
+async def test_battery_is_told_with_the_condition(core: StubCore, phone: FakeSmsGate, tmp_path: Path) -> None:
+    async with gateway(core, tmp_path, phone) as it:
+        assert (await it.until_reason("")).battery_percent == 80
+        phone.faults.add("battery", percent=60)
+        await core.until(lambda: core.device_changes[-1].battery_percent == 60)
+
+
+async def test_something_else_at_the_address_is_told(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async def page(_: aiohttp.web.Request) -> aiohttp.web.Response:
+        return aiohttp.web.Response(text="<html>A printer</html>", content_type="text/html")
+
+    application = aiohttp.web.Application()
+    application.router.add_get("/{path:.*}", page)
+    runner = aiohttp.web.AppRunner(application, access_log=None)
+    await runner.setup()
+    site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    try:
+        text = phone.config("phone").replace(phone.url, f"http://{host}:{port}")
+        async with gateway(core, tmp_path, phone, text=text) as it:
+            assert (await it.until_reason("wrong_server")).state == DEVICE_STATE_ATTENTION
+    finally:
+        await runner.cleanup()
+
+
+async def test_log_holds_no_number_text_or_secret(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    phone.faults.add("send_failed", reason="RESULT_RIL_MODEM_ERR")
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        await it.until_ready()
+        await it.until_state(it.offer("a canary that sings"), "failed")
+        phone.deliver_inbound("a canary that answers")
+        await core.until(lambda: bool(core.inbound))
+        phone.faults.add("wrong_password")
+        await it.until_reason("wrong_password")
+    log = "".join(capfd.readouterr())
+    assert "phone.changed" in log
+    for word in (NUMBER, DESTINATION, SENDER, "canary", PASSWORD, SIGNING_KEY):
+        assert word not in log
+
+
+def test_page_lists_every_condition_with_its_remedy() -> None:
+    page = (repository.ROOT / "docs/android.md").read_text(encoding="utf-8")
+    words = {
+        DEVICE_STATE_ONLINE: "online",
+        DEVICE_STATE_DEGRADED: "degraded",
+        DEVICE_STATE_ATTENTION: "attention",
+    }
+    for reason, row in CONDITIONS.items():
+        if reason:
+            line = f"| `{reason}` | {words[row.state]} | {row.remedy or 'nothing: it passes'} |"
+            assert line in page

@@ -1,0 +1,170 @@
+"""Calls of the app: only signed and fresh ones are believed, and doubled, lost or shuffled ones change nothing."""
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from drivers.android.fake_smsgate import SIGNING_KEY, FakeSmsGate
+from tests.fakes.core_stub import StubCore
+from tests.unit.drivers.android.phones import Gateway, gateway
+
+LONG = "x" * 200
+CALL = {
+    "event": "sms:received",
+    "payload": {"sender": "+1", "message": "m", "receivedAt": "2026-01-01T00:00:00Z"},
+}
+
+
+async def ready(it: Gateway, phone: FakeSmsGate) -> str:
+    """Wait until the phone calls the driver; where it does."""
+    await it.until_ready()
+    await phone.until(lambda: len(phone.app.webhooks.registered) == 6)
+    [url] = {each.url for each in phone.app.webhooks.registered.values()}
+    return url
+
+
+def signed(body: bytes, *, key: str = SIGNING_KEY, age_s: int = 0) -> dict[str, str]:
+    stamp = str(int(time.time()) - age_s)
+    signature = hmac.new(key.encode(), body + stamp.encode(), hashlib.sha256).hexdigest()
+    return {"X-Timestamp": stamp, "X-Signature": signature}
+
+
+async def call(url: str, body: bytes, headers: Mapping[str, str], method: str = "POST") -> int:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, url, data=body, headers=headers) as answer,
+    ):
+        return answer.status
+
+
+async def test_long_text_is_delivered_when_all_its_parts_are(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        await ready(it, phone)
+        command_id = it.offer(LONG, parts=2)
+        await it.until_state(command_id, "delivered")
+        delivered = [report for report in it.reports(command_id) if report.HasField("delivered")]
+        assert len(delivered) == 1
+
+
+async def test_long_text_of_which_one_part_arrived_stays_sent(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    phone.faults.add("one_part_delivered")
+    phone.faults.add("webhook_doubled", count=10)
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        await ready(it, phone)
+        command_id = it.offer(LONG, parts=2)
+        await it.until_state(command_id, "submitted")
+        await it.until_state(it.offer("later"), "delivered")
+        await phone.until(lambda: phone.app.webhooks.waiting == 0)
+        assert core.states()[command_id] == "submitted"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["webhook_doubled", "webhook_reordered", "webhook_lost", "webhook_wrongly_signed", "webhook_unsigned"],
+)
+async def test_trouble_with_webhooks_changes_nothing(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path, fault: str
+) -> None:
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        await ready(it, phone)
+        phone.faults.add(fault, count=12)
+        ids = [it.offer(str(number)) for number in range(3)]
+        phone.deliver_inbound("in")
+        for command_id in ids:
+            await it.until_state(command_id, "delivered")
+        await core.until(lambda: [each.text for each in core.inbound] == ["in"])
+    assert sorted(part.message_id for part in phone.sent) == sorted(ids)
+
+
+async def test_older_form_of_events_is_understood(core: StubCore, phone: FakeSmsGate, tmp_path: Path) -> None:
+    phone.faults.add("webhook_old_shape")
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        await ready(it, phone)
+        await it.until_state(it.offer(LONG, parts=2), "delivered")
+
+
+async def test_only_signed_and_fresh_calls_are_believed(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    body = json.dumps(CALL).encode()
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        url = await ready(it, phone)
+        refused: list[dict[str, str]] = [
+            {},
+            signed(body, key="another"),
+            signed(body, age_s=301),
+            signed(body, age_s=-310),
+            signed(body + b" "),
+            {**signed(body), "X-Timestamp": "soon"},
+            {**signed(body), "X-Timestamp": "\u0663"},
+            {**signed(body), "X-Signature": ""},
+        ]
+        for headers in refused:
+            assert await call(url, body, headers) == 401
+        assert core.inbound == []
+        assert await call(url, body, signed(body)) == 200
+        await core.until(lambda: [each.text for each in core.inbound] == ["m"])
+
+
+async def test_what_is_no_call_of_a_phone_is_refused(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        url = await ready(it, phone)
+        assert await call(f"{url}-other", b"{}", signed(b"{}")) == 404
+        assert await call(url, b"", {}, "GET") == 405
+        for body in (b"no json", b"[]", b"{}", b'{"event": 1}'):
+            assert await call(url, body, signed(body)) == 400
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"event": "sms:delivered", "payload": {"messageId": "somebody's"}},
+        {"event": "sms:sent", "payload": {"messageId": "somebody's", "partsCount": "many"}},
+        {"event": "sms:failed", "payload": None},
+        {"event": "sms:received", "payload": {"sender": 1, "message": "m"}},
+        {"event": "sms:received", "payload": {"sender": "+1", "message": "m", "receivedAt": "yesterday"}},
+        {"event": "mms:received", "payload": {}},
+        {"event": "system:ping", "payload": {}},
+    ],
+)
+async def test_event_that_says_nothing_to_the_gateway_is_taken_and_changes_nothing(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    body = json.dumps(changed).encode()
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        url = await ready(it, phone)
+        assert await call(url, body, signed(body)) == 200
+        await it.until_state(it.offer(), "delivered")
+        assert core.inbound == []
+
+
+async def test_webhooks_are_registered_once_and_again_after_the_app_lost_them(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        await ready(it, phone)
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        await ready(it, phone)
+        await phone.restart(memory_kept=False)
+        await ready(it, phone)
+        assert {each.event for each in phone.app.webhooks.registered.values()} == {
+            "sms:received",
+            "sms:sent",
+            "sms:delivered",
+            "sms:failed",
+            "app:started",
+            "system:ping",
+        }
