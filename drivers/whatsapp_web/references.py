@@ -21,6 +21,8 @@ class References:
         self._place = f"whatsapp-web/{account}/message/"
         self._commands: dict[str, tuple[float, str]] = {}
         """Time of sending in seconds since 1970, and command id, oldest first."""
+        self._unwritten: set[str] = set()
+        """Message ids that are on their way to the journal: their commands have no outcome yet."""
 
     async def load(self) -> None:
         """Take up what earlier processes sent."""
@@ -32,11 +34,14 @@ class References:
             self._commands[message_id] = (time_s, command_id)
 
     def command_of(self, message_id: str) -> str:
-        """The command, or nothing."""
+        """The command; nothing if there is none, or if it has no outcome yet."""
+        if message_id in self._unwritten:
+            return ""
         return self._commands.get(message_id, (0.0, ""))[1]
 
     def add(self, message_id: str, command_id: str) -> Changes:
-        """WhatsApp took a message: what to write of it, together with its mark."""
+        """WhatsApp took a message: what to write of it, together with its mark. Say `written` afterwards."""
+        self._unwritten.add(message_id)
         now_s = self._clock.wall_ns() / 1e9
         self._commands[message_id] = (now_s, command_id)
         changes: dict[str, bytes | None] = {self._place + message_id: f"{now_s:.3f} {command_id}".encode()}
@@ -47,3 +52,7 @@ class References:
             del self._commands[oldest]
             changes[self._place + oldest] = None
         return changes
+
+    def written(self, message_id: str) -> None:
+        """What is known of the message is in the journal."""
+        self._unwritten.discard(message_id)

@@ -159,6 +159,7 @@ class Sending:
                 message_id = await account.send_text(to, command.text.body)
             changes = self._references.add(message_id, command.command_id)
             await self._context.segment_taken(command.command_id, 1, reference=message_id, changes=changes)
+            self._references.written(message_id)
         except NotSent as refused:
             return Failed(refused.reason, refused.code, refused.detail)
         except TimeoutError:

@@ -25,6 +25,7 @@ from neonize.utils.enum import ClientType
 from drivers.runtime.failures import describe
 from drivers.whatsapp_web.account import AccountFailed, Banned, Event, Handle, NotSent, PairingCode
 from drivers.whatsapp_web.adapter.events import EVENTS, address, bare, hidden_sender, person, read_event
+from drivers.whatsapp_web.adapter.library import Calls, call_by
 from drivers.whatsapp_web.adapter.refusals import read_refusal
 from drivers.whatsapp_web.terminal import draw
 from infinireach.v1.message_pb2 import FAILURE_REASON_NO_SERVICE
@@ -52,6 +53,7 @@ class NeonizeAccount:
         """Held while the library is asked: to be asked after it was stopped ends the process."""
         props = DeviceProps(os="Infini Reach", platformType=DeviceProps.CHROME)
         self._client = NewAClient(str(session), props=props, uuid=secrets.token_hex(16))
+        call_by(self._client, Calls())
         for kind in EVENTS:
             self._client.event(kind)(_subscribed)
         self._client.qr(self._pairing_code)

@@ -25,12 +25,23 @@ class ClosedProxy:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.port = 0
+        self.serve = self.answer
+
+    async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Do with a connection what the test wants."""
+        await self.serve(reader, writer)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = (await reader.readline()).decode()
         self.asked.append(request.split(" HTTP")[0])
         writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
+        writer.close()
+
+    async def hang(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take the request and never answer, until the other side is gone."""
+        self.asked.append((await reader.readline()).decode().split(" HTTP")[0])
+        await reader.read()
         writer.close()
 
     @property
@@ -43,7 +54,7 @@ class ClosedProxy:
 @pytest.fixture
 async def proxy() -> AsyncIterator[ClosedProxy]:
     proxy = ClosedProxy()
-    server = await asyncio.start_server(proxy.answer, "127.0.0.1", 0)
+    server = await asyncio.start_server(proxy.take, "127.0.0.1", 0)
     proxy.port = server.sockets[0].getsockname()[1]
     async with server:
         yield proxy
@@ -120,10 +131,9 @@ async def test_library_opens_a_session_and_its_callbacks_reach_the_driver(
     assert set(modes.values()) == {0o600}, modes
 
 
-async def test_driver_that_cannot_reach_whatsapp_says_so_and_stops_when_told(
-    proxy: ClosedProxy, tmp_path: Path
-) -> None:
-    subject = Subject(
+def the_driver(proxy: ClosedProxy) -> Subject:
+    """The driver as it is run, behind that proxy."""
+    return Subject(
         argv=[sys.executable, "-m", "drivers.whatsapp_web"],
         device_key="whatsapp-web",
         channel=CHANNEL_WHATSAPP,
@@ -136,6 +146,12 @@ async def test_driver_that_cannot_reach_whatsapp_says_so_and_stops_when_told(
             "INFINIREACH_WHATSAPP_WEB_NUMBER": NUMBER,
         },
     )
+
+
+async def test_driver_that_cannot_reach_whatsapp_says_so_and_stops_when_told(
+    proxy: ClosedProxy, tmp_path: Path
+) -> None:
+    subject = the_driver(proxy)
     async with Rig(subject, tmp_path) as rig:
         await rig.start_without_waiting()
         await rig.core.until(lambda: bool(rig.core.device_changes), timeout_s=3 * WAIT_S)
@@ -148,3 +164,14 @@ async def test_driver_that_cannot_reach_whatsapp_says_so_and_stops_when_told(
         assert NUMBER.removeprefix("+") not in rig.log_text()
     assert set(proxy.asked) == {"CONNECT web.whatsapp.com:443"}
     assert (tmp_path / "whatsapp-web" / "whatsapp-web" / "session.db").exists()
+
+
+async def test_driver_stops_when_told_although_the_library_still_waits_for_a_network(
+    proxy: ClosedProxy, tmp_path: Path
+) -> None:
+    proxy.serve = proxy.hang
+    async with Rig(the_driver(proxy), tmp_path) as rig:
+        await rig.start_without_waiting()
+        await rig.until(lambda: bool(proxy.asked))
+        rig.terminate()
+        assert await rig.exit_status() == 0

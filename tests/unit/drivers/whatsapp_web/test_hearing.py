@@ -115,6 +115,7 @@ async def test_references_are_no_more_than_their_limit() -> None:
     for number in range(references.REFERENCES_MAX + 1):
         host.clock.now_s += 0.001
         await host.write(dict(made.add(f"ID{number}", f"c{number}")))
+        made.written(f"ID{number}")
     assert len(host.stored) == references.REFERENCES_MAX
     assert (made.command_of("ID0"), made.command_of("ID1")) == ("", "c1")
 

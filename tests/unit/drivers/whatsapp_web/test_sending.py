@@ -204,14 +204,21 @@ async def test_message_whose_deadline_passed_while_the_driver_was_away_is_not_se
     assert not world.sent
 
 
-async def test_receipt_that_is_faster_than_the_answer_is_reported_after_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("turns", range(6))
+async def test_receipt_that_is_faster_than_the_outcome_is_reported_after_it(
+    tmp_path: Path, turns: int
+) -> None:
     world = World(tmp_path)
     telling: list[asyncio.Task[None]] = []
 
     async def takes(account: PlayedAccount, message_id: str) -> str:
-        receipt = MessageReceipt((message_id,), ReceiptKind.READ, 1_700_000_000.0)
-        telling.append(asyncio.create_task(account.tell(receipt)))
-        # The receipt is with the driver before the answer is.
+        async def tell() -> None:
+            # Before the driver has the answer, or while it writes it down.
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await account.tell(MessageReceipt((message_id,), ReceiptKind.READ, 1_700_000_000.0))
+
+        telling.append(asyncio.create_task(tell()))
         await asyncio.sleep(0)
         return message_id
 
