@@ -68,6 +68,7 @@ class Server:
         self._phone = phone
         self._clock = clock
         self._faults = faults
+        self._transports: set[asyncio.BaseTransport] = set()
         self._wrong: list[float] = []
         self._locked_until = 0.0
 
@@ -94,9 +95,18 @@ class Server:
             router.add_post("/inbox/refresh", self._refresh)
         return application
 
+    def hang_up(self) -> None:
+        """End every connection on which a request came, also one of which aiohttp knows nothing any more."""
+        for transport in self._transports:
+            transport.close()
+        self._transports.clear()
+
     @web.middleware
     async def _as_the_day_is(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Have the faults of the connection, ask for the password, and answer what is wrong with a request."""
+        self._transports = {each for each in self._transports if not each.is_closing()}
+        if request.transport is not None:
+            self._transports.add(request.transport)
         self._phone.heard(Heard(request.method, request.path, await request.read()))
         await self._phone.until_fault_ends("hang")
         if (slow := self._faults.active("slow")) is not None:
@@ -311,6 +321,7 @@ class Listener:
             elif not wanted() and self._runner is not None:
                 runner, self._runner = self._runner, None
                 await _end(runner)
+                self._server.hang_up()
 
 
 async def _end(runner: web.AppRunner) -> None:

@@ -6,7 +6,7 @@ Owns the two ends and what must hold between them: every message is sent once an
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -103,11 +103,15 @@ class Bench:
 @asynccontextmanager
 async def bench(
     folder: Path, *, has_webhook: bool = True, settings: Mapping[str, str] | None = None, **options: Any
-) -> AsyncIterator[Bench]:
+) -> AsyncGenerator[Bench]:
     """A driver that runs, its phone and its core. `settings` go into phones.toml; options as the phone's."""
     values = {"poll_s": "0.05", "parts_per_30_min": "100000", **(settings or {})}
-    sims = options.pop("sims", [Sim(1, NUMBER), Sim(2, SECOND)])
-    phone = FakeSmsGate(sims=sims, **{"speed": SPEED, "conditions": FAST, **options})
+    usual: dict[str, Any] = {
+        "sims": [Sim(1, NUMBER), Sim(2, SECOND)],
+        "speed": SPEED,
+        "conditions": FAST,
+    }
+    phone = FakeSmsGate(**(usual | options))
     async with phone:
         lines = [phone.config(PHONE), *(f"{name} = {value}" for name, value in values.items())]
         if has_webhook:
