@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # Debian packages that `make test` needs beyond Python, e.g. database engines; installed only when missing.
-TEST_PACKAGES := postgresql redis-server default-jre-headless maven
+TEST_PACKAGES := postgresql redis-server default-jre-headless maven libmagic1
 
 # Tests wait more than they reckon, so one worker more than there are processors.
 WORKERS ?= $(shell expr $$(nproc) + 1)
