@@ -183,7 +183,8 @@ async def test_message_handed_in_twice_at_once_is_one_fact_and_holds_up_nothing(
         # All in one transaction: while the first is written, the others gather.
         names = ["first", "twice", "twice", "twice", "last"]
         receipts = await asyncio.gather(*[
-            it.context.received(InboundMessage(device_key="phone", text=name), identity=name) for name in names
+            it.context.received(InboundMessage(device_key="phone", text=name), identity=name)
+            for name in names
         ])
         later = await it.context.received(InboundMessage(device_key="phone", text="later"))
         await asyncio.gather(*[receipt.acknowledged() for receipt in [*receipts, later]])

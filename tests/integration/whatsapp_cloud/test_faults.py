@@ -96,8 +96,10 @@ async def test_a_fault_of_a_request(desk: Bench, case: Case) -> None:
 )
 async def test_a_fault_of_statuses_and_webhooks(desk: Bench, name: str) -> None:
     desk.begin()
-    told = {"delay_s": 0.05} if name == "statuses_late" else {}
-    desk.graph.faults.add(name, **told)
+    if name == "statuses_late":
+        desk.graph.faults.add(name, delay_s=0.05)
+    else:
+        desk.graph.faults.add(name)
     command_id = desk.offer()
     if name == "status_failed":
         await desk.until(lambda: desk.command(command_id).state == "failed")
@@ -176,25 +178,22 @@ async def test_a_webhook_counts_for_the_numbers_of_the_app_that_signed_it_alone(
 
 
 async def test_what_the_journal_cannot_take_is_not_taken_from_graph_and_comes_once_in_the_end(
-    desk: Bench,
+    tmp_path: Path,
 ) -> None:
-    desk.begin()
-    before = len(desk.core.inbound)
-    desk.rig.fill_disk()
-    repeated = desk.graph.callback.repeated
-    desk.graph.inbound("+15551112222", text="while the disk is full")
-    await desk.until(lambda: desk.graph.callback.repeated >= repeated + 2)
-    assert desk.graph.callback.last_answer == "503"
-    desk.rig.free_disk()
-    await desk.webhooks_are_through()
-    desk.graph.faults.add("webhook_doubled")
-    desk.graph.inbound("+15551112222", text="and afterwards")
-    await desk.until(lambda: len(desk.core.inbound) == before + 2)
-    await desk.check()
-    assert [message.text for message in desk.core.inbound[before:]] == [
-        "while the disk is full",
-        "and afterwards",
-    ]
+    # A driver of its own: in a journal that is used for long there is room without its file growing.
+    async with bench(tmp_path) as desk:
+        await desk.webhooks_are_through()
+        desk.rig.fill_disk()
+        desk.graph.inbound("+15551112222", text="while the disk is full")
+        await desk.until(lambda: desk.graph.callback.repeated >= 2)
+        assert desk.graph.callback.last_answer == "503"
+        desk.rig.free_disk()
+        await desk.webhooks_are_through()
+        desk.graph.faults.add("webhook_doubled")
+        desk.graph.inbound("+15551112222", text="and afterwards")
+        await desk.until(lambda: len(desk.core.inbound) == 2)
+        await desk.check()
+        assert [message.text for message in desk.core.inbound] == ["while the disk is full", "and afterwards"]
 
 
 @pytest.mark.parametrize("code", [190, 10, 131031, 131048])
