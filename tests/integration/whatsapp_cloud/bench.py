@@ -30,7 +30,7 @@ from tests.integration.modem.faults.nursery import Nursery
 DRIVER = "drivers.whatsapp_cloud.driver:WhatsAppCloudDriver"
 NUMBERS = (Number("+15559876501", "1001"), Number("+15559876502", "1002"))
 DEVICES = ("alpha", "beta")
-TIMEOUT_S = 1
+TIMEOUT_S = 3
 """For which the driver waits for an answer of Graph's."""
 RECOVER_S = 2
 """For which the driver waits for a status after it was killed."""

@@ -44,7 +44,7 @@ CASES = (
     Case("disconnect", DELIVERED),
     Case("disconnect", UNKNOWN, {"taken": False}),
     Case("slow", DELIVERED, {"delay_s": 0.1}, is_paused=False),
-    Case("slow", DELIVERED, {"delay_s": 5.0}),
+    Case("slow", DELIVERED, {"delay_s": 3600.0}),
     Case("server_error", FAILURE_REASON_NO_SERVICE, is_paused=False),
     Case("server_error", UNKNOWN, {"object": False}),
     Case("server_error", DELIVERED, {"object": False, "taken": True}),

@@ -120,7 +120,7 @@ async def test_a_number_is_shown_to_whom_has_a_token(graph: FakeGraph, caller: C
 
 
 async def test_more_than_the_throughput_is_refused_until_time_has_passed() -> None:
-    rules = Rules(is_window_open=True, messages_per_s=3)
+    rules = Rules(is_window_open=True, messages_per_s=1)
     async with FakeGraph(rules=rules) as graph, Caller(graph) as caller:
         answers = [await caller.text(f"+1555123000{count}") for count in range(9)]
         refused = [answer for answer in answers if answer.status != 200]

@@ -67,8 +67,10 @@ async def test_what_is_not_answered_with_200_comes_again_behind_what_waited(
     app.answers = [503, 200, 500]
     await caller.text()
     await graph.until(lambda: graph.callback.delivered == 3)
-    assert sorted(app.statuses) == ["delivered", "read", "read", "sent", "sent"]
-    assert app.statuses != sorted(app.statuses, key=["sent", "delivered", "read"].index)
+    assert app.statuses[:2] == ["sent", "delivered"]
+    assert len(app.statuses) == 5
+    assert set(app.statuses) == {"sent", "delivered", "read"}
+    assert app.statuses.count("sent") > 1
 
 
 async def test_paused_webhooks_wait_and_can_be_shuffled(
