@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from datetime import UTC
 from typing import Any, Protocol
@@ -26,7 +27,7 @@ from drivers.android.fake_smsgate.webhooks import WebhookInvalid
 SHUTDOWN_S = 0.05
 """For requests that are being answered when the app dies; with 0 aiohttp would wait for ever."""
 ACCEPT_TURNS = 4
-"""Of the event loop, in which a connection that the port had taken comes to its protocol."""
+"""Of the event loop, in which a connection that was taken comes to its protocol."""
 BODY_BYTES_MAX = 1024 * 1024
 WRONG_MAX, LOCK_S = 10, 300.0
 """So many wrong passwords in so many seconds, and for as many nobody is let in (the app's LoginThrottle)."""
@@ -68,7 +69,6 @@ class Server:
         self._phone = phone
         self._clock = clock
         self._faults = faults
-        self._transports: set[asyncio.BaseTransport] = set()
         self._wrong: list[float] = []
         self._locked_until = 0.0
 
@@ -95,18 +95,9 @@ class Server:
             router.add_post("/inbox/refresh", self._refresh)
         return application
 
-    def hang_up(self) -> None:
-        """End every connection on which a request came, also one of which aiohttp knows nothing any more."""
-        for transport in self._transports:
-            transport.close()
-        self._transports.clear()
-
     @web.middleware
     async def _as_the_day_is(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Have the faults of the connection, ask for the password, and answer what is wrong with a request."""
-        self._transports = {each for each in self._transports if not each.is_closing()}
-        if request.transport is not None:
-            self._transports.add(request.transport)
         self._phone.heard(Heard(request.method, request.path, await request.read()))
         await self._phone.until_fault_ends("hang")
         if (slow := self._faults.active("slow")) is not None:
@@ -296,6 +287,7 @@ class Listener:
         self.port = port
         """0 until it is open for the first time; then the same for ever."""
         self._runner: web.AppRunner | None = None
+        self._socket: socket.socket | None = None
         self._turn = asyncio.Lock()
 
     @property
@@ -314,24 +306,25 @@ class Listener:
                     handle_signals=False,
                 )
                 await runner.setup()
-                site = web.TCPSite(runner, self._host, self.port, reuse_address=True)
-                await site.start()
-                self.port = runner.addresses[0][1]
+                self._socket = socket.create_server((self._host, self.port))
+                self.port = self._socket.getsockname()[1]
+                await web.SockSite(runner, self._socket).start()
                 self._runner = runner
             elif not wanted() and self._runner is not None:
                 runner, self._runner = self._runner, None
-                await _end(runner)
-                self._server.hang_up()
+                await self._end(runner)
 
+    async def _end(self, runner: web.AppRunner) -> None:
+        """Close the port and every connection.
 
-async def _end(runner: web.AppRunner) -> None:
-    """Close the port and every connection, also one that was being accepted."""
-    server = runner.server
-    await runner.cleanup()
-    for _ in range(ACCEPT_TURNS):
-        await asyncio.sleep(0)
-    if server is not None:
-        await server.shutdown(SHUTDOWN_S)
+        A connection that asyncio is just accepting when its server closes is lost to it and stays open (Python 3.11);
+        so nothing is accepted any more some turns of the loop before.
+        """
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
+        await runner.cleanup()
 
 
 async def _json(request: web.Request) -> object:

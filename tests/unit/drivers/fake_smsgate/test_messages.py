@@ -187,7 +187,7 @@ async def test_two_phones_have_two_ports_and_one_port_is_not_had_twice() -> None
         assert one.url != two.url
         assert (await caller.ask("GET", "/")).body["status"] == "ok"
         third = FakeSmsGate(port=int(two.url.rsplit(":", 1)[1]))
-        with pytest.raises(OSError, match="address already in use"):
+        with pytest.raises(OSError, match="Address already in use"):
             await third.start()
         await third.close()
 
