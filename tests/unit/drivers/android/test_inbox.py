@@ -88,7 +88,7 @@ async def test_message_that_was_long_under_way_comes_in_with_its_old_time(
         await it.until_ready()
     note = f"[{datetime.now(UTC).timestamp() - 90000}, {datetime.now(UTC).timestamp()}]"
     async with gateway(core, tmp_path, phone) as it:
-        await it.driver._context.store.write({"inbox/phone": note.encode()})
+        await it.engine.write({"inbox/phone": note.encode()})
     async with gateway(core, tmp_path, phone) as it:
         await it.until_ready()
         for number in range(60):

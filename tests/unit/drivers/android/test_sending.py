@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,7 +81,7 @@ async def test_phone_with_a_wrong_clock_still_sends_before_the_deadline(
     ],
 )
 async def test_trouble_on_the_way_neither_loses_nor_doubles(
-    core: StubCore, phone: FakeSmsGate, tmp_path: Path, fault: str, options: dict[str, float]
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path, fault: str, options: dict[str, Any]
 ) -> None:
     async with gateway(core, tmp_path, phone) as it:
         await it.until_ready()
