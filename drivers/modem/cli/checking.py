@@ -1,8 +1,8 @@
 """`infinireach modem check-config`: whether a modems.toml can be used, before a driver is started with it."""
 
 from drivers.modem.cli.options import ConfigOption, config_file
-from drivers.modem.cli.output import CommandFailed, say
 from drivers.modem.config import ConfigInvalid, read_config
+from drivers.runtime.output import CommandFailed, say
 
 
 def check_config(*, config: ConfigOption = None) -> None:
