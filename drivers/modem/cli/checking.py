@@ -2,7 +2,8 @@
 
 from drivers.modem.cli.options import ConfigOption, config_file
 from drivers.modem.cli.output import CommandFailed, say
-from drivers.modem.config import ConfigInvalid, read_config
+from drivers.modem.config import read_config
+from drivers.runtime.config_file import ConfigInvalid
 
 
 def check_config(*, config: ConfigOption = None) -> None:
