@@ -10,9 +10,10 @@ from typing import Annotated
 
 import typer
 
-from drivers.android.config import ConfigInvalid, read_config, read_url
+from drivers.android.config import read_config, read_url
 from drivers.android.doctor import examine
 from drivers.modem.probe.findings import Finding, Mark
+from drivers.runtime.config_file import ConfigInvalid
 from drivers.runtime.output import EXIT_FAILED, note, printable, say, say_json
 
 HELP = """Android phones with the app SMS Gateway for Android: find out what is wrong with one.

@@ -6,12 +6,8 @@ Owns the words; knows nothing of how a condition is found out. Codes are stable:
 from dataclasses import dataclass
 from enum import StrEnum
 
-from infinireach.v1.device_pb2 import (
-    DEVICE_STATE_ATTENTION,
-    DEVICE_STATE_DEGRADED,
-    DEVICE_STATE_ONLINE,
-    DeviceState,
-)
+from drivers.runtime.conditions import ON, PERSON, WAIT, Row
+from infinireach.v1.device_pb2 import DeviceState
 
 WINDOW = 3
 """Commands that a phone which can send has in hand: one runs, two wait in the journal."""
@@ -37,75 +33,63 @@ class Reason(StrEnum):
     READY = ""
 
 
-@dataclass(slots=True, frozen=True)
-class Row:
-    """One condition of the table."""
-
-    state: DeviceState
-    remedy: str
-    """What a person can do. Empty: nothing needs to be done."""
-    can_send: bool = False
-
-
-_ON, _WAIT, _PERSON = DEVICE_STATE_ONLINE, DEVICE_STATE_DEGRADED, DEVICE_STATE_ATTENTION
-
 CONDITIONS: dict[Reason, Row] = {
-    Reason.READY: Row(_ON, "", can_send=True),
-    Reason.STARTING: Row(_WAIT, ""),
-    Reason.FAULT: Row(_WAIT, "The driver failed at this phone and goes on. Its log says where."),
+    Reason.READY: Row(ON, "", can_send=True),
+    Reason.STARTING: Row(WAIT, ""),
+    Reason.FAULT: Row(WAIT, "The driver failed at this phone and goes on. Its log says where."),
     Reason.UNREACHABLE: Row(
-        _WAIT,
+        WAIT,
         "The phone does not answer. Is it on, and in the same Wi-Fi? Has its address changed? Give it a fixed one in "
         "the router.",
     ),
     Reason.APP_STOPPED: Row(
-        _WAIT,
+        WAIT,
         "The phone is there and the app is not. Open it, switch the local server on and tap Start; take the app out of "
         "battery optimisation, or Android ends it again.",
     ),
     Reason.WRONG_PASSWORD: Row(
-        _PERSON,
+        PERSON,
         "The app refuses user and password. Copy both from the app's first page, below Local server, to phones.toml "
         "and start the driver again.",
     ),
     Reason.WRONG_SERVER: Row(
-        _PERSON,
+        PERSON,
         "Something else than the app answers at this url. Compare it with the address that the app shows.",
     ),
     Reason.SIM_MISSING: Row(
-        _PERSON,
+        PERSON,
         "A SIM of phones.toml is not in the phone. Put it in, or mend sim in phones.toml; on some phones the app needs "
         "the permission for telephone to see it.",
     ),
     Reason.ONE_SIM_MISSING: Row(
-        _PERSON,
+        PERSON,
         "Its other SIM goes on; messages from this one's number wait. Put it in, or mend sim in phones.toml.",
         can_send=True,
     ),
     Reason.NOT_SENDING: Row(
-        _WAIT,
+        WAIT,
         "The phone has had a message for over a minute and has not sent it. Look at its screen: Android may ask "
         "whether so many are meant. Or limits, working hours or the battery saver hold it back.",
     ),
     Reason.RATE_LIMITED: Row(
-        _WAIT,
+        WAIT,
         "It has sent as many parts as parts_per_30_min in phones.toml allows. Messages wait and none is lost.",
     ),
-    Reason.BATTERY_LOW: Row(_WAIT, "The battery is low and it is not charging. Plug it in.", can_send=True),
+    Reason.BATTERY_LOW: Row(WAIT, "The battery is low and it is not charging. Plug it in.", can_send=True),
     Reason.CLOCK_OFF: Row(
-        _WAIT,
+        WAIT,
         "The clocks of phone and gateway differ by more than four minutes, so its webhooks are not believed. Set both "
         "by the network.",
         can_send=True,
     ),
     Reason.WEBHOOK_REFUSED: Row(
-        _ON,
+        ON,
         "The app does not take the webhook, so the phone is asked instead. Its url must begin with https://, or with "
         "http://127.0.0.1 by adb reverse; the app's log says more.",
         can_send=True,
     ),
     Reason.NO_INBOUND: Row(
-        _ON,
+        ON,
         "This version of the app cannot be asked for what came in: update it, or set up [webhook].",
         can_send=True,
     ),

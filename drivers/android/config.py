@@ -3,33 +3,34 @@
 Owns the file's form and reads it once, reporting every problem together. Knows no phone.
 """
 
-import os
 import re
-import stat
-import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from drivers.runtime.config_file import (
+    PHONE_NUMBER,
+    ConfigInvalid,
+    Key,
+    beside,
+    device_name,
+    matching,
+    read_table,
+    read_tables,
+    read_toml,
+    whole_number,
+)
+from drivers.runtime.secret_files import settle_secret
+
 PHONES_MAX = 100
 SIMS_MAX = 3
-FILE_BYTES_MAX = 1_000_000
 POLL_S = 3.0
 PARTS_PER_30_MIN = 25
 """Android asks its user, or refuses, beyond about 30 parts of an app in 30 minutes (AOSP, SmsUsageMonitor)."""
 SECRETS = ("password", "signing_key")
-
-
-class ConfigInvalid(ValueError):
-    """phones.toml cannot be used as it is."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-        """One sentence for each, naming the phone and the key."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -84,23 +85,11 @@ class Config:
     webhook: WebhookConfig | None = None
 
 
-def _matching(pattern: str, sentence: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(f"must be {sentence}")
-        return value
-
-    return read
-
-
-def _between(minimum: float, maximum: float, kind: type) -> Callable[[Any], Any]:
-    what = "a whole number" if kind is int else "a number"
-
-    def read(value: Any) -> Any:
-        is_number = type(value) is int or (kind is float and type(value) is float)
-        if not is_number or not minimum <= value <= maximum:
-            raise ValueError(f"must be {what} from {minimum:g} to {maximum:g}")
-        return kind(value)
+def _seconds(minimum: float, maximum: float) -> Callable[[Any], float]:
+    def read(value: Any) -> float:
+        if type(value) not in (int, float) or not minimum <= value <= maximum:
+            raise ValueError(f"must be a number from {minimum:g} to {maximum:g}")
+        return float(value)
 
     return read
 
@@ -127,7 +116,7 @@ def _numbers(value: Any) -> tuple[SimNumber, ...]:
         if not isinstance(entry, dict) or not set(entry) <= {"number", "sim"}:
             raise ValueError(sentence)
         number, sim = entry.get("number"), entry.get("sim", 1)
-        if not isinstance(number, str) or not re.fullmatch(r"\+[1-9][0-9]{6,14}", number):
+        if not isinstance(number, str) or not re.fullmatch(PHONE_NUMBER, number):
             raise ValueError("must have each number in E.164: a plus sign and 7 to 15 digits")
         if type(sim) is not int or not 1 <= sim <= SIMS_MAX:
             raise ValueError(f"must have each sim from 1 to {SIMS_MAX}")
@@ -137,51 +126,37 @@ def _numbers(value: Any) -> tuple[SimNumber, ...]:
     return tuple(numbers)
 
 
-_one_line = _matching(r"[^\x00-\x1f\x7f]{1,500}", "a text of 1 to 500 characters")
-_name = _matching(r"[a-z0-9._-]{1,64}", "1 to 64 characters of a-z, 0-9, dot, dash and underscore")
+ONE_LINE = r"[^\x00-\x1f\x7f]{1,500}"
+_one_line = matching(ONE_LINE, "a text of 1 to 500 characters")
 
-Keys = Mapping[str, Callable[[Any], Any]]
-
-PHONE_KEYS: Keys = {
-    "name": _name,
-    "url": read_url,
-    "user": _matching(r"[^\x00-\x1f\x7f:]{1,500}", "a text of 1 to 500 characters without a colon"),
-    "password": _one_line,
-    "password_file": _one_line,
-    "numbers": _numbers,
-    "poll_s": _between(0.05, 300, float),
-    "parts_per_30_min": _between(1, 100_000, int),
-    "signing_key": _one_line,
-    "signing_key_file": _one_line,
-}
-PHONE_REQUIRED = ("name", "url", "user", "password", "numbers")
-WEBHOOK_KEYS: Keys = {
-    "url": read_url,
-    "port": _between(0, 65535, int),
-    "host": _one_line,
-    "cert_file": _one_line,
-    "key_file": _one_line,
-}
-WEBHOOK_REQUIRED = ("url", "port")
+PHONE_KEYS = (
+    Key("name", device_name, is_required=True),
+    Key("url", read_url, is_required=True),
+    Key(
+        "user",
+        matching(r"[^\x00-\x1f\x7f:]{1,500}", "a text of 1 to 500 characters without a colon"),
+        is_required=True,
+    ),
+    Key("password", _one_line),
+    Key("password_file", _one_line),
+    Key("numbers", _numbers, is_required=True),
+    Key("poll_s", _seconds(0.05, 300)),
+    Key("parts_per_30_min", whole_number(1, 100_000)),
+    Key("signing_key", _one_line),
+    Key("signing_key_file", _one_line),
+)
+WEBHOOK_KEYS = (
+    Key("url", read_url, is_required=True),
+    Key("port", whole_number(0, 65535), is_required=True),
+    Key("host", _one_line),
+    Key("cert_file", _one_line),
+    Key("key_file", _one_line),
+)
 
 
 def read_config(path: Path) -> Config:
     """What is in a file, phones in its order. Raises ConfigInvalid with every problem it has."""
-    try:
-        if not path.is_file():
-            raise ConfigInvalid([f"{path} must be a file"])
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigInvalid([f"{path} must be a file that can be read: {error.strerror}"]) from None
-    if len(content) > FILE_BYTES_MAX:
-        raise ConfigInvalid([f"{path} must not be larger than {FILE_BYTES_MAX} bytes"])
-    try:
-        document = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigInvalid([f"{path} must be TOML: {error}"]) from None
-    except RecursionError:
-        raise ConfigInvalid([f"{path} must be TOML without deep nesting"]) from None
-    return _Reader(path).read(document)
+    return _Reader(path).read(read_toml(path))
 
 
 class _Reader:
@@ -197,81 +172,35 @@ class _Reader:
             for key in document
             if key not in ("phone", "webhook")
         ]
-        tables = document.get("phone")
-        if not isinstance(tables, list) or not 1 <= len(tables) <= PHONES_MAX:
-            self._problems.append(f"{self._path} must have 1 to {PHONES_MAX} [[phone]] tables")
-            tables = []
-        webhook = self._webhook(document["webhook"]) if "webhook" in document else None
+        tables, problems = read_tables(self._path, document, "phone", tables_max=PHONES_MAX)
+        self._problems += problems
         has_webhook = "webhook" in document
-        phones = [self._phone(table, place, has_webhook) for place, table in enumerate(tables, 1)]
+        webhook = self._webhook(document["webhook"]) if has_webhook else None
+        phones = [self._phone(called, table, has_webhook) for called, table in tables]
         found = tuple(phone for phone in phones if phone is not None)
         self._problems += _duplicates(found)
         if self._problems:
             raise ConfigInvalid(self._problems)
         return Config(found, webhook)
 
-    def _table(
-        self, table: Any, keys: Keys, required: Iterable[str], called: str
-    ) -> tuple[dict[str, Any], list[str]]:
-        if not isinstance(table, dict):
-            return {}, [f"{called} must be a table"]
-        values: dict[str, Any] = {}
-        problems = [
-            f"{called}: {key} is not known; known are {', '.join(keys)}" for key in table if key not in keys
-        ]
-        for key, read in keys.items():
-            if key not in table:
-                continue
-            try:
-                values[key] = read(table[key])
-            except ValueError as error:
-                problems.append(f"{called}: {key} {error}")
-        problems += [
-            f"{called}: {key} is missing"
-            for key in required
-            if key not in table and f"{key}_file" not in table
-        ]
-        return values, problems
-
-    def _phone(self, table: Any, place: int, has_webhook: bool) -> PhoneConfig | None:
-        name = table.get("name") if isinstance(table, dict) else None
-        called = f'phone "{name}"' if isinstance(name, str) else f"phone {place}"
-        values, problems = self._table(table, PHONE_KEYS, PHONE_REQUIRED, called)
-        for key in SECRETS:
-            problems += [f"{called}: {problem}" for problem in self._settle_secret(values, key)]
-        if has_webhook and isinstance(table, dict) and not {"signing_key", "signing_key_file"} & set(table):
+    def _phone(self, called: str, table: Any, has_webhook: bool) -> PhoneConfig | None:
+        values, problems = read_table(called, table, PHONE_KEYS)
+        is_table = isinstance(table, dict)
+        if is_table and not {"password", "password_file"} & set(table):
+            problems.append(f"{called}: password is missing")
+        if has_webhook and is_table and not {"signing_key", "signing_key_file"} & set(table):
             problems.append(f"{called}: signing_key is missing: with [webhook] each phone needs the app's")
+        for key in SECRETS:
+            kept = settle_secret(values, key, config=self._path, pattern=ONE_LINE, content="one line")
+            problems += [f"{called}: {problem}" for problem in kept]
         self._problems += problems
         return None if problems else PhoneConfig(**values)
 
-    def _settle_secret(self, values: dict[str, Any], key: str) -> list[str]:
-        """Put a secret where it belongs; what is wrong with how it is kept."""
-        file = values.pop(f"{key}_file", None)
-        if file is not None and key in values:
-            return [f"{key} and {key}_file must not both be given"]
-        if key in values:
-            return _exposure(key, self._path)
-        if file is None:
-            return []
-        try:
-            path = self._path.parent / Path(file).expanduser()
-            if not path.is_file():
-                return [f"{key}_file must be a file"]
-            with path.open(encoding="utf-8") as opened:
-                values[key] = _one_line(opened.read(1000).strip())
-        except (OSError, RuntimeError):
-            return [f"{key}_file must be a file that can be read"]
-        except ValueError:
-            return [f"{key}_file must hold one line"]
-        return _exposure(f"{key}_file", path)
-
     def _webhook(self, table: Any) -> WebhookConfig | None:
-        values, problems = self._table(table, WEBHOOK_KEYS, WEBHOOK_REQUIRED, "webhook")
+        values, problems = read_table("webhook", table, WEBHOOK_KEYS)
         for key in ("cert_file", "key_file"):
             if key in values:
-                values[key] = self._path.parent / Path(values[key]).expanduser()
-                if not values[key].is_file():
-                    problems.append(f"webhook: {key} must be a file")
+                problems += self._settle_file(values, key)
         if "key_file" in values and "cert_file" not in values:
             problems.append("webhook: key_file is given without cert_file")
         if "url" in values and not is_callable(values["url"]):
@@ -280,6 +209,16 @@ class _Reader:
             )
         self._problems += problems
         return None if problems else WebhookConfig(**values)
+
+    def _settle_file(self, values: dict[str, Any], key: str) -> list[str]:
+        try:
+            values[key] = beside(self._path, values[key])
+            is_file = values[key].is_file()
+        except ValueError as error:
+            return [f"webhook: {key} {error}"]
+        except OSError as error:
+            return [f"webhook: {key} must be a file that can be read: {error.strerror}"]
+        return [] if is_file else [f"webhook: {key} must be a file"]
 
 
 def is_callable(url: str) -> bool:
@@ -302,9 +241,3 @@ def _duplicates(phones: tuple[PhoneConfig, ...]) -> list[str]:
         if named:
             problems.append(f"each {key} must be that of one phone; see {', '.join(named)}")
     return problems
-
-
-def _exposure(key: str, path: Path) -> list[str]:
-    if os.name == "posix" and path.stat().st_mode & stat.S_IRWXO:
-        return [f"{key}: {path} holds a secret and others can read it; chmod o-rwx {path}"]
-    return []

@@ -5,14 +5,14 @@ Owns the setting, the listener for webhooks and which phone a command is for. Ev
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
-from drivers.android.config import Config, ConfigInvalid, WebhookConfig, read_config
+from drivers.android.config import Config, WebhookConfig, read_config
 from drivers.android.phone import Phone
 from drivers.android.timing import Timing
 from drivers.android.webhooks import Webhooks
 from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting, Unknown
+from drivers.runtime.config_file import setting_reader
 from drivers.runtime.hooks import HookListener
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.session_pb2 import (
@@ -28,20 +28,9 @@ from infinireach.v1.message_pb2 import FAILURE_REASON_DEVICE_FAULT
 NOT_IN_FILE = "The phone is no longer in phones.toml."
 
 
-def read_phones(text: str) -> Config:
-    """What is in a file. Raises ValueError with all its problems, one in a line."""
-    try:
-        return read_config(Path(text).expanduser())
-    except ConfigInvalid as invalid:
-        problems = "".join(f"\n  {problem}" for problem in invalid.problems)
-        raise ValueError(f"must be mended:{problems}") from None
-    except RuntimeError:
-        raise ValueError("must not begin in the home of a user whom there is not") from None
-
-
 CONFIG = Setting(
     "INFINIREACH_ANDROID_CONFIG",
-    read_phones,
+    setting_reader(read_config),
     "The file that says which phones there are: docs/android.md.",
     "phones.toml",
 )

@@ -6,12 +6,8 @@ Owns the words; knows nothing of how a condition is found out. Codes are stable:
 from dataclasses import dataclass
 from enum import StrEnum
 
-from infinireach.v1.device_pb2 import (
-    DEVICE_STATE_ATTENTION,
-    DEVICE_STATE_DEGRADED,
-    DEVICE_STATE_ONLINE,
-    DeviceState,
-)
+from drivers.runtime.conditions import ON, PERSON, WAIT, Row
+from infinireach.v1.device_pb2 import DeviceState
 
 WINDOW = 3
 """Commands that a modem which can send has in hand: one runs, two wait in the journal."""
@@ -54,104 +50,93 @@ class Reason(StrEnum):
     STUCK = "stuck"
 
 
-@dataclass(slots=True, frozen=True)
-class Row:
-    """One condition of the table."""
-
-    state: DeviceState
-    remedy: str
-    """What a person can do; {name} is the modem's. Empty: nothing needs to be done."""
-    can_send: bool = False
-
-
-_ON, _WAIT, _PERSON = DEVICE_STATE_ONLINE, DEVICE_STATE_DEGRADED, DEVICE_STATE_ATTENTION
-
+# {name} in a remedy is the modem's.
 CONDITIONS: dict[Reason, Row] = {
-    Reason.READY: Row(_ON, "", can_send=True),
+    Reason.READY: Row(ON, "", can_send=True),
     Reason.POLLING: Row(
-        _ON,
+        ON,
         "The modem does not say when a message comes in; it is looked for every minute or two.",
         can_send=True,
     ),
     Reason.MEMORY_FULL: Row(
-        _WAIT,
+        WAIT,
         "The modem's memory for messages is full, so nothing more can come in. Messages leave it once the core has "
         "taken them; delete what is not for the gateway.",
         can_send=True,
     ),
-    Reason.STARTING: Row(_WAIT, ""),
+    Reason.STARTING: Row(WAIT, ""),
     Reason.PORT_MISSING: Row(
-        _WAIT,
+        WAIT,
         "Its port does not exist. Plug the modem in, or mend `port` in modems.toml: `infinireach modem list` shows "
         "what there is.",
     ),
     Reason.SIM_BUSY: Row(
-        _WAIT, "The SIM says that it is busy. If it stays so, take it out and put it in again."
+        WAIT, "The SIM says that it is busy. If it stays so, take it out and put it in again."
     ),
-    Reason.SEARCHING: Row(_WAIT, ""),
+    Reason.SEARCHING: Row(WAIT, ""),
     Reason.NO_NETWORK: Row(
-        _WAIT, "The modem finds no network. Look after the antenna, the place and the operator."
+        WAIT, "The modem finds no network. Look after the antenna, the place and the operator."
     ),
-    Reason.RADIO_OFF: Row(_WAIT, "The radio does not start. Check the modem's supply of power."),
+    Reason.RADIO_OFF: Row(WAIT, "The radio does not start. Check the modem's supply of power."),
     Reason.NOT_ANSWERING: Row(
-        _WAIT,
+        WAIT,
         "Something is on the port and does not answer. A stick has several ports: `infinireach modem probe` tells "
         "which one is right. If it is this one, unplug the modem for ten seconds.",
     ),
-    Reason.RESETTING: Row(_WAIT, ""),
+    Reason.RESETTING: Row(WAIT, ""),
     Reason.FAILING: Row(
-        _WAIT, "Several messages failed one after the other, so the modem rests and is then tried again."
+        WAIT, "Several messages failed one after the other, so the modem rests and is then tried again."
     ),
     Reason.DAILY_LIMIT: Row(
-        _WAIT,
+        WAIT,
         "It has sent parts_per_day parts today. It goes on tomorrow, or with a higher limit in modems.toml.",
     ),
     Reason.SET_UP_REFUSED: Row(
-        _WAIT,
+        WAIT,
         "The modem refuses a setting that it cannot work without. `infinireach modem probe` says which.",
     ),
-    Reason.FAULT: Row(_WAIT, "The driver failed at this modem and starts it again. Its log says where."),
-    Reason.PORT_BUSY: Row(_PERSON, "Another program has the port; stop it. Often it is ModemManager."),
-    Reason.PORT_FAILED: Row(_PERSON, "The port cannot be opened."),
+    Reason.FAULT: Row(WAIT, "The driver failed at this modem and starts it again. Its log says where."),
+    Reason.PORT_BUSY: Row(PERSON, "Another program has the port; stop it. Often it is ModemManager."),
+    Reason.PORT_FAILED: Row(PERSON, "The port cannot be opened."),
     Reason.WRONG_MODEM: Row(
-        _PERSON, "No port holds the modem with this imei. Plug it in, or mend `imei` in modems.toml."
+        PERSON, "No port holds the modem with this imei. Plug it in, or mend `imei` in modems.toml."
     ),
-    Reason.SIM_MISSING: Row(_PERSON, "There is no SIM. Put one in, the right way round."),
-    Reason.SIM_FAILURE: Row(_PERSON, "The SIM cannot be read. Clean its contacts, or try it in a phone."),
+    Reason.SIM_MISSING: Row(PERSON, "There is no SIM. Put one in, the right way round."),
+    Reason.SIM_FAILURE: Row(PERSON, "The SIM cannot be read. Clean its contacts, or try it in a phone."),
     Reason.SIM_CHANGED: Row(
-        _PERSON,
+        PERSON,
         "There is another SIM in it than before. In modems.toml change `number` to the new SIM's, or set `iccid` to "
         "the new SIM's if it has the same number; then start the driver again.",
     ),
-    Reason.SIM_LOCKED: Row(_PERSON, "The modem is locked to another SIM or operator. Have the lock removed."),
+    Reason.SIM_LOCKED: Row(PERSON, "The modem is locked to another SIM or operator. Have the lock removed."),
     Reason.PIN_MISSING: Row(
-        _PERSON, "The SIM wants a PIN. Set `pin` in modems.toml, or switch the PIN off in a phone."
+        PERSON, "The SIM wants a PIN. Set `pin` in modems.toml, or switch the PIN off in a phone."
     ),
     Reason.PIN_REFUSED: Row(
-        _PERSON,
+        PERSON,
         "The SIM refused the PIN, which is not tried again. Mend `pin` in modems.toml and start the driver again.",
     ),
     Reason.PIN_UNCERTAIN: Row(
-        _PERSON,
+        PERSON,
         "It is not known what the SIM said to the PIN, so it is not tried again by itself. If the PIN is "
         "right: `infinireach modem unlock {name}`.",
     ),
     Reason.PIN_LAST_TRY: Row(
-        _PERSON,
+        PERSON,
         "The SIM refused two tries, or may have, and the third would lock it. Enter the right PIN in a phone, then "
         "`infinireach modem unlock {name}`.",
     ),
     Reason.PUK_REQUIRED: Row(
-        _PERSON, "The SIM is locked and wants its PUK. Put it into a phone and enter the PUK there."
+        PERSON, "The SIM is locked and wants its PUK. Put it into a phone and enter the PUK there."
     ),
     Reason.SMSC_MISSING: Row(
-        _PERSON, "The SIM does not know its message centre. Ask the operator and set `smsc` in modems.toml."
+        PERSON, "The SIM does not know its message centre. Ask the operator and set `smsc` in modems.toml."
     ),
     Reason.REGISTRATION_DENIED: Row(
-        _PERSON, "The network refuses the SIM. Ask the operator whether it is active and may be used here."
+        PERSON, "The network refuses the SIM. Ask the operator whether it is active and may be used here."
     ),
     Reason.STUCK: Row(
-        _PERSON,
+        PERSON,
         "The modem does not answer and no reset helped. Unplug it for ten seconds; a `reset_command` in modems.toml "
         "can do that in future.",
     ),

@@ -4,11 +4,7 @@ Owns the file's form and reads it once, reporting every problem together. Knows 
 says about a modem is trusted: its number, and that a new number goes with a new SIM.
 """
 
-import errno
 import os
-import re
-import stat
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,21 +12,26 @@ from pathlib import Path
 from typing import Any
 
 from drivers.modem.setup.quirks import read_overrides
+from drivers.runtime.config_file import (
+    ConfigInvalid,
+    Key,
+    device_name,
+    file_path,
+    matching,
+    phone_number,
+    read_table,
+    read_tables,
+    read_toml,
+    whole_number,
+    yes_or_no,
+)
+from drivers.runtime.secret_files import settle_secret
 
 MODEMS_MAX = 256
 BAUD_MIN, BAUD_MAX = 300, 4_000_000
-FILE_BYTES_MAX = 1_000_000
 IMEI_DIGITS = 14
+PIN = r"[0-9]{4,8}"
 GLOB_CHARACTERS = frozenset("*?[")
-
-
-class ConfigInvalid(ValueError):
-    """modems.toml cannot be used as it is."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-        """One sentence for each, naming the modem and the key."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -69,30 +70,6 @@ class ModemConfig:
         return "://" not in self.port and bool(GLOB_CHARACTERS & set(self.port))
 
 
-def _matching(pattern: str, sentence: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(f"must be {sentence}")
-        return value
-
-    return read
-
-
-def _between(minimum: int, maximum: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if type(value) is not int or not minimum <= value <= maximum:
-            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
-        return value
-
-    return read
-
-
-def _yes_or_no(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
 def _arguments(value: Any) -> tuple[str, ...]:
     is_list = isinstance(value, list) and 1 <= len(value) <= 100
     if not is_list or not all(isinstance(each, str) and "\0" not in each for each in value):
@@ -106,86 +83,71 @@ def _table(value: Any) -> dict[str, Any]:
     return value
 
 
-@dataclass(slots=True, frozen=True)
-class Key:
-    """One key of a [[modem]] table."""
-
-    name: str
-    read: Callable[[Any], Any]
-    """Raises ValueError with a sentence that begins "must be"."""
-    help: str
-    is_required: bool = False
-
-
 KEYS = (
     Key(
         "name",
-        _matching(r"[a-z0-9._-]{1,64}", "1 to 64 characters of a-z, 0-9, dot, dash and underscore"),
+        device_name,
         "What this modem is called everywhere. It stays the same when the stick or its port changes.",
         is_required=True,
     ),
     Key(
         "port",
-        _matching(r"[^\x00-\x1f\x7f]{1,1000}", "a device file, a pattern for one, or a URL of pyserial"),
+        matching(r"[^\x00-\x1f\x7f]{1,1000}", "a device file, a pattern for one, or a URL of pyserial"),
         "Device file, best one below /dev/serial/by-id; or a pattern for it; or a URL such as "
         "socket://host:port. A pattern needs the imei too where there are several modems.",
         is_required=True,
     ),
     Key(
         "number",
-        _matching(r"\+[1-9][0-9]{6,14}", "E.164: a plus sign and 7 to 15 digits"),
+        phone_number,
         "The number of the SIM in it, E.164. Change it together with the SIM.",
         is_required=True,
     ),
     Key(
         "imei",
-        _matching(r"[0-9]{14,16}", "14 to 16 digits"),
+        matching(r"[0-9]{14,16}", "14 to 16 digits"),
         "Take only the modem with this IMEI.",
     ),
     Key(
         "iccid",
-        _matching(r"[0-9]{18,20}[0-9A-Fa-f]{0,2}", "the 18 to 22 digits that are printed on the SIM"),
+        matching(r"[0-9]{18,20}[0-9A-Fa-f]{0,2}", "the 18 to 22 digits that are printed on the SIM"),
         "Use only the SIM with this serial number.",
     ),
-    Key("pin", _matching(r"[0-9]{4,8}", "4 to 8 digits in quotes"), "The SIM's PIN; or pin_file."),
-    Key(
-        "pin_file",
-        _matching(r"[^\x00]{1,1000}", "the path of a file"),
-        "File with the PIN; a relative path begins at the folder of this file.",
-    ),
+    Key("pin", matching(PIN, "4 to 8 digits in quotes"), "The SIM's PIN; or pin_file."),
+    Key("pin_file", file_path, "File with the PIN; a relative path begins at the folder of this file."),
     Key(
         "smsc",
-        _matching(r"\+?[0-9]{3,15}", "the number of a message centre: digits, with a plus sign or without"),
+        matching(r"\+?[0-9]{3,15}", "the number of a message centre: digits, with a plus sign or without"),
         "Message centre to use in place of the SIM's.",
     ),
     Key(
         "baud",
-        _between(BAUD_MIN, BAUD_MAX),
+        whole_number(BAUD_MIN, BAUD_MAX),
         "Speed of a real serial line; USB modems ignore it. 115200 if not set.",
     ),
     Key(
         "parts_per_minute",
-        _between(1, 600),
+        whole_number(1, 600),
         "Most parts (segments) to send in a minute. No limit if not set.",
     ),
     Key(
         "parts_per_day",
-        _between(1, 1_000_000),
+        whole_number(1, 1_000_000),
         "Most parts to send in a day, by the local clock. No limit if not set.",
     ),
-    Key("report", _yes_or_no, "Whether to ask for delivery reports. true if not set."),
+    Key("report", yes_or_no, "Whether to ask for delivery reports. true if not set."),
     Key(
         "reset_command",
         _arguments,
         "Program and arguments that cut the modem's power or reset its USB port; run when nothing else helps.",
     ),
     Key(
-        "memory", _matching("SM|ME|MT", '"SM", "ME" or "MT"'), "Where the modem is to keep received messages."
+        "memory", matching("SM|ME|MT", '"SM", "ME" or "MT"'), "Where the modem is to keep received messages."
     ),
     Key("quirks", _table, "Overrides of what is known about the model: [modem.quirks]."),
     Key(
         "balance_ussd",
-        _matching(r"[0-9*#]{1,32}", "digits, * and #"),
+        matching(r"[0-9*#]{1,32}", "digits, * and #"),
         "The code that asks for the balance, such as *100#.",
     ),
 )
@@ -193,94 +155,36 @@ KEYS = (
 
 def read_config(path: Path) -> tuple[ModemConfig, ...]:
     """The modems of a file, in its order. Raises ConfigInvalid with every problem it has."""
-    try:
-        mode = _mode_of_file(path)
-        content = path.read_bytes()
-    except OSError as error:
-        raise ConfigInvalid([f"{path} must be a file that can be read: {error.strerror}"]) from None
-    if len(content) > FILE_BYTES_MAX:
-        raise ConfigInvalid([f"{path} must not be larger than {FILE_BYTES_MAX} bytes"])
-    try:
-        document = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigInvalid([f"{path} must be TOML: {error}"]) from None
-    except RecursionError:
-        raise ConfigInvalid([f"{path} must be TOML without deep nesting"]) from None
-    return _Reader(path, mode).read(document)
+    return _Reader(path).read(read_toml(path))
 
 
 class _Reader:
     """Reads one document and gathers its problems."""
 
-    def __init__(self, path: Path, mode: int) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._mode = mode
         self._problems: list[str] = []
 
     def read(self, document: dict[str, Any]) -> tuple[ModemConfig, ...]:
         self._problems += [
             f"{key} is not known; modems are [[modem]] tables" for key in document if key != "modem"
         ]
-        tables = document.get("modem")
-        if not isinstance(tables, list) or not 1 <= len(tables) <= MODEMS_MAX:
-            raise ConfigInvalid([
-                *self._problems,
-                f"{self._path} must have 1 to {MODEMS_MAX} [[modem]] tables",
-            ])
-        modems = [self._modem(table, place) for place, table in enumerate(tables, 1)]
+        tables, problems = read_tables(self._path, document, "modem", tables_max=MODEMS_MAX)
+        self._problems += problems
+        modems = [self._modem(called, table) for called, table in tables]
         configured = [modem for modem in modems if modem is not None]
         self._find_duplicates(configured)
         if self._problems:
             raise ConfigInvalid(self._problems)
         return tuple(configured)
 
-    def _modem(self, table: Any, place: int) -> ModemConfig | None:
-        if not isinstance(table, dict):
-            self._problems.append(f"modem {place} must be a [[modem]] table")
-            return None
-        called = f'modem "{table["name"]}"' if isinstance(table.get("name"), str) else f"modem {place}"
-        problems: list[str] = []
-        known = {key.name for key in KEYS}
-        problems += [
-            f"{key} is not known; known are {', '.join(sorted(known))}" for key in table if key not in known
-        ]
-        values: dict[str, Any] = {}
-        for key in KEYS:
-            if key.name not in table:
-                if key.is_required:
-                    problems.append(f"{key.name} is missing: {key.help}")
-                continue
-            try:
-                values[key.name] = key.read(table[key.name])
-            except ValueError as error:
-                problems.append(f"{key.name} {error}")
-        problems += self._settle_pin(values)
+    def _modem(self, called: str, table: Any) -> ModemConfig | None:
+        values, problems = read_table(called, table, KEYS)
+        kept = settle_secret(values, "pin", config=self._path, pattern=PIN, content="4 to 8 digits")
         values["quirks"], wrong = read_overrides(values.get("quirks", {}))
-        problems += wrong
-        self._problems += [f"{called}: {problem}" for problem in problems]
+        problems += [f"{called}: {problem}" for problem in (*kept, *wrong)]
+        self._problems += problems
         return None if problems else ModemConfig(**values)
-
-    def _settle_pin(self, values: dict[str, Any]) -> list[str]:
-        """Put the PIN where it belongs; what is wrong with how it is kept."""
-        file = values.pop("pin_file", None)
-        if file is not None and "pin" in values:
-            return ["pin and pin_file must not both be given"]
-        if "pin" in values:
-            return _exposure("pin", self._path, self._mode)
-        if file is None:
-            return []
-        try:
-            path = self._path.parent / Path(file).expanduser()
-            mode = _mode_of_file(path)
-            pin = path.read_text(encoding="ascii", errors="replace").strip()
-        except OSError as error:
-            return [f"pin_file must be a file that can be read: {error.strerror}"]
-        except RuntimeError:
-            return ["pin_file must not begin in the home of a user whom there is not"]
-        if not re.fullmatch(r"[0-9]{4,8}", pin):
-            return ["pin_file must hold 4 to 8 digits"]
-        values["pin"] = pin
-        return _exposure("pin_file", path, mode)
 
     def _find_duplicates(self, modems: list[ModemConfig]) -> None:
         """What two modems must not have in common; compared as it is when a modem is found."""
@@ -322,17 +226,3 @@ UNIQUE: dict[str, Callable[[str, str], bool]] = {
 def unknown_modem(name: str, known: Iterable[str]) -> str:
     """What to say of a name that no modem of the driver has."""
     return f"The driver has no modem {name}. It has: {', '.join(known)}"
-
-
-def _mode_of_file(path: Path) -> int:
-    """The mode of a regular file; reading another may never end. Raises OSError."""
-    mode = path.stat().st_mode
-    if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "It is no regular file")
-    return mode
-
-
-def _exposure(key: str, path: Path, mode: int) -> list[str]:
-    if os.name == "posix" and mode & stat.S_IRWXO:
-        return [f"{key}: {path} holds a PIN and others can read it; chmod o-rwx {path}"]
-    return []

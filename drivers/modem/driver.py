@@ -5,10 +5,9 @@ Owns the settings and which modem a command is for. Everything about one modem i
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
-from drivers.modem.config import ConfigInvalid, ModemConfig, read_config
+from drivers.modem.config import ModemConfig, read_config
 from drivers.modem.control import SOCKET_NAME, Requests
 from drivers.modem.life.finder import Connect, PortClaims, connect
 from drivers.modem.life.modem import Modem, Shared
@@ -18,7 +17,8 @@ from drivers.modem.messages.reports import Reports
 from drivers.modem.timing import Timing
 from drivers.runtime import Context, Driver, Failed, Outcome, SendAgain, Setting, Submitted, Unknown
 from drivers.runtime import settings as read
-from drivers.runtime.control_socket import ControlSocket, SocketUnusable
+from drivers.runtime.config_file import setting_reader
+from drivers.runtime.control_socket import ControlSocket
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.session_pb2 import (
     CAPABILITY_CANCEL,
@@ -34,20 +34,9 @@ SHARE_FOR_PORTS = 0.9
 """How much of the time that the driver has to stop the ports may take."""
 
 
-def read_modems(text: str) -> tuple[ModemConfig, ...]:
-    """The modems of a file. Raises ValueError with all its problems, one in a line."""
-    try:
-        return read_config(Path(text).expanduser())
-    except ConfigInvalid as invalid:
-        problems = "".join(f"\n  {problem}" for problem in invalid.problems)
-        raise ValueError(f"must be mended:{problems}") from None
-    except RuntimeError:
-        raise ValueError("must not begin in the home of a user whom there is not") from None
-
-
 CONFIG = Setting(
     "INFINIREACH_MODEM_CONFIG",
-    read_modems,
+    setting_reader(read_config),
     "The file that says which modems there are; docs/modems.md.",
     "modems.toml",
 )
@@ -86,18 +75,11 @@ class ModemDriver(Driver):
         self._modems = {config.name: Modem(context, config, timing, shared) for config in configs}
         counts = {"segments": shared.fragments.counts, "reports": shared.reports.counts}
         self._control = ControlSocket(Requests(self._modems, counts).carry_out)
-        await self._open_control(context)
+        await self._control.open_or_log(context.var_folder / SOCKET_NAME, context.log)
         self._lives = [
             asyncio.create_task(modem.run(), name=f"modem {name}") for name, modem in self._modems.items()
         ]
         return [modem.describe() for modem in self._modems.values()]
-
-    async def _open_control(self, context: Context) -> None:
-        try:
-            await self._control.open(context.var_folder / SOCKET_NAME)
-        except SocketUnusable as error:
-            # The modems work all the same.
-            context.log.error("control.not_open", error=str(error), remedy="set INFINIREACH_VAR")
 
     def stopping(self) -> None:
         """Begin no further part: the next process goes on with what is left of a message."""

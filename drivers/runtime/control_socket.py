@@ -62,6 +62,13 @@ class ControlSocket:
         self._path = path
         self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=LINE_BYTES_MAX)
 
+    async def open_or_log(self, path: Path, log: Any, *, remedy: str = "set INFINIREACH_VAR") -> None:
+        """Listen at `path`, for a driver that works without it as well: why it cannot be is logged."""
+        try:
+            await self.open(path)
+        except SocketUnusable as error:
+            log.error("control.not_open", error=str(error), remedy=remedy)
+
     async def close(self) -> None:
         """Stop listening and remove the socket. Who waits for an answer gets none."""
         if self._server is None or self._path is None:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from drivers.runtime import Context, Delivered, Driver, Failed, Outcome, Read, Report, Setting, Submitted
 from drivers.runtime import settings as read
-from drivers.runtime.control_socket import ControlSocket, SocketUnusable
+from drivers.runtime.control_socket import ControlSocket
 from drivers.simulated.control import Requests
 from drivers.simulated.devices import DEFAULT_DEVICES, read_devices
 from drivers.simulated.due_reports import DueReports
@@ -88,12 +88,10 @@ class SimulatedDriver(Driver):
         path: Path | None = context.settings[SOCKET.name]
         if path is not None:
             await self._control.open(path)
-            return
-        try:
-            await self._control.open(context.var_folder / "simulated.sock")
-        except SocketUnusable as error:
-            # Sending works all the same, so a folder that lies deep is no reason to fail.
-            context.log.error("control.not_open", error=str(error), remedy=f"set {SOCKET.name}")
+        else:
+            # Sending works without it, so a folder that lies deep is no reason to fail.
+            default = context.var_folder / "simulated.sock"
+            await self._control.open_or_log(default, context.log, remedy=f"set {SOCKET.name}")
 
     async def stop(self, grace_s: float) -> None:
         """Close everything. Reports that are owed come after the next start."""

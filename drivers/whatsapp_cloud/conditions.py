@@ -3,15 +3,9 @@
 Owns the words; knows nothing of how a condition is found out. Codes are stable: dashboards and alarms name them.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
-from infinireach.v1.device_pb2 import (
-    DEVICE_STATE_ATTENTION,
-    DEVICE_STATE_DEGRADED,
-    DEVICE_STATE_ONLINE,
-    DeviceState,
-)
+from drivers.runtime.conditions import ON, PERSON, WAIT, Row
 
 WINDOW = 50
 """Commands that a number which can send has in hand: what 80 messages a second need at an answer in half a second."""
@@ -34,61 +28,45 @@ class Reason(StrEnum):
     RESTRICTED = "restricted"
 
 
-@dataclass(slots=True, frozen=True)
-class Condition:
-    """One line of the table."""
-
-    state: DeviceState
-    remedy: str = ""
-    """What a person can do; empty: nothing needs to be done."""
-
-    @property
-    def is_for_a_person(self) -> bool:
-        """Whether it does not pass by itself."""
-        return self.state == DEVICE_STATE_ATTENTION
-
-
-_WAIT, _PERSON = DEVICE_STATE_DEGRADED, DEVICE_STATE_ATTENTION
-
-CONDITIONS: dict[Reason, Condition] = {
-    Reason.READY: Condition(DEVICE_STATE_ONLINE),
-    Reason.STARTING: Condition(_WAIT),
-    Reason.UNREACHABLE: Condition(
-        _WAIT, "Graph cannot be reached. Look after DNS, firewall and clock of this machine, and `url`."
+CONDITIONS: dict[Reason, Row] = {
+    Reason.READY: Row(ON, can_send=True),
+    Reason.STARTING: Row(WAIT),
+    Reason.UNREACHABLE: Row(
+        WAIT, "Graph cannot be reached. Look after DNS, firewall and clock of this machine, and `url`."
     ),
-    Reason.GRAPH_FAILING: Condition(
-        _WAIT,
+    Reason.GRAPH_FAILING: Row(
+        WAIT,
         "Graph answers late or with what is no answer of its. It is asked again; metastatus.com tells more.",
     ),
-    Reason.SLOWED_DOWN: Condition(
-        _WAIT, "Meta asks to slow down. Lower `messages_per_s` if it happens often, or ask Meta for more."
+    Reason.SLOWED_DOWN: Row(
+        WAIT, "Meta asks to slow down. Lower `messages_per_s` if it happens often, or ask Meta for more."
     ),
-    Reason.TOKEN_REFUSED: Condition(
-        _PERSON,
+    Reason.TOKEN_REFUSED: Row(
+        PERSON,
         "Meta refuses the access token. Make a new one for the system user and put it into `token_file`.",
     ),
-    Reason.PERMISSION_MISSING: Condition(
-        _PERSON,
+    Reason.PERMISSION_MISSING: Row(
+        PERSON,
         "The token lacks whatsapp_business_messaging for this number's account. Assign the account to the system user "
         "with full control, and make a new token with that permission.",
     ),
-    Reason.NUMBER_UNKNOWN: Condition(
-        _PERSON, "Meta knows no such number, or not for this token. Compare `phone_number_id` with API Setup."
+    Reason.NUMBER_UNKNOWN: Row(
+        PERSON, "Meta knows no such number, or not for this token. Compare `phone_number_id` with API Setup."
     ),
-    Reason.NOT_REGISTERED: Condition(
-        _PERSON,
+    Reason.NOT_REGISTERED: Row(
+        PERSON,
         "The number is not registered for the Cloud API. Register it in WhatsApp Manager, with its PIN.",
     ),
-    Reason.NAME_NOT_APPROVED: Condition(
-        _PERSON, "The number's display name is not approved. Mend it in WhatsApp Manager."
+    Reason.NAME_NOT_APPROVED: Row(
+        PERSON, "The number's display name is not approved. Mend it in WhatsApp Manager."
     ),
-    Reason.SPAM_LIMIT: Condition(
-        _PERSON,
+    Reason.SPAM_LIMIT: Row(
+        PERSON,
         "Too many people blocked or reported the number, so Meta limits it. See its quality in WhatsApp Manager, and "
         "write only to those who asked for it.",
     ),
-    Reason.RESTRICTED: Condition(
-        _PERSON,
+    Reason.RESTRICTED: Row(
+        PERSON,
         "Meta has restricted or locked the account. Business Support Home says why and takes an appeal.",
     ),
 }

@@ -4,29 +4,33 @@ Owns the file's form and reads it once, reporting every problem together. Knows 
 """
 
 import re
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from drivers.whatsapp_cloud.secret_files import Secret, check_secret, is_readable_by_others
+from drivers.runtime.config_file import (
+    ConfigInvalid,
+    Key,
+    beside,
+    device_name,
+    file_path,
+    matching,
+    phone_number,
+    read_table,
+    read_tables,
+    read_toml,
+    whole_number,
+    yes_or_no,
+)
+from drivers.runtime.secret_files import is_readable_by_others
+from drivers.whatsapp_cloud.secret_files import Secret, check_secret
 
 NUMBERS_MAX = 100
-FILE_BYTES_MAX = 1_000_000
 MESSAGES_PER_S = 80
 """What Meta allows a number to begin with ("Throughput")."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-class ConfigInvalid(ValueError):
-    """whatsapp.toml cannot be used as it is."""
-
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
-        """One sentence for each, naming the table and the key."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -78,41 +82,6 @@ class Config:
     """Files with secrets that others can read."""
 
 
-@dataclass(slots=True, frozen=True)
-class Key:
-    """One key of a table."""
-
-    name: str
-    read: Callable[[Any], Any]
-    """Raises ValueError with a sentence that begins "must be"."""
-    help: str
-    is_required: bool = False
-
-
-def _matching(pattern: str, sentence: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if not isinstance(value, str) or not re.fullmatch(pattern, value):
-            raise ValueError(f"must be {sentence}")
-        return value
-
-    return read
-
-
-def _between(minimum: int, maximum: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if type(value) is not int or not minimum <= value <= maximum:
-            raise ValueError(f"must be a whole number from {minimum} to {maximum}")
-        return value
-
-    return read
-
-
-def _yes_or_no(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("must be true or false")
-    return value
-
-
 def _url(value: Any) -> str:
     sentence = "must be an https URL without query; http only to this machine"
     if not isinstance(value, str) or not re.fullmatch(r"https?://[!-~]{1,200}", value):
@@ -134,66 +103,43 @@ def _secret(value: Any) -> str:
     return check_secret(value)
 
 
-_file = _matching(r"[^\x00]{1,1000}", "the path of a file")
-
 GRAPH_KEYS = (
     Key("url", _url, "Where Graph is. https://graph.facebook.com if not set."),
-    Key("version", _matching(r"v[0-9]{1,3}\.[0-9]{1,2}", "a version such as v25.0"), "v25.0 if not set."),
-    Key("timeout_s", _between(1, 300), "Seconds for a request and its answer. 30 if not set."),
+    Key("version", matching(r"v[0-9]{1,3}\.[0-9]{1,2}", "a version such as v25.0"), "v25.0 if not set."),
+    Key("timeout_s", whole_number(1, 300), "Seconds for a request and its answer. 30 if not set."),
 )
 WEBHOOK_KEYS = (
-    Key("host", _matching(r"[!-~]{1,253}", "an address or a host name"), "127.0.0.1 if not set."),
-    Key("port", _between(0, 65535), "8087 if not set; 0 is any that is free."),
-    Key("path", _matching(r"/[A-Za-z0-9._~/-]{0,200}", "a path such as /whatsapp"), "/whatsapp if not set."),
-    Key("cert_file", _file, "Certificate chain (PEM), to speak HTTPS here."),
-    Key("key_file", _file, "Private key (PEM) of that certificate."),
+    Key("host", matching(r"[!-~]{1,253}", "an address or a host name"), "127.0.0.1 if not set."),
+    Key("port", whole_number(0, 65535), "8087 if not set; 0 is any that is free."),
+    Key("path", matching(r"/[A-Za-z0-9._~/-]{0,200}", "a path such as /whatsapp"), "/whatsapp if not set."),
+    Key("cert_file", file_path, "Certificate chain (PEM), to speak HTTPS here."),
+    Key("key_file", file_path, "Private key (PEM) of that certificate."),
     Key("verify_token", _secret, "What Meta's handshake has to name; or verify_token_file."),
-    Key("verify_token_file", _file, "File with it."),
+    Key("verify_token_file", file_path, "File with it."),
 )
 NUMBER_KEYS = (
-    Key(
-        "name",
-        _matching(r"[a-z0-9._-]{1,64}", "1 to 64 characters of a-z, 0-9, dot, dash and underscore"),
-        "What this number is called everywhere.",
-        is_required=True,
-    ),
-    Key(
-        "number",
-        _matching(r"\+[1-9][0-9]{6,14}", "E.164: a plus sign and 7 to 15 digits"),
-        "The number, E.164.",
-        is_required=True,
-    ),
+    Key("name", device_name, "What this number is called everywhere.", is_required=True),
+    Key("number", phone_number, "The number, E.164.", is_required=True),
     Key(
         "phone_number_id",
-        _matching(r"[0-9]{1,32}", "digits in quotes"),
+        matching(r"[0-9]{1,32}", "digits in quotes"),
         "Meta's id of the number, from the app's page WhatsApp > API Setup.",
         is_required=True,
     ),
     Key("token", _secret, "Access token of a system user; or token_file."),
-    Key("token_file", _file, "File with it. Read anew when it changes."),
+    Key("token_file", file_path, "File with it. Read anew when it changes."),
     Key("app_secret", _secret, "Secret of the app that signs webhooks; or app_secret_file."),
-    Key("app_secret_file", _file, "File with it. Read anew when it changes."),
-    Key("messages_per_s", _between(1, 1000), f"What Meta allows the number. {MESSAGES_PER_S} if not set."),
-    Key("groups", _yes_or_no, "Whether the number may write to groups. false if not set."),
+    Key("app_secret_file", file_path, "File with it. Read anew when it changes."),
+    Key(
+        "messages_per_s", whole_number(1, 1000), f"What Meta allows the number. {MESSAGES_PER_S} if not set."
+    ),
+    Key("groups", yes_or_no, "Whether the number may write to groups. false if not set."),
 )
 
 
 def read_config(path: Path) -> Config:
     """The file's content. Raises ConfigInvalid with every problem it has."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise ConfigInvalid([f"{path} must be a file that can be read: {error.strerror}"]) from None
-    if len(content) > FILE_BYTES_MAX:
-        raise ConfigInvalid([f"{path} must not be larger than {FILE_BYTES_MAX} bytes"])
-    try:
-        document = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigInvalid([f"{path} must be TOML: {error}"]) from None
-    except RecursionError:
-        raise ConfigInvalid([f"{path} must be TOML without deep nesting"]) from None
-    return _Reader(path).read(document)
+    return _Reader(path).read(read_toml(path))
 
 
 class _Reader:
@@ -215,10 +161,8 @@ class _Reader:
         )
         if ("cert_file" in webhook) != ("key_file" in webhook):
             self._problems.append("[webhook]: cert_file and key_file must be given together")
-        for name in ("cert_file", "key_file"):
-            if name in webhook:
-                webhook[name] = self._file(webhook[name])
-        numbers = self._numbers(document.get("number"))
+        self._settle_files(webhook, "cert_file", "key_file")
+        numbers = self._numbers(document)
         if self._problems:
             raise ConfigInvalid(self._problems)
         return Config(
@@ -228,15 +172,21 @@ class _Reader:
             tuple(self._exposed),
         )
 
-    def _numbers(self, tables: Any) -> list[dict[str, Any]]:
-        if not isinstance(tables, list) or not 1 <= len(tables) <= NUMBERS_MAX:
-            self._problems.append(f"{self._path} must have 1 to {NUMBERS_MAX} [[number]] tables")
-            return []
-        numbers: list[dict[str, Any]] = []
-        for place, table in enumerate(tables, 1):
-            is_named = isinstance(table, dict) and isinstance(table.get("name"), str)
-            called = f'number "{table["name"]}"' if is_named else f"number {place}"
-            numbers.append(self._table(called, table, NUMBER_KEYS, secrets=["token", "app_secret"]))
+    def _settle_files(self, values: dict[str, Any], *keys: str) -> None:
+        for key in keys:
+            if key in values:
+                try:
+                    values[key] = beside(self._path, values[key])
+                except ValueError as error:
+                    self._problems.append(f"[webhook]: {key} {error}")
+
+    def _numbers(self, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+        tables, problems = read_tables(self._path, document, "number", tables_max=NUMBERS_MAX)
+        self._problems += problems
+        numbers = [
+            self._table(called, table, NUMBER_KEYS, secrets=["token", "app_secret"])
+            for called, table in tables
+        ]
         for key in ("name", "number", "phone_number_id"):
             values = [number[key] for number in numbers if key in number]
             if len(set(values)) < len(values):
@@ -247,54 +197,34 @@ class _Reader:
         self, called: str, table: Any, keys: Sequence[Key], *, secrets: Sequence[str] = ()
     ) -> dict[str, Any]:
         """The values of a table that can be used; what is wrong with the others is noted."""
-        if not isinstance(table, dict):
-            self._problems.append(f"{called}: must be a table")
-            return {}
-        known = {key.name for key in keys}
-        self._problems += [
-            f"{called}: {key} is not known; known are {', '.join(sorted(known))}"
-            for key in table
-            if key not in known
-        ]
-        values: dict[str, Any] = {}
-        for key in keys:
-            if key.name not in table:
-                if key.is_required:
-                    self._problems.append(f"{called}: {key.name} is missing: {key.help}")
-                continue
-            try:
-                values[key.name] = key.read(table[key.name])
-            except ValueError as error:
-                self._problems.append(f"{called}: {key.name} {error}")
-        for name in secrets:
-            self._settle_secret(called, name, table, values)
+        values, problems = read_table(called, table, keys)
+        self._problems += problems
+        if isinstance(table, dict):
+            for name in secrets:
+                self._settle_secret(called, name, table, values)
         return values
 
     def _settle_secret(
         self, called: str, name: str, table: Mapping[str, Any], values: dict[str, Any]
     ) -> None:
-        """Put a secret where it belongs, whether it is in the table or in a file."""
-        file_name = f"{name}_file"
-        text, file = values.pop(name, None), values.pop(file_name, None)
-        if (name in table) == (file_name in table):
-            self._problems.append(f"{called}: one of {name} and {file_name} must be given")
+        """Put a secret where it belongs, to be read anew if it is in a file; one that others can read is noted."""
+        key = f"{name}_file"
+        text, file = values.pop(name, None), values.pop(key, None)
+        if (name in table) == (key in table):
+            self._problems.append(f"{called}: one of {name} and {key} must be given")
             return
         try:
             if text is not None:
                 values[name] = Secret(text)
                 self._note_exposure(self._path)
             elif file is not None:
-                path = self._file(file)
+                path = beside(self._path, file)
                 values[name] = Secret.from_file(path)
                 self._note_exposure(path)
         except OSError as error:
-            self._problems.append(f"{called}: {file_name} must be a file that can be read: {error.strerror}")
+            self._problems.append(f"{called}: {key} must be a file that can be read: {error.strerror}")
         except ValueError as error:
-            self._problems.append(f"{called}: {file_name} {error}")
-
-    def _file(self, text: str) -> Path:
-        """A relative path begins at the folder of the file."""
-        return self._path.parent / text
+            self._problems.append(f"{called}: {key} {error}")
 
     def _note_exposure(self, path: Path) -> None:
         if is_readable_by_others(path):

@@ -6,14 +6,14 @@ in through `webhook`.
 
 import asyncio
 from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from drivers.runtime import Context, CutShort, Driver, Failed, Outcome, SendAgain, Setting, Submitted
 from drivers.runtime import settings as read
-from drivers.runtime.control_socket import ControlSocket, SocketUnusable
+from drivers.runtime.config_file import setting_reader
+from drivers.runtime.control_socket import ControlSocket
 from drivers.runtime.hooks import HookListener
-from drivers.whatsapp_cloud.config import Config, ConfigInvalid, WebhookConfig, read_config
+from drivers.whatsapp_cloud.config import Config, WebhookConfig, read_config
 from drivers.whatsapp_cloud.control import SOCKET_NAME, Requests
 from drivers.whatsapp_cloud.counts import Counts
 from drivers.whatsapp_cloud.evidence import Evidence
@@ -38,20 +38,9 @@ HOOKS_AT_ONCE = 32
 NOT_IN_FILE = "The number is no longer in whatsapp.toml."
 
 
-def read_numbers(text: str) -> Config:
-    """The file's content. Raises ValueError with all its problems, one in a line."""
-    try:
-        return read_config(Path(text).expanduser())
-    except ConfigInvalid as invalid:
-        problems = "".join(f"\n  {problem}" for problem in invalid.problems)
-        raise ValueError(f"must be mended:{problems}") from None
-    except RuntimeError:
-        raise ValueError("must not begin in the home of a user whom there is not") from None
-
-
 CONFIG = Setting(
     "INFINIREACH_WHATSAPP_CONFIG",
-    read_numbers,
+    setting_reader(read_config),
     "The file that says which numbers there are; docs/whatsapp-cloud.md.",
     "whatsapp.toml",
 )
@@ -109,7 +98,7 @@ class WhatsAppCloudDriver(Driver):
         await self._open_webhook(context, config.webhook)
         requests = Requests(list(self._numbers.values()), self.counts, lambda: self.webhook_port)
         self._control = ControlSocket(requests.carry_out)
-        await self._open_control(context)
+        await self._control.open_or_log(context.var_folder / SOCKET_NAME, context.log)
         self._lives = [
             asyncio.create_task(number.run(), name=f"number {name}") for name, number in self._numbers.items()
         ]
@@ -126,13 +115,6 @@ class WhatsAppCloudDriver(Driver):
             await self._graph.close()
             raise
         context.log.info("webhook.listens", port=self.webhook_port, path=config.path)
-
-    async def _open_control(self, context: Context) -> None:
-        try:
-            await self._control.open(context.var_folder / SOCKET_NAME)
-        except SocketUnusable as error:
-            # The numbers work all the same.
-            context.log.error("control.not_open", error=str(error), remedy="set INFINIREACH_VAR")
 
     @property
     def webhook_port(self) -> int:

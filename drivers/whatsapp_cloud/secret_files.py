@@ -4,7 +4,7 @@ import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
-SECRET_BYTES_MAX = 4096
+from drivers.runtime.secret_files import SECRET_BYTES_MAX, read_secret
 
 
 @dataclass(slots=True)
@@ -46,11 +46,6 @@ class Secret:
         return is_another
 
 
-def is_readable_by_others(path: Path) -> bool:
-    """Whether somebody besides owner and group may read it. Raises OSError."""
-    return bool(path.stat().st_mode & stat.S_IRWXO)
-
-
 def _stamp_of(path: Path) -> tuple[int, int, int]:
     """Differs whenever the file does. Raises OSError; reading what is no regular file may never end."""
     status = path.stat()
@@ -60,9 +55,7 @@ def _stamp_of(path: Path) -> tuple[int, int, int]:
 
 
 def _words_of(path: Path) -> str:
-    with path.open("rb") as file:
-        content = file.read(SECRET_BYTES_MAX + 1)
-    return check_secret(content.decode("ascii", "replace").strip())
+    return check_secret(read_secret(path))
 
 
 def check_secret(text: str) -> str:

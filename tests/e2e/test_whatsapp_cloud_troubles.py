@@ -24,7 +24,7 @@ from tests.e2e.whatsapp_world import (
     send,
     whatsapp_world,
 )
-from tests.integration.whatsapp_cloud.bench import write_secret
+from tests.fakes.whatsapp_files import write_secret
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -18,7 +18,7 @@ from drivers.runtime import control_socket
 from drivers.whatsapp_cloud.fake_graph import FakeGraph, Number, Taken, Template
 from tests.e2e.gateway import STOP_S_MAX, WAIT_S_MAX, Client, Gateway, eventually, until
 from tests.e2e.hooks import Hook
-from tests.integration.whatsapp_cloud.bench import DEVICES, whatsapp_toml, write_secret
+from tests.fakes.whatsapp_files import DEVICES, whatsapp_toml, write_secret
 from tools.engines.ports import free_port
 
 NUMBERS = (Number("+15559870001", "1001"), Number("+15559870002", "1002"))

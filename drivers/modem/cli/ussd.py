@@ -15,7 +15,7 @@ from drivers.modem.at.results import AtFailure, CommandRefused
 from drivers.modem.cli.control_client import NobodyListens, ask
 from drivers.modem.cli.options import AsJson, ConfigOption, config_file
 from drivers.modem.conditions import NotReady
-from drivers.modem.config import ConfigInvalid, ModemConfig, read_config, unknown_modem
+from drivers.modem.config import ModemConfig, read_config, unknown_modem
 from drivers.modem.control import SOCKET_NAME
 from drivers.modem.life.finder import Finder, PortClaims, connect
 from drivers.modem.line import Commands
@@ -26,6 +26,7 @@ from drivers.modem.timing import Timing
 from drivers.modem.ussd import UssdDialogue, UssdRefused, UssdUnanswered
 from drivers.runtime.clock import SystemClock
 from drivers.runtime.command_line import var_folder
+from drivers.runtime.config_file import ConfigInvalid
 from drivers.runtime.output import CommandFailed, note, printable, say, say_json
 
 EXAMPLES = "Example: infinireach modem ussd office '*100#'"

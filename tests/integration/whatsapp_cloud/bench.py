@@ -3,8 +3,6 @@
 Owns what every test asks afterwards: nothing posted twice, and what Graph took is known in the end.
 """
 
-import json
-import os
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -24,14 +22,12 @@ from infinireach.v1.message_pb2 import (
     FAILURE_REASON_RATE_LIMITED,
 )
 from tests.fakes.first_of import first_of
+from tests.fakes.whatsapp_files import DEVICES, whatsapp_toml, write_secret
 from tests.integration.modem.faults.nursery import Nursery
 from tools.engines.ports import free_port
 
 DRIVER = "drivers.whatsapp_cloud.driver:WhatsAppCloudDriver"
 NUMBERS = (Number("+15559876501", "1001"), Number("+15559876502", "1002"))
-DEVICES = ("alpha", "beta")
-TIMEOUT_S = 3
-"""For which the driver waits for an answer of Graph's."""
 RECOVER_S = 2
 """For which the driver waits for a status after it was killed."""
 RETRIED = {FAILURE_REASON_NO_SERVICE, FAILURE_REASON_DEVICE_FAULT, FAILURE_REASON_RATE_LIMITED}
@@ -159,31 +155,6 @@ class Bench:
                 )
             else:
                 assert self.command(command_id).state == "outcome_unknown"
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, in one step."""
-    beside = path.with_name(f".{path.name}")
-    beside.write_text(f"{text}\n", encoding="utf-8")
-    beside.chmod(0o600)
-    os.replace(beside, path)
-
-
-def whatsapp_toml(graph: FakeGraph, port: int, token_file: Path, secret_files: Sequence[Path]) -> str:
-    """The file for the driver."""
-    lines = ["[graph]", f"url = {json.dumps(graph.url)}", f"timeout_s = {TIMEOUT_S}"]
-    lines += ["[webhook]", f"port = {port}", f"verify_token = {json.dumps(graph.credentials.verify_token)}"]
-    for name, number, secret_file in zip(DEVICES, graph.numbers.values(), secret_files, strict=True):
-        lines += [
-            "[[number]]",
-            f'name = "{name}"',
-            f'number = "{number.number}"',
-            f'phone_number_id = "{number.phone_number_id}"',
-            f"token_file = {json.dumps(str(token_file))}",
-            f"app_secret_file = {json.dumps(str(secret_file))}",
-            f"groups = {json.dumps(name == DEVICES[1])}",
-        ]
-    return "\n".join(lines) + "\n"
 
 
 @asynccontextmanager

@@ -17,7 +17,8 @@ from infinireach.v1.message_pb2 import (
     FAILURE_REASON_TEMPLATE_REJECTED,
     FAILURE_REASON_WINDOW_CLOSED,
 )
-from tests.integration.whatsapp_cloud.bench import DEVICES, NUMBERS, Bench, bench
+from tests.fakes.whatsapp_files import DEVICES
+from tests.integration.whatsapp_cloud.bench import NUMBERS, Bench, bench
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,7 +9,8 @@ import pytest
 
 from drivers.runtime.crash_points import CrashPoint, at
 from drivers.whatsapp_cloud.fake_graph import Taken
-from tests.integration.whatsapp_cloud.bench import DEVICES, Bench
+from tests.fakes.whatsapp_files import DEVICES
+from tests.integration.whatsapp_cloud.bench import Bench
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from drivers.android.config import ConfigInvalid, SimNumber, read_config, read_url
+from drivers.android.config import SimNumber, read_config, read_url
 from drivers.android.driver import CONFIG
+from drivers.runtime.config_file import ConfigInvalid
 
 PHONE = """
 [[phone]]
@@ -146,6 +147,18 @@ def test_webhook_needs_the_key_of_every_phone(tmp_path: Path) -> None:
     assert len(problems) == 3
     assert any("signing_key is missing" in problem for problem in problems)
     assert any("key_file must be a file" in problem for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("x" * 300, "must be a file that can be read: File name too long"),
+        ("~nobody-of-this-name/cert.pem", "must not begin in the home of a user whom there is not"),
+    ],
+)
+def test_certificate_that_can_be_no_file_is_told(tmp_path: Path, name: str, sentence: str) -> None:
+    text = PHONE + 'signing_key = "k"\n[webhook]\nurl = "https://gw.example"\nport = 9876\n'
+    assert problems_of(tmp_path, f'{text}cert_file = "{name}"\n') == [f"webhook: cert_file {sentence}"]
 
 
 @pytest.mark.parametrize("text", ["", "phone = 1", "[phone]", "phone = [1]", "not toml", "a = [[[[", "\0"])

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.modem.config import ConfigInvalid, ModemConfig, read_config
+from drivers.modem.config import ModemConfig, read_config
+from drivers.runtime.config_file import ConfigInvalid
 
 GOOD = """
 [[modem]]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from drivers.runtime import control_socket
 from drivers.runtime.control_socket import (
@@ -171,6 +172,24 @@ async def test_path_that_can_be_no_socket_is_named(path: Path, name: str, senten
     path.parent.mkdir()
     with pytest.raises(SocketUnusable, match=sentence):
         await ControlSocket(echo).open(path.parent / name)
+
+
+async def test_driver_that_works_without_its_socket_logs_why_there_is_none(path: Path) -> None:
+    log = structlog.get_logger("driver")
+    first, second = ControlSocket(echo), ControlSocket(echo)
+    with structlog.testing.capture_logs() as logs:
+        await first.open_or_log(path, log)
+        assert logs == []
+        await second.open_or_log(path, log)
+        await second.open_or_log(path, log, remedy="set ANOTHER")
+    error = f"A process listens at {path} already."
+    assert logs == [
+        {"event": "control.not_open", "log_level": "error", "error": error, "remedy": remedy}
+        for remedy in ("set INFINIREACH_VAR", "set ANOTHER")
+    ]
+    await second.close()
+    assert (await ask(path, b"1"))[0]["ok"]
+    await first.close()
 
 
 async def test_client_gets_the_answer_and_hears_why_there_is_none(path: Path) -> None:

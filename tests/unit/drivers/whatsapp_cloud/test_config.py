@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.whatsapp_cloud.config import ConfigInvalid, read_config
+from drivers.runtime.config_file import ConfigInvalid
+from drivers.whatsapp_cloud.config import read_config
 from drivers.whatsapp_cloud.driver import CONFIG
 from drivers.whatsapp_cloud.secret_files import Secret
 
@@ -61,6 +62,30 @@ def test_secrets_come_from_files_beside_it(path: Path) -> None:
     assert config.webhook.verify_token.text == "verify-words"
     assert config.numbers[0].token.text == "token-words"
     assert config.numbers[0].app_secret.text == "secret-words"
+
+
+def test_files_may_begin_at_home_and_not_in_that_of_nobody(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(path.parent))
+    (path.parent / "token").write_text("words")
+    number = NUMBER.replace('token = "EAAtoken"', 'token_file = "~/token"')
+    pair = 'cert_file = "~/cert"\nkey_file = "~/key"\n'
+    path.write_text(WEBHOOK + pair + number)
+    config = read_config(path)
+    assert config.numbers[0].token.text == "words"
+    assert config.webhook.cert_file == path.parent / "cert"
+    assert problems(path, (WEBHOOK + pair + number).replace("~/", "~nobody-of-this-name/")) == [
+        f"{key} must not begin in the home of a user whom there is not"
+        for key in ("[webhook]: cert_file", "[webhook]: key_file", 'number "main": token_file')
+    ]
+
+
+def test_file_that_never_ends_is_refused(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ConfigInvalid, match="no regular file"):
+        read_config(path)
 
 
 def test_every_problem_is_told_with_its_table_and_key(path: Path) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from drivers.runtime.config_file import Key
 from drivers.whatsapp_cloud import config
 from drivers.whatsapp_cloud.conditions import CONDITIONS, Reason
-from drivers.whatsapp_cloud.config import GRAPH_KEYS, NUMBER_KEYS, WEBHOOK_KEYS, Key
+from drivers.whatsapp_cloud.config import GRAPH_KEYS, NUMBER_KEYS, WEBHOOK_KEYS
 from drivers.whatsapp_cloud.errors import (
     MEANINGS,
     PERMISSION_CODES,
