@@ -121,6 +121,15 @@ class Message(Protocol):
     def content(self) -> Content | None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that was accepted, as far as it decides whether a device can send it."""
+
+    to: str
+    text: str
+    content: Content | None
+
+
 def needs_features(message: Message) -> bool:
     """Whether it takes a look at the device to know that it can send `message`."""
     return (

@@ -86,6 +86,7 @@ REASON_UNKNOWN = "outcome_unknown"
 REASON_EXPIRED = "expired"
 REASON_CANCELLED = "cancelled"
 REASON_DEVICE_REMOVED = "device_removed"
+REASON_UNSUPPORTED = "content_unsupported"
 
 RETRIED_REASONS = frozenset({"no_service", "device_fault", "rate_limited"})
 """Failures before anything was sent that pass by themselves; the message waits and is tried again."""
