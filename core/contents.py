@@ -74,8 +74,9 @@ def is_same(one: Content | None, other: Content | None) -> bool:
     return one == other
 
 
-def _components(template: Template) -> Any:
-    return json.loads(template.components) if template.components else []
+def _components(template: Template) -> str:
+    """Written in one way: Python takes 1, 1.0 and true for equal, the network does not."""
+    return json.dumps(json.loads(template.components) if template.components else [], sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from core import contents
 from core.errors import SessionSuperseded
 from core.ids import command_id, parse_command_id
 from core.message_changes import MessageChanges
-from core.message_state import REASON_UNKNOWN, REASON_UNSUPPORTED, Evidence, State, retry_delay_s
+from core.message_state import REASON_UNKNOWN, REASON_UNSUPPORTED, Evidence, State, retry_wait_ms
 from core.store import messages as queries
 from core.store.bulk import update_rows
 from core.store.rows import DeviceRow, DriverRow, MessageRow
@@ -224,10 +224,9 @@ def settled_elsewhere(session: Session, held: Mapping[str, Sequence[str]]) -> di
     }
 
 
-def hold(changes: MessageChanges, message: MessageRow, reason: str, delay_ms: int | None = None) -> None:
-    """Have a message that certainly was not sent wait before its next attempt; None: as long as the table says."""
-    if delay_ms is None:
-        delay_ms = retry_delay_s(max(message.attempt, 1)) * 1000
+def hold(changes: MessageChanges, message: MessageRow, reason: str, asked_ms: int | None = None) -> None:
+    """Have a message that certainly was not sent wait before its next attempt. `asked_ms`: what its driver wants."""
+    delay_ms = retry_wait_ms(max(message.attempt, 1), asked_ms)
     changes.move(message, Evidence.RETRY)
     message.hold_reason = reason
     message.hold_until_ms = changes.now_ms + delay_ms

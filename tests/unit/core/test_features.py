@@ -87,23 +87,19 @@ def test_a_device_can_what_its_driver_says_last(session: Session) -> None:
 
 def test_what_the_device_can_no_more_fails_at_the_claim_and_the_rest_goes_out(session: Session) -> None:
     connect(session, phone(ALL))
-    lost = [
-        accept_one(session, channel="whatsapp", **item)
-        for item in (
-            {"text": "", "content": TEMPLATE},
-            {"text": "See here", "content": MEDIA},
-            {"to": GROUP},
-            {"text": "x" * 161},
-        )
+    beyond: list[dict[str, Any]] = [
+        {"text": "", "content": TEMPLATE},
+        {"text": "See here", "content": MEDIA},
+        {"to": GROUP},
+        {"text": "x" * 161},
     ]
-    kept = [
-        accept_one(session, channel="whatsapp", **item)
-        for item in (
-            {},
-            {"text": "x" * 160},
-            {"text": "", "content": Media("image", "https://example.com/a")},
-        )
+    within: list[dict[str, Any]] = [
+        {},
+        {"text": "x" * 160},
+        {"text": "", "content": Media("image", "https://example.com/a.png")},
     ]
+    lost = [accept_one(session, channel="whatsapp", **item) for item in beyond]
+    kept = [accept_one(session, channel="whatsapp", **item) for item in within]
     opened = connect(session, phone(Features(media=("image",), text_characters_max=160)))
     claimed = claim_for(session, opened, free=9)
     assert [command.message_id for command in claimed.commands] == kept
