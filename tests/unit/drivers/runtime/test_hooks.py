@@ -12,12 +12,13 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from drivers.runtime import hooks
+from drivers.runtime import hook_door, hooks
 from drivers.runtime.hooks import HookAnswer, HookListener, HookRequest, is_signed
 from tests.fakes.certificates import CertificateAuthority
 
 HOST = "127.0.0.1"
 BODY_BYTES_MAX = 1000
+NEVER_S = 3600.0
 
 
 class Desk:
@@ -168,16 +169,167 @@ async def test_body_that_does_not_come_is_given_up(
 
 
 async def test_connection_that_asks_nothing_is_closed(
-    desk: Desk, listener: HookListener, monkeypatch: pytest.MonkeyPatch
+    listener: HookListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "IDLE_S", NEVER_S)
+    monkeypatch.setattr(hooks, "HEAD_S", 0.01)
+    assert await said(listener, b"") == b""
+    assert await said(listener, b"POST /hook HTTP/1.1\r\nHost: half a h") == b""
+
+
+async def test_connection_that_trickles_a_later_head_is_closed(
+    listener: HookListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "IDLE_S", NEVER_S)
+    reader, writer = await asyncio.open_connection(HOST, listener.port)
+    writer.write(b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    assert (await reader.readuntil(b"taken")).startswith(b"HTTP/1.1 200 ")
+    monkeypatch.setattr(hooks, "HEAD_S", 0.01)
+    writer.write(b"POST /hook HT")
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_connection_that_asks_no_more_is_closed(
+    listener: HookListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hooks, "IDLE_S", 0.01)
-    assert await said(listener, b"POST /hook HTTP/1.1\r\nHost: half a h") == b""
+    answer = await said(listener, b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_bodies_that_do_not_come_keep_nobody_else_out(
+    desk: Desk, listener: HookListener, client: aiohttp.ClientSession
+) -> None:
+    head = b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+    slow = [await asyncio.open_connection(HOST, listener.port) for _ in range(5)]
+    for _, writer in slow:
+        writer.write(head + b"four")
+    async with client.post(url(listener)) as response:
+        assert response.status == 200
+    for reader, writer in slow:
+        writer.write(b" + six")
+        assert (await reader.readline()).split()[1] == b"200"
+        writer.close()
+    assert [request.body for request in desk.requests] == [b"", *[b"four + six"] * 5]
+
+
+async def test_body_that_has_been_coming_for_longest_makes_room_for_the_others(
+    desk: Desk, listener: HookListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "BODY_S", NEVER_S)
+    monkeypatch.setattr(hooks, "BODIES_BYTES_MAX", 1500)
+    head = b"POST /hook HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n"
+    old_reader, old_writer = await asyncio.open_connection(HOST, listener.port)
+    old_writer.write(head + b"x" * 900)
+    reader, writer = await asyncio.open_connection(HOST, listener.port)
+    writer.write(head + b"y" * 900)
+    assert (await old_reader.readline()).split()[1] == b"408"
+    writer.write(b"y" * 100)
+    assert (await reader.readline()).split()[1] == b"200"
+    assert [request.body for request in desk.requests] == [b"y" * 1000]
+    old_writer.close()
+    writer.close()
+
+
+async def test_body_that_waits_to_be_asked_for_is_asked_for(desk: Desk, listener: HookListener) -> None:
+    head = b"POST /hook HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+    reader, writer = await asyncio.open_connection(HOST, listener.port)
+    writer.write(head + b"4\r\n\r\n")
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"body" + head + b"1001\r\n\r\n")
+    assert (await reader.readuntil(b"taken")).startswith(b"HTTP/1.1 200 ")
+    assert (await reader.readline()).split()[1] == b"413"
+    assert [request.body for request in desk.requests] == [b"body"]
+    writer.close()
+
+
+async def test_answer_that_is_not_read_holds_its_connection_for_a_while_only(
+    desk: Desk, listener: HookListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "UNREAD_S", 0.01)
+    desk.answer = HookAnswer(200, b"x" * 32_000_000)
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect((HOST, listener.port))
+        monkeypatch.setattr(hook_door, "CONNECTIONS_MAX", 1)
+        deaf.sendall(b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+        await desk.ended.wait()
+        desk.answer = HookAnswer(200)
+        await has_room(f"http://{HOST}:{listener.port}/")
+
+
+async def has_room(address: str, tls: ssl.SSLContext | bool = True) -> None:
+    """Ask until there is an answer."""
+    while True:
+        try:
+            async with aiohttp.ClientSession() as client, client.post(address, ssl=tls) as response:
+                assert response.status == 200
+                return
+        except (ConnectionError, aiohttp.ClientError):
+            continue
+
+
+@pytest.fixture
+async def tls_listener(desk: Desk, tmp_path: Path) -> AsyncIterator[tuple[HookListener, ssl.SSLContext]]:
+    authority = CertificateAuthority()
+    file = tmp_path / "server.pem"
+    file.write_bytes(authority.identity(HOST))
+    listener = HookListener(desk)
+    await listener.open(HOST, 0, cert_file=file)
+    yield listener, authority.client_context()
+    await listener.close()
+
+
+async def test_strangers_that_say_no_word_of_tls_count_until_they_are_gone(
+    tls_listener: tuple[HookListener, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener, tls = tls_listener
+    monkeypatch.setattr(hook_door, "CONNECTIONS_MAX", 2)
+    silent = [await asyncio.open_connection(HOST, listener.port) for _ in range(2)]
+    reader, writer = await asyncio.open_connection(HOST, listener.port)
+    assert await reader.read() == b""
+    writer.close()
+    with pytest.raises((ConnectionError, aiohttp.ClientError)):
+        async with aiohttp.ClientSession() as client:
+            await client.post(f"https://{HOST}:{listener.port}/", ssl=tls)
+    for _, each in silent:
+        each.close()
+    await has_room(f"https://{HOST}:{listener.port}/", tls)
+
+
+async def test_handshake_that_fails_or_does_not_come_gives_its_place_free(
+    tls_listener: tuple[HookListener, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener, tls = tls_listener
+    monkeypatch.setattr(hook_door, "CONNECTIONS_MAX", 1)
+    await said(listener, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    await has_room(f"https://{HOST}:{listener.port}/", tls)
+    monkeypatch.setattr(hook_door, "HANDSHAKE_S", 0.01)
+    assert await said(listener, b"") == b""
+    monkeypatch.setattr(hook_door, "HANDSHAKE_S", 5.0)
+    await has_room(f"https://{HOST}:{listener.port}/", tls)
+
+
+async def test_one_address_cannot_take_all_connections(
+    listener: HookListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hook_door, "CONNECTIONS_PER_ADDRESS_MAX", 1)
+    _, first = await asyncio.open_connection(HOST, listener.port)
+    with pytest.raises((ConnectionError, aiohttp.ClientError)):
+        async with aiohttp.ClientSession() as client:
+            await client.post(url(listener))
+    reader, other = await asyncio.open_connection(HOST, listener.port, local_addr=("127.0.0.2", 0))
+    other.write(b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    assert (await reader.readline()).split()[1] == b"200"
+    first.close()
+    other.close()
 
 
 async def test_connection_beyond_the_limit_is_closed(
     desk: Desk, listener: HookListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hooks, "CONNECTIONS_MAX", 0)
+    monkeypatch.setattr(hook_door, "CONNECTIONS_MAX", 0)
     with pytest.raises((ConnectionError, aiohttp.ClientError)):
         async with aiohttp.ClientSession() as client, client.post(url(listener)):
             pass
