@@ -110,6 +110,7 @@ class WhatsAppWebDriver(Driver):
         self._tasks = [
             asyncio.create_task(life.run(), name="account's life"),
             asyncio.create_task(life.keep_telling(), name="account's limits"),
+            asyncio.create_task(hearing.keep_reporting(), name="account's receipts"),
         ]
         return [_describe(name, number)]
 

@@ -5,10 +5,12 @@ Owns that nothing heard is let go before it is in the journal. Knows no library.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from drivers.runtime import Context, Delivered, JournalUnwritable, Read, Report
+from drivers.runtime.failures import describe
 from drivers.whatsapp_web.account import Incoming, MessageReceipt, ReceiptKind
 from drivers.whatsapp_web.contacts import Contacts
 from drivers.whatsapp_web.references import References
@@ -23,6 +25,8 @@ NETWORK_ID_CHARACTERS_MAX = 255
 """What fact.proto and message.proto allow."""
 JOURNAL_RETRY_S = 0.5
 """Before a message is handed in again that the journal could not take."""
+RECEIPTS_WAITING_MAX = 1000
+"""Receipts that wait for the end of a send. With more of them all that comes in waits too."""
 
 
 class Hearing:
@@ -36,16 +40,35 @@ class Hearing:
         self._number = number
         self._contacts = contacts
         self._references = references
+        self._waiting: asyncio.Queue[MessageReceipt] = asyncio.Queue(RECEIPTS_WAITING_MAX)
+        """Receipts of messages that are not known: of the phone's own, or of one that is just being sent."""
         self.wait_for_sends: Callable[[], Awaitable[None]] = _nothing_is_sent
         """Awaited where a message is not known: it may be one that WhatsApp has and has not answered yet."""
 
     async def receipt(self, receipt: MessageReceipt) -> None:
         """Report the messages that the driver sent itself; the phone and other devices send too."""
-        if not all(map(self._references.command_of, receipt.message_ids)):
+        unknown = [each for each in receipt.message_ids if not self._references.command_of(each)]
+        await self._report(receipt)
+        if unknown:
+            await self._waiting.put(replace(receipt, message_ids=tuple(unknown)))
+
+    async def keep_reporting(self) -> None:
+        """Look at receipts of unknown messages again once nothing is being sent, while other things come in."""
+        while True:
+            receipt = await self._waiting.get()
             await self.wait_for_sends()
-        sent = [self._references.command_of(message_id) for message_id in receipt.message_ids]
+            try:
+                await self._report(receipt)
+            except Exception as error:  # noqa: BLE001 - the top of a task: the next receipt is another's
+                self._context.log.error("account.receipt_failed", **describe(error))
+
+    async def _report(self, receipt: MessageReceipt) -> None:
+        found = [self._references.command_of(message_id) for message_id in receipt.message_ids]
+        sent = [command_id for command_id in found if command_id]
+        if not sent:
+            return
         # The journal forgets commands sooner than this list does.
-        known = await self._context.known([command_id for command_id in sent if command_id])
+        known = await self._context.known(sent)
         time = _timestamp(receipt.time_s)
         report: Report = Read(time) if receipt.kind is ReceiptKind.READ else Delivered(network_time=time)
         await self._context.report([(command_id, report) for command_id in sent if command_id in known])
@@ -54,10 +77,12 @@ class Hearing:
         """Hand a message in; for as long as the journal cannot take it WhatsApp's next one waits."""
         inbound = self._inbound(message)
         time_ns = self._context.clock.wall_ns()
+        names = message.sender_ids | {message.sender}
         # Who writes in a group has not written to the account.
-        names = set() if message.group_id else message.sender_ids | {message.sender}
-        changes = self._contacts.heard(names, time_ns=time_ns)
-        identity = f"{message.chat}/{message.message_id}"
+        changes = self._contacts.heard(() if message.group_id else names, time_ns=time_ns)
+        # Not by its chat: WhatsApp may hand it over again in the chat of another name of the same person.
+        sender = message.sender if message.group_id else self._contacts.first_name(names)
+        identity = f"{message.group_id}/{sender}/{message.message_id}"
         while True:
             try:
                 await self._context.received(inbound, identity=identity, changes=changes)

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drivers.runtime import Context
 from drivers.runtime.commands import SendingLimits
@@ -68,9 +68,10 @@ class PlayedAccount:
         return "ABCD-EFGH"
 
     async def own_number(self) -> str:
-        return self._world.number
+        return await self._world.owns(self)
 
     async def close(self) -> None:
+        await self._world.closes(self)
         self.is_closed.set()
 
 
@@ -82,6 +83,20 @@ async def taken(account: PlayedAccount, message_id: str) -> str:
 async def found(number: str) -> str:
     """The number has an account."""
     return number
+
+
+async def closed(account: PlayedAccount) -> None:
+    """The library closes."""
+
+
+class WatchedEvent(asyncio.Event):
+    """An event that tells how often somebody began to wait for it."""
+
+    waits = 0
+
+    async def wait(self) -> Literal[True]:
+        self.waits += 1
+        return await super().wait()
 
 
 class World:
@@ -111,6 +126,8 @@ class World:
         self.fails_with: Exception | None = None
         self.takes = taken
         self.finds = found
+        self.owns = self.own_number
+        self.closes = closed
         self.sent: list[tuple[str, str]] = []
         self.asked: list[str] = []
         self.accounts: list[PlayedAccount] = []
@@ -125,6 +142,9 @@ class World:
     def device(self) -> DeviceChanged:
         """What the core was told last."""
         return self.core.device_changes[-1] if self.core.device_changes else DeviceChanged()
+
+    async def own_number(self, account: PlayedAccount) -> str:
+        return self.number
 
     def open(self, session: Path, handle: Handle) -> PlayedAccount:
         self.accounts.append(PlayedAccount(self, session, handle))
@@ -222,6 +242,11 @@ class Process:
     def offer(self, *commands: SendCommand) -> None:
         self._world.core.offer(commands)
         self.pump()
+
+    def watch_pauses(self) -> WatchedEvent:
+        """What is waited for in every pause between two messages."""
+        self.driver._sending.stopping = WatchedEvent()  # pyright: ignore[reportPrivateUsage]
+        return self.driver._sending.stopping  # pyright: ignore[reportPrivateUsage]
 
     async def end(self) -> None:
         await self.engine.drain(0.0, stop_s=1.0)

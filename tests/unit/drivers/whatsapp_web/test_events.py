@@ -331,6 +331,11 @@ def test_receipts_of_ones_own_devices_say_nothing() -> None:
             wire.TemporaryBan(Code=wire.TemporaryBan.SEND_TO_TOO_MANY_PEOPLE, Expire=3600),
             Banned(3600.0, "send_to_too_many_people"),
         ),
+        (
+            # WhatsApp named no end.
+            wire.TemporaryBan(Code=wire.TemporaryBan.BLOCKED_BY_USERS, Expire=0),
+            Banned(86_400.0, "blocked_by_users"),
+        ),
         (wire.Presence(), None),
     ],
 )

@@ -1,5 +1,6 @@
 """The account is paired, kept connected, and left alone where another try would do harm."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,21 +14,31 @@ from drivers.whatsapp_web.account import (
     Disconnected,
     Event,
     LoggedOut,
+    MessageReceipt,
     Outdated,
     PairingCode,
     PairingFailed,
+    ReceiptKind,
     Refused,
     Replaced,
 )
 from drivers.whatsapp_web.conditions import CONDITIONS, WINDOW, Reason
-from drivers.whatsapp_web.life import PAIRING_ROUNDS_MAX
+from drivers.whatsapp_web.life import BAN_S_MAX, PAIRING_ROUNDS_MAX
 from infinireach.v1.device_pb2 import (
     DEVICE_STATE_ATTENTION,
     DEVICE_STATE_DEGRADED,
     DEVICE_STATE_ONLINE,
 )
 from infinireach.v1.message_pb2 import FAILURE_REASON_RATE_LIMITED
-from tests.unit.drivers.whatsapp_web.at_work import NUMBER, SOON, World, command, incoming
+from tests.unit.drivers.whatsapp_web.at_work import (
+    NUMBER,
+    SOON,
+    PlayedAccount,
+    World,
+    closed,
+    command,
+    incoming,
+)
 
 GROUP = "120363041234567890@g.us"
 
@@ -95,6 +106,151 @@ async def test_wrong_phone_is_not_used(tmp_path: Path) -> None:
     assert len(world.accounts) == 1
 
 
+@pytest.mark.parametrize(
+    "greeting",
+    [[Connected(), incoming("X1", "private")], [incoming("X1", "private"), Connected()]],
+    ids=["after it was found out", "before the library says that it is connected"],
+)
+async def test_nothing_is_taken_from_the_wrong_phone(tmp_path: Path, greeting: list[Event]) -> None:
+    world = World(tmp_path)
+    world.number = "+15550009999"
+    world.greeting = greeting
+    async with world.process():
+        await world.until_reason("wrong_account")
+        await world.account.tell(incoming("X2", "more of it"))
+    world.number, world.greeting = NUMBER, [Connected()]
+    async with world.ready() as process:
+        # Nor is the one who wrote to it known.
+        process.offer(command("c1"))
+        assert await world.settled() == {"c1": "failed"}
+        await world.account.tell(incoming("IN1", "for the right one"))
+        await world.until(lambda: bool(world.core.inbound))
+    assert [message.text for message in world.core.inbound] == ["for the right one"]
+
+
+async def test_nothing_is_reported_of_the_wrong_phones_messages(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    async with world.ready() as process:
+        process.offer(command("c1", to=GROUP))
+        await world.settled()
+    world.number = "+15550009999"
+    world.greeting = [MessageReceipt(("ID1",), ReceiptKind.DELIVERED, 1.0), Connected()]
+    async with world.process():
+        await world.until_reason("wrong_account")
+    assert world.core.states() == {"c1": "submitted"}
+
+
+async def test_message_before_the_library_is_connected_waits_until_it_says_whose_session_it_is(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def owns(account: PlayedAccount) -> str:
+        asked.set()
+        await answer.wait()
+        return NUMBER
+
+    world.owns = owns
+    world.greeting = [incoming("IN1"), Connected()]
+    async with world.process():
+        await asked.wait()
+        assert not world.core.inbound
+        answer.set()
+        await world.until_reason("")
+        await world.until(lambda: bool(world.core.inbound))
+
+
+async def test_session_whose_owner_the_library_does_not_say_is_opened_anew_and_not_used(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+
+    async def fails(account: PlayedAccount) -> str:
+        world.owns = world.own_number
+        raise AccountFailed("no answer")
+
+    world.owns = fails
+    async with world.process():
+        await world.until(lambda: len(world.accounts) == 2)
+        await world.until_reason("")
+    assert [change.reason for change in world.core.device_changes] == ["library_failed", ""]
+
+
+async def test_library_that_never_says_whose_session_it_is_is_opened_anew(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.waits = replace(SOON, question_s=0.01)
+
+    async def hangs(account: PlayedAccount) -> str:
+        world.owns = world.own_number
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    world.owns = hangs
+    async with world.process():
+        await world.until(lambda: len(world.accounts) == 2)
+        await world.until_reason("")
+
+
+async def test_library_that_hangs_when_it_is_closed_is_told_and_no_second_one_is_opened(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    world.waits = replace(SOON, hang_s=0.01)
+
+    async def hangs(account: PlayedAccount) -> None:
+        await asyncio.Event().wait()
+
+    world.closes = hangs
+    async with world.ready() as process:
+        await world.account.tell(LoggedOut())
+        told = await world.until_reason("library_hangs")
+        assert (told.state, told.window) == (DEVICE_STATE_ATTENTION, 0)
+        assert "Start the driver again" in told.remedy
+        await world.until(lambda: any(task.done() for task in process.driver._tasks))  # pyright: ignore[reportPrivateUsage]
+    assert len(world.accounts) == 1
+
+
+async def test_library_that_takes_long_to_close_is_waited_for(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    closing, may_close = asyncio.Event(), asyncio.Event()
+
+    async def slow(account: PlayedAccount) -> None:
+        closing.set()
+        await may_close.wait()
+
+    world.closes = slow
+    async with world.ready():
+        await world.account.tell(LoggedOut())
+        await closing.wait()
+        assert world.device.reason == "needs_pairing"
+        assert len(world.accounts) == 1
+        may_close.set()
+        await world.until(lambda: len(world.accounts) == 2)
+        await world.until_reason("")
+
+
+@pytest.mark.parametrize(
+    ("event", "openings", "reason"), [(LoggedOut(), 2, ""), (Replaced(), 1, "session_in_use")]
+)
+async def test_library_that_fails_to_close_changes_nothing_of_what_comes_next(
+    tmp_path: Path, event: Event, openings: int, reason: str
+) -> None:
+    world = World(tmp_path)
+
+    async def fails(account: PlayedAccount) -> None:
+        world.closes = closed
+        raise ValueError("it was not open")
+
+    world.closes = fails
+    async with world.ready() as process:
+        await world.account.tell(event)
+        has_ended = lambda: any(task.done() for task in process.driver._tasks)  # noqa: E731  # pyright: ignore[reportPrivateUsage]
+        await world.until(lambda: len(world.accounts) == 2 or has_ended())
+        await world.until_reason(reason)
+    assert len(world.accounts) == openings
+
+
 async def test_lost_connection_pauses_the_device_until_it_is_back(tmp_path: Path) -> None:
     world = World(tmp_path)
     async with world.ready() as process:
@@ -151,6 +307,31 @@ async def test_ban_is_sat_out_by_this_process_and_the_next(tmp_path: Path) -> No
         world.clock.now_s += 3601
         await world.until_reason("")
     assert len(world.accounts) == 2
+
+
+@pytest.mark.parametrize("lasts_s", [1e13, 9.2e18])
+async def test_ban_beyond_the_calendar_is_sat_out_for_a_year(tmp_path: Path, lasts_s: float) -> None:
+    world = World(tmp_path)
+    async with world.ready():
+        await world.account.tell(Banned(lasts_s, "unknown"))
+        assert (await world.until_reason("temporary_ban")).window == 0
+    async with world.process():
+        await world.until_reason("temporary_ban")
+        assert len(world.accounts) == 1
+        world.clock.now_s += BAN_S_MAX + 1
+        await world.until_reason("")
+
+
+async def test_ban_is_told_before_the_library_has_closed(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def hangs(account: PlayedAccount) -> None:
+        await asyncio.Event().wait()
+
+    world.closes = hangs
+    async with world.ready():
+        await world.account.tell(Banned(60.0, "blocked_by_users"))
+        await world.until_reason("temporary_ban")
 
 
 async def test_commands_that_wait_when_a_ban_begins_go_back_to_the_core(tmp_path: Path) -> None:
