@@ -38,6 +38,8 @@ class Contacts:
     def heard(self, names: Iterable[str], *, time_ns: int) -> Changes:
         """Somebody wrote: what to write of it, together with his message. Nothing if he is known."""
         changes: dict[str, bytes | None] = {}
+        # Strictly after whoever was heard of before, also where the clock was set back.
+        time_ns = max(time_ns, 1 + next(reversed(self._known.values()), 0))
         for name in sorted(names):
             if name not in self._known:
                 self._known[name] = time_ns

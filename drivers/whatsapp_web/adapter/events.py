@@ -125,14 +125,12 @@ def _message(event: wire.Message, number: str) -> Incoming | None:
     names = [name for name in (number, person(source.SenderAlt), person(source.Sender)) if name]
     if found is None or not names:
         return None
-    chat = f"{source.Chat.User}@{source.Chat.Server}"
     return Incoming(
         message_id=info.ID,
-        chat=chat,
         sender=next((name for name in names if name.startswith("+")), names[0]),
         text=found.text,
         time_s=_seconds(info.Timestamp),
-        group_id=chat if source.Chat.Server == GROUPS else "",
+        group_id=f"{source.Chat.User}@{GROUPS}" if source.Chat.Server == GROUPS else "",
         sender_name=info.Pushname,
         media=found.media,
         answers=found.answers,

@@ -264,5 +264,5 @@ def command(command_id: str, text: str = "hello", *, to: str = PEER) -> SendComm
 
 
 def incoming(message_id: str = "IN1", text: str = "hi", *, sender: str = PEER, **fields: Any) -> Incoming:
-    values: dict[str, Any] = {"chat": sender, "time_s": 1_700_000_000.0, **fields}
+    values: dict[str, Any] = {"time_s": 1_700_000_000.0, **fields}
     return Incoming(message_id=message_id, sender=sender, text=text, **values)

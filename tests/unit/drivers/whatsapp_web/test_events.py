@@ -79,7 +79,7 @@ TEXT = Content(conversation="Grüße 👋")
 def test_text_of_a_person_has_his_number_and_time() -> None:
     found = heard(TEXT)
     assert (found.message_id, found.sender, found.text) == ("3EB0A1", "+15551112222", "Grüße 👋")
-    assert (found.chat, found.group_id, found.sender_name) == ("15551112222@s.whatsapp.net", "", "Ada")
+    assert (found.group_id, found.sender_name) == ("", "Ada")
     assert found.time_s == 1_700_000_000.123
     assert found.media is None
     assert found.sender_ids == {"+15551112222"}

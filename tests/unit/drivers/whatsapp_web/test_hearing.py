@@ -32,7 +32,7 @@ async def test_message_comes_in_with_all_that_is_known_of_it(tmp_path: Path) -> 
         process.offer(command("c1", to=GROUP))
         await world.settled()
         message = incoming(
-            "IN1", "the bill", chat=GROUP, group_id=GROUP, sender_name="Ada", media=media, answers="ID1"
+            "IN1", "the bill", group_id=GROUP, sender_name="Ada", media=media, answers="ID1"
         )
         await world.account.tell(message)
         await world.until(lambda: bool(world.core.inbound))
@@ -64,8 +64,8 @@ async def test_same_id_in_another_chat_is_another_message(tmp_path: Path) -> Non
     world = World(tmp_path)
     async with world.ready():
         await world.account.tell(incoming("IN1"), incoming("IN1", sender="+15553334444"))
-        await world.account.tell(incoming("IN1", group_id=GROUP, chat=GROUP))
-        await world.account.tell(incoming("IN1", sender="+15553334444", group_id=GROUP, chat=GROUP))
+        await world.account.tell(incoming("IN1", group_id=GROUP))
+        await world.account.tell(incoming("IN1", sender="+15553334444", group_id=GROUP))
         await world.until(lambda: len(world.core.inbound) == 4)
 
 
@@ -75,7 +75,7 @@ HIDDEN = "4711@lid"
 @pytest.mark.parametrize(
     ("first", "again"),
     [
-        (incoming("IN1"), incoming("IN1", chat=HIDDEN, sender_ids=frozenset({PEER, HIDDEN}))),
+        (incoming("IN1"), incoming("IN1", sender_ids=frozenset({PEER, HIDDEN}))),
         (incoming("IN1", sender=HIDDEN), incoming("IN1", sender_ids=frozenset({PEER, HIDDEN}))),
     ],
     ids=["number first", "hidden first"],
@@ -86,7 +86,8 @@ async def test_message_that_comes_again_under_another_name_of_its_sender_comes_i
     world = World(tmp_path)
     async with world.ready():
         await world.account.tell(first, again)
-    async with world.ready():
+    async with world.process():
+        await world.until(lambda: len(world.accounts) == 2)
         await world.account.tell(again, incoming("IN2", "second"))
         await world.until(lambda: any(message.text == "second" for message in world.core.inbound))
     assert [message.text for message in world.core.inbound] == ["hi", "second"]

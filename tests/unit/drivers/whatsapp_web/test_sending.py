@@ -85,7 +85,7 @@ async def test_number_that_whatsapp_writes_in_another_way_is_written_to_in_that_
 async def test_who_wrote_in_a_group_has_not_written_to_the_account(tmp_path: Path) -> None:
     world = World(tmp_path)
     async with world.ready() as process:
-        await world.account.tell(incoming(chat=GROUP, group_id=GROUP))
+        await world.account.tell(incoming(group_id=GROUP))
         process.offer(command("c1"))
         assert await world.settled() == {"c1": "failed"}
 
