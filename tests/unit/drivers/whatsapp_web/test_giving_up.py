@@ -43,7 +43,10 @@ async def test_ban_that_the_library_cannot_tell_is_sat_out_for_a_day(
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("failed to dial whatsapp web websocket: timeout", "WhatsApp cannot be reached from this machine."), ("", "")],
+    [
+        ("failed to dial whatsapp web websocket: timeout", "WhatsApp cannot be reached from this machine."),
+        ("", ""),
+    ],
 )
 async def test_library_that_gives_up_for_another_reason_has_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str

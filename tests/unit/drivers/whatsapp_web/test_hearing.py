@@ -31,9 +31,7 @@ async def test_message_comes_in_with_all_that_is_known_of_it(tmp_path: Path) -> 
     async with world.ready() as process:
         process.offer(command("c1", to=GROUP))
         await world.settled()
-        message = incoming(
-            "IN1", "the bill", group_id=GROUP, sender_name="Ada", media=media, answers="ID1"
-        )
+        message = incoming("IN1", "the bill", group_id=GROUP, sender_name="Ada", media=media, answers="ID1")
         await world.account.tell(message)
         await world.until(lambda: bool(world.core.inbound))
     (heard,) = world.core.inbound
