@@ -76,6 +76,11 @@ class Sending:
         self._idle.set()
         self.stopping = asyncio.Event()
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a message is on its way to WhatsApp, so that its id is not known yet."""
+        return not self._idle.is_set()
+
     async def wait_until_idle(self) -> None:
         """Wait until no message is on its way to WhatsApp, so that the ids of all that were taken are known."""
         await self._idle.wait()

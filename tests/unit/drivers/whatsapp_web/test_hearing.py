@@ -13,6 +13,7 @@ from tests.unit.drivers.modem.memory_host import MemoryHost
 from tests.unit.drivers.whatsapp_web.at_work import (
     NAME,
     NUMBER,
+    PATIENCE_S,
     PEER,
     PlayedAccount,
     World,
@@ -113,7 +114,22 @@ async def test_receipt_of_a_message_that_the_phone_sent_holds_up_nothing_while_a
         may_take.set()
         await world.until(lambda: world.core.states()["c1"] == "delivered")
         await telling
-    assert len(world.reports("c1")) == 2
+        await world.until(lambda: len(world.reports("c1")) == 3)
+        assert not await process.engine.read(f"whatsapp-web/{NAME}/receipt/")
+
+
+async def test_receipt_that_was_put_aside_when_the_process_died_is_reported_by_the_next(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    async with world.ready() as process:
+        process.offer(command("c1", to=GROUP))
+        await world.settled()
+        await process.engine.write({f"whatsapp-web/{NAME}/receipt/ID1/READ": b"1.0"})
+    async with world.process() as process:
+        await world.until(lambda: world.core.states()["c1"] == "delivered")
+        assert not await process.engine.read(f"whatsapp-web/{NAME}/receipt/")
+    assert world.reports("c1")[-1].delivered.is_read
 
 
 async def test_receipts_that_wait_for_a_send_are_no_more_than_their_limit() -> None:
@@ -126,6 +142,7 @@ async def test_receipts_that_wait_for_a_send_are_no_more_than_their_limit() -> N
         contacts=contacts.Contacts(context, NAME),
         references=references.References(context, NAME),
     )
+    hearing.is_sending = lambda: True
     receipt = MessageReceipt(("PHONE1",), ReceiptKind.READ, 1.0)
     for _ in range(RECEIPTS_WAITING_MAX):
         await hearing.receipt(receipt)
@@ -133,7 +150,8 @@ async def test_receipts_that_wait_for_a_send_are_no_more_than_their_limit() -> N
     await asyncio.sleep(0)
     assert not one_more.done()
     reporting = asyncio.create_task(hearing.keep_reporting())
-    await one_more
+    async with asyncio.timeout(PATIENCE_S):
+        await one_more
     reporting.cancel()
     await asyncio.wait([reporting])
 
