@@ -87,8 +87,6 @@ class Incoming:
     """A message that somebody sent to the account or to a group it is in."""
 
     message_id: str
-    chat: str
-    """Where it was sent: a group's id `…@g.us`, or the sender's."""
     sender: str
     """E.164 with a plus sign; `<digits>@lid` of one whose number WhatsApp does not tell."""
     text: str
@@ -96,6 +94,7 @@ class Incoming:
     time_s: float
     """Seconds since 1970, by WhatsApp's clock."""
     group_id: str = ""
+    """`…@g.us` if it was sent to a group."""
     sender_name: str = ""
     media: Media | None = None
     answers: str = ""

@@ -36,6 +36,7 @@ class Reason(StrEnum):
     SESSION_IN_USE = "session_in_use"
     LIBRARY_OUTDATED = "library_outdated"
     LIBRARY_FAILED = "library_failed"
+    LIBRARY_HANGS = "library_hangs"
     DAILY_LIMIT = "daily_limit"
     NIGHT = "night"
 
@@ -101,6 +102,13 @@ CONDITIONS: dict[Reason, Row] = {
         is_final=True,
     ),
     Reason.LIBRARY_FAILED: Row(_WAIT, "The connection could not be opened and is tried again.", _FAULT),
+    Reason.LIBRARY_HANGS: Row(
+        _PERSON,
+        "The library does not end its connection, and another one beside it would spoil the session. Start the "
+        "driver again.",
+        _FAULT,
+        is_final=True,
+    ),
     Reason.DAILY_LIMIT: Row(
         _WAIT,
         "It has sent INFINIREACH_WHATSAPP_WEB_PER_DAY messages today and goes on tomorrow.",

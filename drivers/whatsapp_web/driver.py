@@ -105,11 +105,13 @@ class WhatsAppWebDriver(Driver):
             first_contact=settings[config.FIRST_CONTACT.name],
         )
         hearing.wait_for_sends = self._sending.wait_until_idle
-        for part in (pacer, contacts, references, life):
+        hearing.is_sending = lambda: self._sending.is_under_way
+        for part in (pacer, contacts, references, hearing, life):
             await part.load()
         self._tasks = [
             asyncio.create_task(life.run(), name="account's life"),
             asyncio.create_task(life.keep_telling(), name="account's limits"),
+            asyncio.create_task(hearing.keep_reporting(), name="account's receipts"),
         ]
         return [_describe(name, number)]
 

@@ -5,10 +5,13 @@ Owns that nothing heard is let go before it is in the journal. Knows no library.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from drivers.runtime import Context, Delivered, JournalUnwritable, Read, Report
+from drivers.runtime.context import Changes
+from drivers.runtime.failures import describe
 from drivers.whatsapp_web.account import Incoming, MessageReceipt, ReceiptKind
 from drivers.whatsapp_web.contacts import Contacts
 from drivers.whatsapp_web.references import References
@@ -23,6 +26,10 @@ NETWORK_ID_CHARACTERS_MAX = 255
 """What fact.proto and message.proto allow."""
 JOURNAL_RETRY_S = 0.5
 """Before a message is handed in again that the journal could not take."""
+YEAR_10000_S = 253_402_300_800
+"""From here on a time is none."""
+RECEIPTS_WAITING_MAX = 1000
+"""Receipts that wait for the end of a send. With more of them all that comes in waits too."""
 
 
 class Hearing:
@@ -36,28 +43,68 @@ class Hearing:
         self._number = number
         self._contacts = contacts
         self._references = references
+        self._place = f"whatsapp-web/{account}/receipt/"
+        self._restored: list[MessageReceipt] = []
+        """Those that an earlier process had put aside when it died."""
+        self._waiting: asyncio.Queue[MessageReceipt] = asyncio.Queue(RECEIPTS_WAITING_MAX)
+        """Receipts of messages that are not known: of the phone's own, or of one that is just being sent."""
+        self.is_sending: Callable[[], bool] = lambda: False
         self.wait_for_sends: Callable[[], Awaitable[None]] = _nothing_is_sent
         """Awaited where a message is not known: it may be one that WhatsApp has and has not answered yet."""
 
+    async def load(self) -> None:
+        """Take up the receipts that an earlier process had put aside."""
+        for key, value in (await self._context.store.read(self._place)).items():
+            message_id, _, kind = key.removeprefix(self._place).rpartition("/")
+            self._restored.append(MessageReceipt((message_id,), ReceiptKind[kind], float(value)))
+
     async def receipt(self, receipt: MessageReceipt) -> None:
-        """Report the messages that the driver sent itself; the phone and other devices send too."""
-        if not all(map(self._references.command_of, receipt.message_ids)):
+        """Report the messages that the driver sent itself; the phone and other devices send too.
+
+        While a send runs, what is not known is put aside in the journal: it may be of the message that is on its way.
+        """
+        unknown = [each for each in receipt.message_ids if not self._references.command_of(each)]
+        await self._report(receipt)
+        if unknown and self.is_sending():
+            aside = replace(receipt, message_ids=tuple(unknown))
+            await self._context.store.write(dict.fromkeys(self._keys(aside), str(receipt.time_s).encode()))
+            await self._waiting.put(aside)
+
+    async def keep_reporting(self) -> None:
+        """Look at receipts of unknown messages again once nothing is being sent, while other things come in."""
+        while True:
+            receipt = self._restored.pop(0) if self._restored else await self._waiting.get()
             await self.wait_for_sends()
-        sent = [self._references.command_of(message_id) for message_id in receipt.message_ids]
+            try:
+                await self._report(receipt, dict.fromkeys(self._keys(receipt)))
+            except Exception as error:  # noqa: BLE001 - the top of a task: the next receipt is another's
+                self._context.log.error("account.receipt_failed", **describe(error))
+
+    def _keys(self, receipt: MessageReceipt) -> list[str]:
+        return [f"{self._place}{message_id}/{receipt.kind.name}" for message_id in receipt.message_ids]
+
+    async def _report(self, receipt: MessageReceipt, changes: Changes | None = None) -> None:
+        found = [self._references.command_of(message_id) for message_id in receipt.message_ids]
+        sent = [command_id for command_id in found if command_id]
+        if not (sent or changes):
+            return
         # The journal forgets commands sooner than this list does.
-        known = await self._context.known([command_id for command_id in sent if command_id])
+        known = await self._context.known(sent)
         time = _timestamp(receipt.time_s)
         report: Report = Read(time) if receipt.kind is ReceiptKind.READ else Delivered(network_time=time)
-        await self._context.report([(command_id, report) for command_id in sent if command_id in known])
+        reports = [(command_id, report) for command_id in sent if command_id in known]
+        await self._context.report(reports, changes=changes or {})
 
     async def message(self, message: Incoming) -> None:
         """Hand a message in; for as long as the journal cannot take it WhatsApp's next one waits."""
         inbound = self._inbound(message)
         time_ns = self._context.clock.wall_ns()
+        names = message.sender_ids | {message.sender}
         # Who writes in a group has not written to the account.
-        names = set() if message.group_id else message.sender_ids | {message.sender}
-        changes = self._contacts.heard(names, time_ns=time_ns)
-        identity = f"{message.chat}/{message.message_id}"
+        changes = self._contacts.heard(() if message.group_id else names, time_ns=time_ns)
+        # Not by its chat: WhatsApp may hand it over again in the chat of another name of the same person.
+        sender = message.sender if message.group_id else self._contacts.first_name(names)
+        identity = f"{message.group_id}/{sender}/{message.message_id}"
         while True:
             try:
                 await self._context.received(inbound, identity=identity, changes=changes)
@@ -99,4 +146,4 @@ def _cut(media: Media) -> Media:
 
 
 def _timestamp(time_s: float) -> Timestamp | None:
-    return Timestamp(seconds=int(time_s)) if time_s > 0 else None
+    return Timestamp(seconds=int(time_s)) if 0 < time_s < YEAR_10000_S else None

@@ -7,6 +7,7 @@ Owns when the library is started anew and when it must not be. What is heard goe
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from drivers.runtime import Context
@@ -34,6 +35,8 @@ from drivers.whatsapp_web.standing import Standing
 
 PAIRING_ROUNDS_MAX = 20
 """A round of codes lasts less than three minutes: nobody has come for an hour."""
+BAN_S_MAX = 366 * 86400.0
+"""A ban that is said to last longer is as good as for good; after this time the account is tried once more."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -45,8 +48,12 @@ class Waits:
     retry_max_s: float = 120.0
     pairing_silence_s: float = 90.0
     """After which no further code comes: the first of a round is good for 60 s, the others for 20 s."""
+    question_s: float = 30.0
+    """For the library to say whose session it is."""
     close_s: float = 0.8
-    """For the library to end its connection."""
+    """For the library to end its connection once it was closed."""
+    hang_s: float = 90.0
+    """For the library to close; it may first have to wait for a connection that it is opening."""
     look_s: float = 20.0
     """Between two looks at whether a limit or a ban has begun or ended."""
 
@@ -59,6 +66,19 @@ class Identity:
     number: str
     session: Path
     pairs_by_code: bool
+
+
+class Connection:
+    """The library, from being opened to being closed."""
+
+    def __init__(self) -> None:
+        self.account: Account
+        self.is_over = asyncio.Event()
+        """Set when it has no future."""
+        self.is_own: bool | None = None
+        """Whether the session belongs to the number that was set; None until the library has said so."""
+        self.asking = asyncio.Lock()
+        """Held while it is asked."""
 
 
 class Life:
@@ -85,11 +105,13 @@ class Life:
         """By the wall clock."""
         self._rounds = 0
         self._delay_s = waits.retry_s
-        self._over = asyncio.Event()
-        """Set when this connection has no future."""
+        self._opened: Connection | None = None
         self._silence: asyncio.TimerHandle | None = None
-        self.account: Account | None = None
-        """The account while it is connected."""
+
+    @property
+    def account(self) -> Account | None:
+        """The account while it is open; whether it is connected is `standing`'s to say."""
+        return None if self._opened is None else self._opened.account
 
     async def load(self) -> None:
         """Take up a ban that an earlier process was told of."""
@@ -118,33 +140,52 @@ class Life:
 
     async def _sit_out_ban(self) -> None:
         while (left_s := self._banned_until_s - self._now_s()) > 0:
-            end = datetime.fromtimestamp(self._banned_until_s, UTC)
-            detail = f"WhatsApp has banned the account until {end:%Y-%m-%d %H:%M} UTC."
-            await self._standing.connection_is(Condition(Reason.TEMPORARY_BAN, detail))
+            await self._standing.connection_is(self._ban)
             await asyncio.sleep(min(left_s, self._waits.look_s))
+
+    @property
+    def _ban(self) -> Condition:
+        end = datetime.fromtimestamp(self._banned_until_s, UTC)
+        detail = f"WhatsApp has banned the account until {end:%Y-%m-%d %H:%M} UTC."
+        return Condition(Reason.TEMPORARY_BAN, detail)
 
     async def _be_connected(self) -> None:
         """One connection, from opening the library to closing it."""
-        self._over.clear()
-        account = self._open(self._identity.session, self._handle)
-        self._opened = account
+        connection = Connection()
+        account = self._open(self._identity.session, partial(self._handle, connection))
+        connection.account = account
+        self._opened = connection
         running = asyncio.create_task(account.run(), name="account")
-        over = asyncio.create_task(self._over.wait(), name="account over")
+        over = asyncio.create_task(connection.is_over.wait(), name="account over")
         try:
             await asyncio.wait({running, over}, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
-                await self._library_ended(running)
+                await self._library_ended(connection, running)
         finally:
-            self.account = None
+            connection.is_over.set()
+            self._opened = None
             self._hush()
-            await account.close()
             over.cancel()
+            await self._close(account)
             await asyncio.wait({running, over}, timeout=self._waits.close_s)
             running.cancel()
 
-    async def _library_ended(self, running: "asyncio.Task[None]") -> None:
+    async def _close(self, account: Account) -> None:
+        """Close the library. One that hangs still has the session: a second one beside it would spoil that."""
+        closing = asyncio.create_task(account.close(), name="account closes")
+        try:
+            await asyncio.wait({closing}, timeout=self._waits.hang_s)
+        finally:
+            hangs = closing.cancel()
+        if hangs:
+            self._context.log.error("account.close_hangs")
+            await self._standing.connection_is(Condition(Reason.LIBRARY_HANGS))
+        elif (error := closing.exception()) is not None:
+            self._context.log.error("account.close_failed", **describe(error))
+
+    async def _library_ended(self, connection: Connection, running: "asyncio.Task[None]") -> None:
         error = running.exception()
-        if self._over.is_set():
+        if connection.is_over.is_set():
             return
         if error is None:
             await self._standing.connection_is(Condition(Reason.LIBRARY_FAILED))
@@ -159,15 +200,15 @@ class Life:
 
     # What the library tells.
 
-    async def _handle(self, event: Event) -> None:
+    async def _handle(self, connection: Connection, event: Event) -> None:
         try:
             match event:
-                case Incoming():
-                    await self._hearing.message(event)
-                case MessageReceipt():
-                    await self._hearing.receipt(event)
-                case _ if not self._over.is_set():
-                    await self._connection_changed(event)
+                case Incoming() | MessageReceipt():
+                    # What waited at WhatsApp may come before the library says that it is connected.
+                    if await self._is_own(connection):
+                        await self._hear(event)
+                case _ if not connection.is_over.is_set():
+                    await self._connection_changed(connection, event)
                 case _:
                     # What a connection says after its end, such as that it is lost, says nothing of the account.
                     pass
@@ -175,68 +216,84 @@ class Life:
             self._context.log.error(
                 "account.event_failed", event_type=type(event).__name__, **describe(error)
             )
-            if not isinstance(event, Incoming | MessageReceipt):
-                self._over.set()
+            is_heard = isinstance(event, Incoming | MessageReceipt) and connection.is_own is not None
+            if not is_heard and not connection.is_over.is_set():
+                await self._end(connection, Condition(Reason.LIBRARY_FAILED))
 
-    async def _connection_changed(self, event: Event) -> None:
+    async def _hear(self, event: Incoming | MessageReceipt) -> None:
+        if isinstance(event, Incoming):
+            await self._hearing.message(event)
+        else:
+            await self._hearing.receipt(event)
+
+    async def _is_own(self, connection: Connection) -> bool:
+        """Whether the session belongs to the number that was set; nothing is taken from any other."""
+        async with connection.asking:
+            if connection.is_own is None:
+                async with asyncio.timeout(self._waits.question_s):
+                    number = await connection.account.own_number()
+                connection.is_own = number == self._identity.number
+                if not connection.is_own and not connection.is_over.is_set():
+                    await self._end(connection, Condition(Reason.WRONG_ACCOUNT))
+            return connection.is_own
+
+    async def _connection_changed(self, connection: Connection, event: Event) -> None:
         match event:
             case PairingCode(payload):
-                await self._pair(payload)
+                await self._pair(connection, payload)
             case Connected():
-                await self._connected()
+                await self._connected(connection)
             case Disconnected():
-                self.account = None
                 await self._standing.connection_is(Condition(Reason.RECONNECTING))
             case Banned(lasts_s, reason):
                 self._context.log.error("account.banned", lasts_s=lasts_s, ban=reason)
-                self._banned_until_s = self._now_s() + lasts_s
+                self._banned_until_s = self._now_s() + min(lasts_s, BAN_S_MAX)
                 await self._context.store.write({self._place: str(self._banned_until_s).encode()})
-                self._over.set()
+                await self._end(connection, self._ban)
             case LoggedOut():
                 detail = "The session was ended, on the phone or by WhatsApp."
-                await self._end(Condition(Reason.NEEDS_PAIRING, detail))
+                await self._end(connection, Condition(Reason.NEEDS_PAIRING, detail))
             case PairingFailed():
-                await self._end(
-                    Condition(Reason.NEEDS_PAIRING, "The last try to pair failed; a new code comes.")
-                )
+                detail = "The last try to pair failed; a new code comes."
+                await self._end(connection, Condition(Reason.NEEDS_PAIRING, detail))
             case Replaced():
-                await self._end(Condition(Reason.SESSION_IN_USE))
+                await self._end(connection, Condition(Reason.SESSION_IN_USE))
             case Refused():
-                await self._end(Condition(Reason.LIBRARY_FAILED, "WhatsApp refused the connection."))
+                detail = "WhatsApp refused the connection."
+                await self._end(connection, Condition(Reason.LIBRARY_FAILED, detail))
             case Outdated():
-                await self._end(Condition(Reason.LIBRARY_OUTDATED))
+                await self._end(connection, Condition(Reason.LIBRARY_OUTDATED))
             case _:
                 pass
 
-    async def _end(self, condition: Condition) -> None:
-        self.account = None
+    async def _end(self, connection: Connection, condition: Condition) -> None:
+        # Told last: what is told may have to wait for the journal.
+        connection.is_over.set()
         await self._standing.connection_is(condition)
-        self._over.set()
 
-    async def _connected(self) -> None:
+    async def _connected(self, connection: Connection) -> None:
         self._hush()
-        if await self._opened.own_number() != self._identity.number:
-            await self._end(Condition(Reason.WRONG_ACCOUNT))
+        if not await self._is_own(connection) or connection.is_over.is_set():
             return
         self._rounds = 0
         self._delay_s = self._waits.retry_s
-        self.account = self._opened
         await self._standing.connection_is(Condition(Reason.READY))
 
-    async def _pair(self, payload: str) -> None:
+    async def _pair(self, connection: Connection, payload: str) -> None:
         is_first = self._silence is None
         self._hush()
-        self._silence = asyncio.get_running_loop().call_later(self._waits.pairing_silence_s, self._over.set)
+        loop = asyncio.get_running_loop()
+        self._silence = loop.call_later(self._waits.pairing_silence_s, connection.is_over.set)
         if is_first:
             self._rounds += 1
             self._delay_s = self._waits.retry_s
         if self._rounds > PAIRING_ROUNDS_MAX:
-            await self._end(Condition(Reason.PAIRING_GIVEN_UP))
+            await self._end(connection, Condition(Reason.PAIRING_GIVEN_UP))
         elif not self._identity.pairs_by_code:
             await self._standing.connection_is(Condition(Reason.NEEDS_PAIRING, pairing_payload=payload))
         elif is_first:
             try:
-                code = await self._opened.code_for(self._identity.number)
+                code = await connection.account.code_for(self._identity.number)
                 detail = f"Choose “Link with phone number instead” and type {code[:4]}-{code[-4:]}."
             except AccountFailed as error:
                 detail = f"No code came: {error}. INFINIREACH_WHATSAPP_WEB_PAIRING=qr is the other way."

@@ -80,7 +80,7 @@ class Pacer:
         return (end - now).total_seconds()
 
     async def turn(self, stopping: asyncio.Event) -> bool:
-        """Wait for the pause since the last message; False if it was cut short by `stopping`."""
+        """Wait for the pause since the last message ended; False if it was cut short by `stopping`."""
         while not stopping.is_set():
             wait_s = self._next_at - self._clock.monotonic()
             if wait_s <= 0:
@@ -91,9 +91,12 @@ class Pacer:
                 continue
         return False
 
+    def rest(self) -> None:
+        """WhatsApp has answered, or will not: the pause begins, however long it took."""
+        self._next_at = self._clock.monotonic() + self._drawn()
+
     def count(self) -> Changes:
         """One message is about to go out: what to write of it, together with its mark."""
-        self._next_at = self._clock.monotonic() + self._drawn()
         today = self._now().date().isoformat()
         self._counts[today] = self._counts.pop(today, 0) + 1
         while len(self._counts) > DAYS_KEPT:

@@ -17,9 +17,9 @@ from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.v1.message_pb2 import (
     FAILURE_REASON_CONTENT_UNSUPPORTED,
     FAILURE_REASON_DESTINATION_INVALID,
+    FAILURE_REASON_DESTINATION_UNREACHABLE,
     FAILURE_REASON_EXPIRED,
     FAILURE_REASON_NO_SERVICE,
-    FAILURE_REASON_WINDOW_CLOSED,
 )
 
 SEND_S = 150.0
@@ -39,7 +39,7 @@ NO_DESTINATION = Failed(
     "mean nothing to it.",
 )
 STRANGER = Failed(
-    FAILURE_REASON_WINDOW_CLOSED,
+    FAILURE_REASON_DESTINATION_UNREACHABLE,
     detail="The recipient has never written to the account, and first contact is off; "
     "INFINIREACH_WHATSAPP_WEB_FIRST_CONTACT=yes allows it, at the risk of a ban.",
 )
@@ -75,6 +75,11 @@ class Sending:
         self._idle = asyncio.Event()
         self._idle.set()
         self.stopping = asyncio.Event()
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a message is on its way to WhatsApp, so that its id is not known yet."""
+        return not self._idle.is_set()
 
     async def wait_until_idle(self) -> None:
         """Wait until no message is on its way to WhatsApp, so that the ids of all that were taken are known."""
@@ -136,11 +141,15 @@ class Sending:
         refusal, account = self._standing.refusal, self._life.account
         if refusal is not None or account is None:
             return refusal or Failed(FAILURE_REASON_NO_SERVICE, detail="The account is not connected.")
-        to = await self._recipient(account, command.destination)
-        if isinstance(to, Failed):
-            return to
-        await self._context.segment_started(command.command_id, 1, changes=self._pacer.count())
-        return await self._hand_over(account, command, to)
+        try:
+            to = await self._recipient(account, command.destination)
+            if isinstance(to, Failed):
+                return to
+            await self._context.segment_started(command.command_id, 1, changes=self._pacer.count())
+            return await self._hand_over(account, command, to)
+        finally:
+            # After a question too: asking about one number after the other looks like a machine.
+            self._pacer.rest()
 
     async def _recipient(self, account: Account, to: str) -> str | Failed:
         """Ask whether a stranger has an account at all: writing to many that have none looks like spam."""

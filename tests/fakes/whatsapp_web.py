@@ -36,7 +36,7 @@ class FolderAccount:
         while True:
             for path in sorted(self._inbox.glob("*.json")):
                 fields = json.loads(path.read_text(encoding="utf-8"))
-                message = Incoming(path.stem, PEER, PEER, fields["text"], 1_700_000_000.0)
+                message = Incoming(path.stem, PEER, fields["text"], 1_700_000_000.0)
                 await self._handle(message)
                 path.unlink()
             await self._tell_receipts()

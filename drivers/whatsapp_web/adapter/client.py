@@ -24,7 +24,15 @@ from neonize.utils.enum import ClientType
 
 from drivers.runtime.failures import describe
 from drivers.whatsapp_web.account import AccountFailed, Banned, Event, Handle, NotSent, PairingCode
-from drivers.whatsapp_web.adapter.events import EVENTS, address, bare, hidden_sender, person, read_event
+from drivers.whatsapp_web.adapter.events import (
+    BAN_S,
+    EVENTS,
+    address,
+    bare,
+    hidden_sender,
+    person,
+    read_event,
+)
 from drivers.whatsapp_web.adapter.library import Calls, call_by
 from drivers.whatsapp_web.adapter.refusals import read_refusal
 from drivers.whatsapp_web.terminal import draw
@@ -34,8 +42,6 @@ LOOK_S = 0.2
 """How often a thread of the library that waits for the driver looks whether the account was closed."""
 CLOSE_S = 0.5
 """How long a question to the library may hold up its end."""
-BAN_S = 86400.0
-"""How long a ban is taken to last whose end the library could not tell."""
 
 log = structlog.get_logger("whatsapp_web")
 
@@ -111,7 +117,10 @@ class NeonizeAccount:
         """The number that the session belongs to. Raises AccountFailed."""
         async with self._question():
             me = await self._client.get_me()
-        return person(bare(me.JID))
+        number = person(bare(me.JID))
+        if not number:
+            raise AccountFailed("the account is not paired")
+        return number
 
     async def close(self) -> None:
         """End the connection."""

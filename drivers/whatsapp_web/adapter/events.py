@@ -25,6 +25,8 @@ from drivers.whatsapp_web.adapter.content import read_content
 USERS, HIDDEN_USERS, GROUPS = "s.whatsapp.net", "lid", "g.us"
 CHATS = frozenset({USERS, HIDDEN_USERS, GROUPS})
 """Where people write to people; not statuses, channels and broadcasts."""
+BAN_S = 86400.0
+"""How long a ban is taken to last whose end the library does not tell."""
 MILLISECONDS_FROM = 10**11
 """From here on a time is in milliseconds: neonize gave seconds until 0.3, and still does for receipts."""
 EVENTS = (
@@ -62,7 +64,7 @@ def read_event(event: object, *, number: str = "") -> Event | None:
             return _receipt(event)
         case wire.TemporaryBan():
             reason = wire.TemporaryBan.TempBanReason.Name(event.Code).lower()
-            return Banned(max(0.0, float(event.Expire)), reason)
+            return Banned(float(event.Expire) if event.Expire > 0 else BAN_S, reason)
         case wire.PairStatus():
             return PairingFailed() if event.Status == wire.PairStatus.ERROR else None
         case _:
@@ -123,14 +125,12 @@ def _message(event: wire.Message, number: str) -> Incoming | None:
     names = [name for name in (number, person(source.SenderAlt), person(source.Sender)) if name]
     if found is None or not names:
         return None
-    chat = f"{source.Chat.User}@{source.Chat.Server}"
     return Incoming(
         message_id=info.ID,
-        chat=chat,
         sender=next((name for name in names if name.startswith("+")), names[0]),
         text=found.text,
         time_s=_seconds(info.Timestamp),
-        group_id=chat if source.Chat.Server == GROUPS else "",
+        group_id=f"{source.Chat.User}@{GROUPS}" if source.Chat.Server == GROUPS else "",
         sender_name=info.Pushname,
         media=found.media,
         answers=found.answers,

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from drivers.whatsapp_web import config
 from drivers.whatsapp_web.account import Connected, Event, Handle, Incoming
@@ -58,9 +58,10 @@ class PlayedAccount:
         return "ABCD-EFGH"
 
     async def own_number(self) -> str:
-        return self._world.number
+        return await self._world.owns(self)
 
     async def close(self) -> None:
+        await self._world.closes(self)
         self.is_closed.set()
 
 
@@ -72,6 +73,20 @@ async def taken(account: PlayedAccount, message_id: str) -> str:
 async def found(number: str) -> str:
     """The number has an account."""
     return number
+
+
+async def closed(account: PlayedAccount) -> None:
+    """The library closes."""
+
+
+class WatchedEvent(asyncio.Event):
+    """An event that tells how often somebody began to wait for it."""
+
+    waits = 0
+
+    async def wait(self) -> Literal[True]:
+        self.waits += 1
+        return await super().wait()
 
 
 class World(PlayedWorld):
@@ -99,6 +114,8 @@ class World(PlayedWorld):
         self.fails_with: Exception | None = None
         self.takes = taken
         self.finds = found
+        self.owns = self.own_number
+        self.closes = closed
         self.sent: list[tuple[str, str]] = []
         self.asked: list[str] = []
         self.accounts: list[PlayedAccount] = []
@@ -112,6 +129,9 @@ class World(PlayedWorld):
     def device(self) -> DeviceChanged:
         """What the core was told last."""
         return self.core.device_changes[-1] if self.core.device_changes else DeviceChanged()
+
+    async def own_number(self, account: PlayedAccount) -> str:
+        return self.number
 
     def open(self, session: Path, handle: Handle) -> PlayedAccount:
         self.accounts.append(PlayedAccount(self, session, handle))
@@ -153,6 +173,11 @@ class Process(PlayedProcess[World, WhatsAppWebDriver]):
 
         super().__init__(world, Played(), name=NAME)
 
+    def watch_pauses(self) -> WatchedEvent:
+        """What is waited for in every pause between two messages."""
+        self.driver._sending.stopping = WatchedEvent()  # pyright: ignore[reportPrivateUsage]
+        return self.driver._sending.stopping  # pyright: ignore[reportPrivateUsage]
+
 
 def command(command_id: str, text: str = "hello", *, to: str = PEER) -> SendCommand:
     return SendCommand(
@@ -165,5 +190,5 @@ def command(command_id: str, text: str = "hello", *, to: str = PEER) -> SendComm
 
 
 def incoming(message_id: str = "IN1", text: str = "hi", *, sender: str = PEER, **fields: Any) -> Incoming:
-    values: dict[str, Any] = {"chat": sender, "time_s": 1_700_000_000.0, **fields}
+    values: dict[str, Any] = {"time_s": 1_700_000_000.0, **fields}
     return Incoming(message_id=message_id, sender=sender, text=text, **values)

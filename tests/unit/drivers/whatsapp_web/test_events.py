@@ -79,7 +79,7 @@ TEXT = Content(conversation="Grüße 👋")
 def test_text_of_a_person_has_his_number_and_time() -> None:
     found = heard(TEXT)
     assert (found.message_id, found.sender, found.text) == ("3EB0A1", "+15551112222", "Grüße 👋")
-    assert (found.chat, found.group_id, found.sender_name) == ("15551112222@s.whatsapp.net", "", "Ada")
+    assert (found.group_id, found.sender_name) == ("", "Ada")
     assert found.time_s == 1_700_000_000.123
     assert found.media is None
     assert found.sender_ids == {"+15551112222"}
@@ -330,6 +330,11 @@ def test_receipts_of_ones_own_devices_say_nothing() -> None:
         (
             wire.TemporaryBan(Code=wire.TemporaryBan.SEND_TO_TOO_MANY_PEOPLE, Expire=3600),
             Banned(3600.0, "send_to_too_many_people"),
+        ),
+        (
+            # WhatsApp named no end.
+            wire.TemporaryBan(Code=wire.TemporaryBan.BLOCKED_BY_USERS, Expire=0),
+            Banned(86_400.0, "blocked_by_users"),
         ),
         (wire.Presence(), None),
     ],

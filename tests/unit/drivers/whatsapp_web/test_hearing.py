@@ -3,12 +3,23 @@
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from drivers.whatsapp_web import contacts, references
-from drivers.whatsapp_web.account import MessageReceipt, ReceiptKind
-from drivers.whatsapp_web.incoming import TEXT_CHARACTERS_MAX
+from drivers.whatsapp_web.account import Incoming, MessageReceipt, ReceiptKind
+from drivers.whatsapp_web.incoming import RECEIPTS_WAITING_MAX, TEXT_CHARACTERS_MAX, Hearing
 from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP, MEDIA_TYPE_DOCUMENT, Media
 from tests.unit.drivers.modem.memory_host import MemoryHost
-from tests.unit.drivers.whatsapp_web.at_work import NAME, NUMBER, PEER, World, command, incoming
+from tests.unit.drivers.played_process import PATIENCE_S
+from tests.unit.drivers.whatsapp_web.at_work import (
+    NAME,
+    NUMBER,
+    PEER,
+    PlayedAccount,
+    World,
+    command,
+    incoming,
+)
 
 GROUP = "120363041234567890@g.us"
 
@@ -21,9 +32,7 @@ async def test_message_comes_in_with_all_that_is_known_of_it(tmp_path: Path) -> 
     async with world.ready() as process:
         process.offer(command("c1", to=GROUP))
         await world.settled()
-        message = incoming(
-            "IN1", "the bill", chat=GROUP, group_id=GROUP, sender_name="Ada", media=media, answers="ID1"
-        )
+        message = incoming("IN1", "the bill", group_id=GROUP, sender_name="Ada", media=media, answers="ID1")
         await world.account.tell(message)
         await world.until(lambda: bool(world.core.inbound))
     (heard,) = world.core.inbound
@@ -54,7 +63,97 @@ async def test_same_id_in_another_chat_is_another_message(tmp_path: Path) -> Non
     world = World(tmp_path)
     async with world.ready():
         await world.account.tell(incoming("IN1"), incoming("IN1", sender="+15553334444"))
-        await world.until(lambda: len(world.core.inbound) == 2)
+        await world.account.tell(incoming("IN1", group_id=GROUP))
+        await world.account.tell(incoming("IN1", sender="+15553334444", group_id=GROUP))
+        await world.until(lambda: len(world.core.inbound) == 4)
+
+
+HIDDEN = "4711@lid"
+
+
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [
+        (incoming("IN1"), incoming("IN1", sender_ids=frozenset({PEER, HIDDEN}))),
+        (incoming("IN1", sender=HIDDEN), incoming("IN1", sender_ids=frozenset({PEER, HIDDEN}))),
+    ],
+    ids=["number first", "hidden first"],
+)
+async def test_message_that_comes_again_under_another_name_of_its_sender_comes_in_once(
+    tmp_path: Path, first: Incoming, again: Incoming
+) -> None:
+    world = World(tmp_path)
+    async with world.ready():
+        await world.account.tell(first, again)
+    async with world.process():
+        await world.until(lambda: len(world.accounts) == 2)
+        await world.account.tell(again, incoming("IN2", "second"))
+        await world.until(lambda: any(message.text == "second" for message in world.core.inbound))
+    assert [message.text for message in world.core.inbound] == ["hi", "second"]
+
+
+async def test_receipt_of_a_message_that_the_phone_sent_holds_up_nothing_while_a_send_runs(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    may_take = asyncio.Event()
+
+    async def takes(account: PlayedAccount, message_id: str) -> str:
+        await may_take.wait()
+        return message_id
+
+    world.takes = takes
+    async with world.ready() as process:
+        process.offer(command("c1", to=GROUP))
+        await world.until(lambda: bool(world.sent))
+        nonsense = MessageReceipt(("ID1",), ReceiptKind.READ, 1e30)
+        receipt = MessageReceipt(("PHONE1", "ID1"), ReceiptKind.DELIVERED, 1.0)
+        telling = asyncio.create_task(world.account.tell(nonsense, receipt, incoming("IN1")))
+        await world.until(lambda: bool(world.core.inbound))
+        assert world.core.states() == {"c1": ""}
+        may_take.set()
+        await world.until(lambda: world.core.states()["c1"] == "delivered")
+        await telling
+        await world.until(lambda: len(world.reports("c1")) == 3)
+        assert not await process.engine.read(f"whatsapp-web/{NAME}/receipt/")
+
+
+async def test_receipt_that_was_put_aside_when_the_process_died_is_reported_by_the_next(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    async with world.ready() as process:
+        process.offer(command("c1", to=GROUP))
+        await world.settled()
+        await process.engine.write({f"whatsapp-web/{NAME}/receipt/ID1/READ": b"1.0"})
+    async with world.process() as process:
+        await world.until(lambda: world.core.states()["c1"] == "delivered")
+        assert not await process.engine.read(f"whatsapp-web/{NAME}/receipt/")
+    assert world.reports("c1")[-1].delivered.is_read
+
+
+async def test_receipts_that_wait_for_a_send_are_no_more_than_their_limit() -> None:
+    host = MemoryHost()
+    context = host.context()
+    hearing = Hearing(
+        context,
+        account=NAME,
+        number=NUMBER,
+        contacts=contacts.Contacts(context, NAME),
+        references=references.References(context, NAME),
+    )
+    hearing.is_sending = lambda: True
+    receipt = MessageReceipt(("PHONE1",), ReceiptKind.READ, 1.0)
+    for _ in range(RECEIPTS_WAITING_MAX):
+        await hearing.receipt(receipt)
+    one_more = asyncio.create_task(hearing.receipt(receipt))
+    await asyncio.sleep(0)
+    assert not one_more.done()
+    reporting = asyncio.create_task(hearing.keep_reporting())
+    async with asyncio.timeout(PATIENCE_S):
+        await one_more
+    reporting.cancel()
+    await asyncio.wait([reporting])
 
 
 async def test_whatsapp_waits_while_the_journal_cannot_take_a_message(tmp_path: Path) -> None:

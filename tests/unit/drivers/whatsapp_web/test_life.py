@@ -1,5 +1,6 @@
 """The account is paired, kept connected, and left alone where another try would do harm."""
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,14 +21,22 @@ from drivers.whatsapp_web.account import (
     Replaced,
 )
 from drivers.whatsapp_web.conditions import CONDITIONS, WINDOW, Reason
-from drivers.whatsapp_web.life import PAIRING_ROUNDS_MAX
+from drivers.whatsapp_web.life import BAN_S_MAX, PAIRING_ROUNDS_MAX
 from infinireach.v1.device_pb2 import (
     DEVICE_STATE_ATTENTION,
     DEVICE_STATE_DEGRADED,
     DEVICE_STATE_ONLINE,
 )
 from infinireach.v1.message_pb2 import FAILURE_REASON_RATE_LIMITED
-from tests.unit.drivers.whatsapp_web.at_work import NUMBER, SOON, World, command, incoming
+from tests.unit.drivers.whatsapp_web.at_work import (
+    NUMBER,
+    SOON,
+    PlayedAccount,
+    World,
+    closed,
+    command,
+    incoming,
+)
 
 GROUP = "120363041234567890@g.us"
 
@@ -82,17 +91,63 @@ async def test_round_of_codes_that_nobody_scans_is_followed_by_another_and_not_f
     assert len(world.accounts) == PAIRING_ROUNDS_MAX + 1
 
 
-async def test_wrong_phone_is_not_used(tmp_path: Path) -> None:
+async def test_library_that_hangs_when_it_is_closed_is_told_and_no_second_one_is_opened(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path)
-    world.number = "+15550009999"
-    async with world.process() as process:
-        told = await world.until_reason("wrong_account")
+    world.waits = replace(SOON, hang_s=0.01)
+
+    async def hangs(account: PlayedAccount) -> None:
+        await asyncio.Event().wait()
+
+    world.closes = hangs
+    async with world.ready() as process:
+        await world.account.tell(LoggedOut())
+        told = await world.until_reason("library_hangs")
         assert (told.state, told.window) == (DEVICE_STATE_ATTENTION, 0)
-        assert world.number not in told.remedy
-        await world.until(world.account.is_closed.is_set)
-        process.offer(command("c1", to=GROUP))
-    assert not world.sent
+        assert "Start the driver again" in told.remedy
+        await world.until(lambda: any(task.done() for task in process.driver._tasks))  # pyright: ignore[reportPrivateUsage]
     assert len(world.accounts) == 1
+
+
+async def test_library_that_takes_long_to_close_is_waited_for(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    closing, may_close = asyncio.Event(), asyncio.Event()
+
+    async def slow(account: PlayedAccount) -> None:
+        closing.set()
+        await may_close.wait()
+
+    world.closes = slow
+    async with world.ready():
+        await world.account.tell(LoggedOut())
+        await closing.wait()
+        assert world.device.reason == "needs_pairing"
+        assert len(world.accounts) == 1
+        may_close.set()
+        await world.until(lambda: len(world.accounts) == 2)
+        await world.until_reason("")
+
+
+@pytest.mark.parametrize(
+    ("event", "openings", "reason"), [(LoggedOut(), 2, ""), (Replaced(), 1, "session_in_use")]
+)
+async def test_library_that_fails_to_close_changes_nothing_of_what_comes_next(
+    tmp_path: Path, event: Event, openings: int, reason: str
+) -> None:
+    world = World(tmp_path)
+
+    async def fails(account: PlayedAccount) -> None:
+        world.closes = closed
+        raise ValueError("it was not open")
+
+    world.closes = fails
+    async with world.ready() as process:
+        await world.account.tell(event)
+        has_ended = lambda: any(task.done() for task in process.driver._tasks)  # noqa: E731  # pyright: ignore[reportPrivateUsage]
+        await world.until(lambda: len(world.accounts) == 2 or has_ended())
+        await world.until_reason(reason)
+    assert len(world.accounts) == openings
 
 
 async def test_lost_connection_pauses_the_device_until_it_is_back(tmp_path: Path) -> None:
@@ -151,6 +206,31 @@ async def test_ban_is_sat_out_by_this_process_and_the_next(tmp_path: Path) -> No
         world.clock.now_s += 3601
         await world.until_reason("")
     assert len(world.accounts) == 2
+
+
+@pytest.mark.parametrize("lasts_s", [1e13, 9.2e18])
+async def test_ban_beyond_the_calendar_is_sat_out_for_a_year(tmp_path: Path, lasts_s: float) -> None:
+    world = World(tmp_path)
+    async with world.ready():
+        await world.account.tell(Banned(lasts_s, "unknown"))
+        assert (await world.until_reason("temporary_ban")).window == 0
+    async with world.process():
+        await world.until_reason("temporary_ban")
+        assert len(world.accounts) == 1
+        world.clock.now_s += BAN_S_MAX + 1
+        await world.until_reason("")
+
+
+async def test_ban_is_told_before_the_library_has_closed(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def hangs(account: PlayedAccount) -> None:
+        await asyncio.Event().wait()
+
+    world.closes = hangs
+    async with world.ready():
+        await world.account.tell(Banned(60.0, "blocked_by_users"))
+        await world.until_reason("temporary_ban")
 
 
 async def test_commands_that_wait_when_a_ban_begins_go_back_to_the_core(tmp_path: Path) -> None:

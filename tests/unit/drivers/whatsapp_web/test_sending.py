@@ -12,9 +12,9 @@ from infinireach.driver.v1.command_pb2 import MediaContent
 from infinireach.v1.message_pb2 import (
     FAILURE_REASON_CONTENT_UNSUPPORTED,
     FAILURE_REASON_DESTINATION_INVALID,
+    FAILURE_REASON_DESTINATION_UNREACHABLE,
     FAILURE_REASON_NO_SERVICE,
     FAILURE_REASON_RATE_LIMITED,
-    FAILURE_REASON_WINDOW_CLOSED,
     MEDIA_TYPE_IMAGE,
     Media,
 )
@@ -38,7 +38,9 @@ async def test_stranger_is_not_written_to(tmp_path: Path) -> None:
     async with world.ready() as process:
         process.offer(command("c1"))
         await world.settled()
-    assert world.reports("c1")[0].failed.reason == FAILURE_REASON_WINDOW_CLOSED
+    failed = world.reports("c1")[0].failed
+    assert failed.reason == FAILURE_REASON_DESTINATION_UNREACHABLE
+    assert "INFINIREACH_WHATSAPP_WEB_FIRST_CONTACT" in failed.detail
     assert not world.sent
 
 
@@ -83,7 +85,7 @@ async def test_number_that_whatsapp_writes_in_another_way_is_written_to_in_that_
 async def test_who_wrote_in_a_group_has_not_written_to_the_account(tmp_path: Path) -> None:
     world = World(tmp_path)
     async with world.ready() as process:
-        await world.account.tell(incoming(chat=GROUP, group_id=GROUP))
+        await world.account.tell(incoming(group_id=GROUP))
         process.offer(command("c1"))
         assert await world.settled() == {"c1": "failed"}
 
