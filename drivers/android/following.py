@@ -50,6 +50,9 @@ class Following:
             followed = read_followed(command_id, written, now=now, wall_s=wall_s)
             # After those of which something is told meanwhile.
             followed.look_at = now
+            if not followed.is_reported_sent:
+                # One without an outcome is recovered; until then it is in nobody else's hand.
+                followed.is_in_hand = bool(await self._context.segments(command_id))
             self._open[command_id] = followed
 
     def begin(

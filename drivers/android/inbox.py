@@ -130,7 +130,8 @@ class Inbox:
         """From when until when it is looked; nothing is between them if the clocks say so for now."""
         now_s = self._time.believed_s()
         floor_s = min(self._floor_s, now_s - LOOK_BACK_S)
-        return max(self._first_s or 0.0, floor_s), now_s + AHEAD_S
+        until_s = max(now_s, self._time.wall_s()) + AHEAD_S
+        return max(self._first_s or 0.0, floor_s), until_s
 
     async def take(self, message: Received) -> None:
         """Hand in one message, once, whoever tells of it how often. On disk when this returns, or JournalUnwritable."""

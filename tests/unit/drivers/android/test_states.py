@@ -10,7 +10,6 @@ from drivers.android.phone_api import Outgoing, form_of, received
 from drivers.android.states import MessageState, failure
 from infinireach.v1 import message_pb2
 
-
 WALL_S = 1.7e9
 
 
