@@ -101,11 +101,17 @@ class Sender:
         self, command: SendCommand, followed: Followed, *, is_in_doubt: bool, is_taken: bool
     ) -> Outcome:
         try:
-            return await self._carry(command, followed, is_in_doubt=is_in_doubt, is_taken=is_taken)
-        finally:
+            outcome = await self._carry(command, followed, is_in_doubt=is_in_doubt, is_taken=is_taken)
+        except (CutShort, asyncio.CancelledError):
+            # The next process goes on, and is to say the outcome before anything that follows from it.
+            raise
+        except BaseException:
             self._following.let_go(followed)
-            if followed.is_delivered:
-                self._look_now()
+            raise
+        self._following.let_go(followed)
+        if followed.is_delivered:
+            self._look_now()
+        return outcome
 
     async def _carry(
         self, command: SendCommand, followed: Followed, *, is_in_doubt: bool, is_taken: bool

@@ -1,5 +1,6 @@
 """How a phone is, is told with what to do about it; and each condition passes by itself when its cause does."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,6 +176,14 @@ async def test_log_holds_no_number_text_or_secret(
     assert "phone.changed" in log
     for word in (NUMBER, DESTINATION, SENDER, "canary", PASSWORD, SIGNING_KEY):
         assert word not in log
+
+
+def test_size_that_the_page_tells_is_about_right() -> None:
+    sources = (repository.ROOT / "drivers/android").glob("*.py")
+    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources)
+    page = (repository.ROOT / "docs/android.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"about ([\d,]+) lines", page)
+    assert abs(int(told.replace(",", "")) - lines) <= 100
 
 
 def test_page_lists_every_condition_with_its_remedy() -> None:
