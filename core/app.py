@@ -320,13 +320,16 @@ def _sessions(parts: _Parts) -> SessionDependencies:
     return SessionDependencies(
         clock=parts.clock,
         registry=registry,
-        lifecycle=Lifecycle(parts.store, parts.clock, round(settings.lease_s * 1000)),
+        lifecycle=Lifecycle(
+            parts.store, parts.clock, round(settings.lease_s * 1000), announced=parts.relay.wake
+        ),
         dispatcher=Dispatcher(
             parts.store,
             registry,
             parts.clock,
             settings.claim_poll_s,
             tell_others=parts.hints.tell_queued if parts.hints else lambda _: None,
+            announced=parts.relay.wake,
         ),
         applier=FactApplier(parts.store, parts.clock, parts.relay.wake),
         limits=SessionLimits(

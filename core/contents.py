@@ -74,8 +74,9 @@ def is_same(one: Content | None, other: Content | None) -> bool:
     return one == other
 
 
-def _components(template: Template) -> Any:
-    return json.loads(template.components) if template.components else []
+def _components(template: Template) -> str:
+    """Written in one way: Python takes 1, 1.0 and true for equal, the network does not."""
+    return json.dumps(json.loads(template.components) if template.components else [], sort_keys=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,15 @@ class Message(Protocol):
     def text(self) -> str: ...
     @property
     def content(self) -> Content | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that was accepted, as far as it decides whether a device can send it."""
+
+    to: str
+    text: str
+    content: Content | None
 
 
 def needs_features(message: Message) -> bool:

@@ -13,7 +13,7 @@ from core import contents
 from core.errors import SessionSuperseded
 from core.ids import command_id, parse_command_id
 from core.message_changes import MessageChanges
-from core.message_state import REASON_UNKNOWN, Evidence, State, retry_delay_s
+from core.message_state import REASON_UNKNOWN, REASON_UNSUPPORTED, Evidence, State, retry_wait_ms
 from core.store import messages as queries
 from core.store.bulk import update_rows
 from core.store.rows import DeviceRow, DriverRow, MessageRow
@@ -73,23 +73,26 @@ class Command:
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """What a claim gave. `drained`: devices with nothing more to give, `disabled`: those among them that may give
-    nothing. `superseded`: driver and epoch of sessions that a newer one has replaced."""
+    nothing. `superseded`: driver and epoch of sessions that a newer one has replaced. `failed`: how many messages
+    ended because their device can send them no more."""
 
     commands: list[Command]
     drained: set[str]
     disabled: set[str]
     superseded: set[tuple[str, int]]
+    failed: int = 0
 
 
 def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claimed:
     """Move the oldest queued messages of each ready device to SENDING, as many as fit, in one transaction.
 
-    Never gives a command that is open already: offering those again is reconcile's part.
+    Never gives a command that is open already: offering those again is reconcile's part. A message that its device can
+    send no more fails.
     """
     epochs = _epochs(session, {device.driver_id for device in ready})
-    enabled = _enabled(session, [device.device_id for device in ready])
+    enabled = _features_of_enabled(session, [device.device_id for device in ready])
     claimed = Claimed([], set(), set(), set())
-    steps, changes = [], []
+    steps, changes, failures = [], [], _Failures(now_ms)
     for device in ready:
         if epochs.get(device.driver_id) != device.epoch:
             claimed.superseded.add((device.driver_id, device.epoch))
@@ -102,6 +105,8 @@ def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claime
         if len(waiting) < device.free:
             claimed.drained.add(device.device_id)
         for message in waiting:
+            if failures.take(message, enabled[device.device_id]):
+                continue
             message.attempt += 1
             claimed.commands.append(_command(message, device.driver_id))
             attributes = {
@@ -120,7 +125,8 @@ def claim(session: Session, ready: Sequence[ReadyDevice], now_ms: int) -> Claime
             })
     update_rows(session, _message, changes)
     queries.append_steps(session, steps)
-    return claimed
+    failures.changes.save(session)
+    return replace(claimed, failed=failures.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +142,13 @@ class Holdings:
 @dataclass(frozen=True, slots=True)
 class Reconciled:
     """`offer`: commands to send again, same ids. `held`: commands the driver has, by device. `waiting`: those of its
-    devices that have messages in their queues."""
+    devices that have messages in their queues. `failed`: messages that ended, since their device can send them no more.
+    """
 
     offer: list[Command]
     held: dict[str, list[str]]
     waiting: list[str] = field(default_factory=list[str])
+    failed: list[str] = field(default_factory=list[str])
 
 
 def reconcile(
@@ -148,19 +156,26 @@ def reconcile(
 ) -> list[Reconciled | SessionSuperseded]:
     """Compare what is open here with what drivers hold, after their facts were applied; an answer for each.
 
-    Open here and not held there never reached the network: offered again, or queued again if its device is gone.
+    Open here and not held there never reached the network: offered again, or queued again if its device is gone. One
+    that its device can send no more fails.
     SessionSuperseded: what a newer session was given is none of an older one's business.
     """
     epochs = _epochs(session, {own.driver_id for own in holdings})
     newest = {own.driver_id: own for own in holdings if epochs.get(own.driver_id) == own.epoch}
     results = {driver_id: Reconciled([], {}) for driver_id in newest}
-    changes = MessageChanges(now_ms)
-    for driver_id, message in _sending(session, newest):
+    failures = _Failures(now_ms)
+    changes = failures.changes
+    sending = list(_sending(session, newest))
+    features = _features_needed(session, sending)
+    for driver_id, message in sending:
         own, result = newest[driver_id], results[driver_id]
         command = _command(message, driver_id)
         if command.command_id in own.open_commands:
             result.held.setdefault(message.device_id, []).append(command.command_id)
         elif message.device_id in own.device_ids:
+            if failures.take(message, features.get(message.device_id, "")):
+                result.failed.append(message.id)
+                continue
             result.offer.append(command)
             result.held.setdefault(message.device_id, []).append(command.command_id)
             changes.note(
@@ -209,10 +224,9 @@ def settled_elsewhere(session: Session, held: Mapping[str, Sequence[str]]) -> di
     }
 
 
-def hold(changes: MessageChanges, message: MessageRow, reason: str, delay_ms: int | None = None) -> None:
-    """Have a message that certainly was not sent wait before its next attempt; None: as long as the table says."""
-    if delay_ms is None:
-        delay_ms = retry_delay_s(max(message.attempt, 1)) * 1000
+def hold(changes: MessageChanges, message: MessageRow, reason: str, asked_ms: int | None = None) -> None:
+    """Have a message that certainly was not sent wait before its next attempt. `asked_ms`: what its driver wants."""
+    delay_ms = retry_wait_ms(max(message.attempt, 1), asked_ms)
     changes.move(message, Evidence.RETRY)
     message.hold_reason = reason
     message.hold_until_ms = changes.now_ms + delay_ms
@@ -242,9 +256,48 @@ def _sending(session: Session, driver_ids: Iterable[str]) -> Iterator[tuple[str,
             yield row["driver_id"], queries.as_record(row)
 
 
-def _enabled(session: Session, device_ids: Sequence[str]) -> set[str]:
+class _Failures:
+    """Messages that their devices can send no more: what they could was looked at when they were accepted."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.changes = MessageChanges(now_ms)
+        self.count = 0
+
+    def take(self, message: MessageRow, stored_features: str) -> bool:
+        """Fail the message, which no network has, if a device with these features cannot send it; whether it did."""
+        accepted = _accepted(message)
+        if not contents.needs_features(accepted):
+            return False
+        faults = contents.violations(accepted, stored_features)
+        if not faults:
+            return False
+        said = "; ".join(fault.description for fault in faults)
+        detail = f"Since it was accepted, what its device can send has changed: {said}."
+        self.changes.move(message, Evidence.FAILED, reason=REASON_UNSUPPORTED, detail=detail)
+        self.changes.note(message, "failed", attempt=message.attempt or None, reason=REASON_UNSUPPORTED)
+        self.count += 1
+        return True
+
+
+def _accepted(message: MessageRow) -> contents.Accepted:
+    return contents.Accepted(message.destination, message.body, contents.read(message.content))
+
+
+def _features_needed(session: Session, sending: Iterable[tuple[str, MessageRow]]) -> dict[str, str]:
+    """What devices can, as it is stored; only of those that are asked for more than every device can."""
+    found: dict[str, str] = {}
+    needed = (message.device_id for _, message in sending if contents.needs_features(_accepted(message)))
+    for chunk in queries.in_chunks(needed):
+        query = select(_device.c.id, _device.c.features).where(_device.c.id.in_(chunk))
+        found.update((row.id, row.features) for row in session.execute(query))
+    return found
+
+
+def _features_of_enabled(session: Session, device_ids: Sequence[str]) -> dict[str, str]:
+    """What devices can, as it is stored; of those that may send."""
     where = (_device.c.id.in_(device_ids), _device.c.enabled, _device.c.deleted_ms.is_(None))
-    return set(session.execute(select(_device.c.id).where(*where)).scalars())
+    rows = session.execute(select(_device.c.id, _device.c.features).where(*where))
+    return {row.id: row.features for row in rows}
 
 
 def _oldest_queued(session: Session, device_id: str, limit: int, now_ms: int) -> list[MessageRow]:

@@ -99,7 +99,7 @@ class _Application:
         self.inbound: list[dict[str, Any]] = []
         self.aside: list[dict[str, Any]] = []
         self.answered: set[tuple[str, str]] = set()
-        """Tenants and messages of theirs that inbound ones answer."""
+        """Tenants and outbound messages of theirs that inbound ones answer."""
 
     def apply(self, driver: DriverRow, facts: Sequence[Fact]) -> Applied:
         result = Applied(acknowledged=driver.applied_sequence)
@@ -152,7 +152,11 @@ class _Application:
     def _look_up_answered(self, driver: DriverRow, facts: Sequence[Fact]) -> None:
         named = (_answered_id(fact) for fact in facts if isinstance(fact, Inbound))
         for chunk in queries.in_chunks(each for each in named if each):
-            where = (queries.message.c.tenant_id == driver.tenant_id, queries.message.c.id.in_(chunk))
+            where = (
+                queries.message.c.tenant_id == driver.tenant_id,
+                queries.message.c.id.in_(chunk),
+                queries.message.c.direction == "outbound",
+            )
             found = self.session.execute(select(queries.message.c.id).where(*where)).scalars()
             self.answered.update((driver.tenant_id, message_id) for message_id in found)
 

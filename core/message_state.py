@@ -86,6 +86,7 @@ REASON_UNKNOWN = "outcome_unknown"
 REASON_EXPIRED = "expired"
 REASON_CANCELLED = "cancelled"
 REASON_DEVICE_REMOVED = "device_removed"
+REASON_UNSUPPORTED = "content_unsupported"
 
 RETRIED_REASONS = frozenset({"no_service", "device_fault", "rate_limited"})
 """Failures before anything was sent that pass by themselves; the message waits and is tried again."""
@@ -93,10 +94,28 @@ RETRIED_REASONS = frozenset({"no_service", "device_fault", "rate_limited"})
 RETRY_DELAYS_S = (15, 60, 300, 900, 1800)
 """Waits between attempts at one message; the last one repeats until its deadline."""
 
+RETRY_DELAY_MS_MIN = 1000
+"""A driver cannot ask for less."""
+
+USUAL_ATTEMPTS = 2
+"""Attempts after which a driver may ask for any wait; after later ones for no less than a quarter of the table's."""
+
 
 def retry_delay_s(attempt: int) -> int:
     """How long to wait after attempt number `attempt` (from 1) failed with a retried reason."""
     return RETRY_DELAYS_S[min(attempt, len(RETRY_DELAYS_S)) - 1]
+
+
+def retry_wait_ms(attempt: int, asked_ms: int | None) -> int:
+    """How long to wait after attempt number `attempt` (from 1), for which the driver asked for `asked_ms`; None: for
+    nothing.
+
+    A driver knows when its network takes more, yet one that is wrong each time must not try without end.
+    """
+    usual_ms = retry_delay_s(attempt) * 1000
+    if asked_ms is None:
+        return usual_ms
+    return max(asked_ms, RETRY_DELAY_MS_MIN if attempt <= USUAL_ATTEMPTS else usual_ms // 4)
 
 
 def next_state(state: State, evidence: Evidence) -> State | None:

@@ -9,6 +9,17 @@ import pytest
 
 from tests.fakes.database import Database, chosen
 
+# What tests share makes assertions too, and they are to be explained: said here, before anything imports it.
+pytest.register_assert_rewrite(
+    "drivers.runtime.contract_kit.suite",
+    "drivers.runtime.contract_kit.subject",
+    "tests.integration.modem.faults.bench",
+    "tests.integration.modem.kills.victim",
+    "tests.integration.modem.recovery.troubles",
+    "tests.integration.modem.wire",
+    "tests.integration.whatsapp_cloud.bench",
+)
+
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 SETTING_PREFIX = "INFINIREACH_"
 TEST_SETTING_PREFIX = "INFINIREACH_TEST_"

@@ -135,8 +135,8 @@ USE_CASES: dict[str, Callable[[Session, OpenedSession], object]] = {
     "cancel": lambda session, _: cancel(session, TENANT_A, accept_one(session), NOW_MS),
     "get": lambda session, _: get(session, TENANT_A, accept_one(session)),
     "list": lambda session, _: list_messages(session, TENANT_A, MessageFilter(before_id="f" * 24), 100),
-    "timeline": lambda session, _: timeline_of(session, "0" * 24),
-    "attempts": lambda session, _: webhook_attempts_of(session, "0" * 24),
+    "timeline": lambda session, _: timeline_of(session, "0" * 24, 100),
+    "attempts": lambda session, _: webhook_attempts_of(session, "0" * 24, 100),
     "outbox": lambda session, _: events.read_outbox(session, frozenset(), 100),
     "positions": lambda session, _: events.mark_published(
         session,

@@ -69,7 +69,8 @@ def _run() -> Iterator[Result]:
             "no:cacheprovider",
             f"--junitxml={report}",
         ]
-        subprocess.run([*pytest, "tests/contract/drivers"], cwd=ROOT, check=False)
+        side_by_side = ["-n", "3", "--dist", "loadfile"]
+        subprocess.run([*pytest, *side_by_side, "tests/contract/drivers"], cwd=ROOT, check=False)
         for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314
             module, _, subject = case.get("classname", "").rpartition(".")
             if subject.startswith("Test") and case.get("name") in _tests():

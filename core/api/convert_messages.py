@@ -108,6 +108,7 @@ _SENTENCES = {
     "received": "It came in.",
     "late_report": "A report came that changes nothing any more.",
     "webhook_attempt": "A webhook was called.",
+    "shortened": "What happened before is left out: there are too many steps.",
 }
 
 
@@ -120,6 +121,11 @@ def accepted_step(row: MessageRow) -> message_pb2.TimelineEntry:
     """The first step of an outbound message, which is not stored: the row itself says it."""
     attributes = {"device": row.device_id, "segments": str(row.segments), "encoding": row.encoding}
     return _entry(row.created_ms, "accepted", attributes)
+
+
+def shortened_step(oldest: message_pb2.TimelineEntry) -> message_pb2.TimelineEntry:
+    """What stands for the steps before the oldest one that is shown."""
+    return message_pb2.TimelineEntry(time=oldest.time, step="shortened", description=_SENTENCES["shortened"])
 
 
 def attempt_step(delivery: DeliveryRow, attempt: AttemptRow) -> message_pb2.TimelineEntry:

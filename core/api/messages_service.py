@@ -27,6 +27,12 @@ from infinireach.v1 import messages_service_pb2_grpc as pb_grpc
 
 Outcome = Accepted | InfiniReachError
 
+TIMELINE_ENTRIES_MAX = 1000
+"""Steps in one answer; of more the newest are told, and that there were others."""
+
+TIMELINE_BYTES_MAX = 4 * 1024 * 1024
+"""Bytes of the steps in one answer, far below what callers take."""
+
 
 class MessagesService(pb_grpc.MessagesServiceServicer):
     """See messages_service.proto."""
@@ -113,7 +119,7 @@ class MessagesService(pb_grpc.MessagesServiceServicer):
     async def GetMessageTimeline(
         self, request: pb.GetMessageTimelineRequest, caller: Caller
     ) -> pb.GetMessageTimelineResponse:
-        """Every step, oldest first."""
+        """The newest steps, oldest first, as many as one answer takes."""
         message_id = validate.id_of("message", "message_id", request.message_id)
         entries = await self._store.read(_timeline, caller.tenant_id, message_id)
         return pb.GetMessageTimelineResponse(entries=entries)
@@ -157,9 +163,29 @@ def _result(outcome: Outcome) -> pb.BatchCreateMessagesResponse.Result:
 
 def _timeline(session: Session, tenant_id: str, message_id: str) -> list[message_pb2.TimelineEntry]:
     row = messages.get(session, tenant_id, message_id)
-    entries = [convert.accepted_step(row)] if row.direction == "outbound" else []
-    entries += [convert.step(step) for step in queries.timeline_of(session, message_id)]
-    entries += [
-        convert.attempt_step(*attempt) for attempt in queries.webhook_attempts_of(session, message_id)
-    ]
-    return sorted(entries, key=lambda entry: (entry.time.seconds, entry.time.nanos))
+    first = [convert.accepted_step(row)] if row.direction == "outbound" else []
+    one_too_many = TIMELINE_ENTRIES_MAX + 1
+    steps = [convert.step(step) for step in queries.timeline_of(session, message_id, one_too_many)]
+    attempts = queries.webhook_attempts_of(session, message_id, one_too_many)
+    told = [convert.attempt_step(*attempt) for attempt in attempts]
+    entries = sorted([*reversed(steps), *reversed(told)], key=_time_of)
+    shown = _newest(entries)
+    if len(shown) < len(entries):
+        first.append(convert.shortened_step(shown[0]))
+    return sorted([*first, *shown], key=_time_of)
+
+
+def _time_of(entry: message_pb2.TimelineEntry) -> tuple[int, int]:
+    return entry.time.seconds, entry.time.nanos
+
+
+def _newest(entries: list[message_pb2.TimelineEntry]) -> list[message_pb2.TimelineEntry]:
+    """As many of the last ones as one answer takes, and at least one."""
+    room = TIMELINE_BYTES_MAX
+    count = 0
+    for entry in reversed(entries[-TIMELINE_ENTRIES_MAX:]):
+        room -= entry.ByteSize()
+        if room < 0 and count:
+            break
+        count += 1
+    return entries[len(entries) - count :]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli.options import AsJson
-from core.cli.output import EXIT_FAILED, CommandFailed, fields, note, printable, say, say_json, table
+from core.cli.output import EXIT_FAILED, CommandFailed, fields, note, one_line, say, say_json, table
 from core.cli.rest_client import KeyOption, RestClient, UrlOption, client, segment
 
 FINAL_STATUSES = frozenset({"delivered", "failed", "expired", "cancelled", "unknown"})
@@ -82,6 +82,9 @@ def _given(values: dict[str, Any]) -> dict[str, Any]:
 
 def _template(name: str, language: str, components: str) -> dict[str, Any]:
     """The template that the options describe; empty if they name none. Raises CommandFailed."""
+    if (language or components) and not name:
+        option = "--components" if components else "--language"
+        raise CommandFailed(f"{option} belongs to a template: name it with --template.")
     if components.startswith("@"):
         try:
             components = Path(components[1:]).read_text(encoding="utf-8")
@@ -89,9 +92,10 @@ def _template(name: str, language: str, components: str) -> dict[str, Any]:
             raise CommandFailed(f"The file of --components cannot be read: {error}") from None
     try:
         parsed = json.loads(components) if components else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
+        problem = "it is nested too deep" if isinstance(error, RecursionError) else str(error)
         raise CommandFailed(
-            f"--components must be JSON, or @ and the path of a file with it: {error}"
+            f"--components must be JSON, or @ and the path of a file with it: {problem}"
         ) from None
     return _given({"name": name, "language": language, "components": parsed})
 
@@ -111,7 +115,7 @@ def get(
     for name in ("template", "media"):
         if name in shown:
             shown |= {f"{name}.{part}": _line(value) for part, value in shown.pop(name).items()}
-    fields(shown)
+    fields(shown, texts=("message",))
     say()
     for step in steps:
         say(step_line(step))
@@ -177,14 +181,16 @@ def watch(
 def follow(api: RestClient, message_id: str, *, timeout_s: float) -> None:
     """Print each step of a message until its status is final; typer.Exit if that is no success."""
     deadline = time.monotonic() + timeout_s if timeout_s else float("inf")
-    printed, status, pause_s = 0, "", POLL_S
+    status, pause_s = "", POLL_S
+    printed: set[str] = set()  # by their words: of a long timeline the API leaves out the first steps
     while True:
         message = api.get(f"/api/v1/messages/{segment(message_id)}")
         if message["status"] != status:
-            steps = timeline(api, message_id)
-            for step in steps[printed:]:
-                say(step_line(step))
-            printed, status, pause_s = len(steps), message["status"], POLL_S
+            for line in map(step_line, timeline(api, message_id)):
+                if line not in printed:
+                    say(line)
+                printed.add(line)
+            status, pause_s = message["status"], POLL_S
         if status in FINAL_STATUSES:
             break
         if time.monotonic() >= deadline:
@@ -209,7 +215,7 @@ def follow_all(api: RestClient, *, timeout_s: float) -> None:
         for message in reversed(messages):
             if known.get(message["id"]) != message["status"]:
                 known[message["id"]] = message["status"]
-                arrow = printable(f"{message['from']} -> {message['to']}")
+                arrow = one_line(f"{message['from']} -> {message['to']}")
                 say(f"{message['id']}  {message['channel']:8}  {arrow}  {message['status']}")
         time.sleep(POLL_S_MAX)
 
@@ -219,7 +225,7 @@ def _line(value: Any) -> str | None:
 
 
 def timeline(api: RestClient, message_id: str) -> list[dict[str, Any]]:
-    """The steps of a message, oldest first."""
+    """The steps of a message, oldest first; of very many the newest."""
     return list(api.get(f"/api/v1/messages/{segment(message_id)}/timeline")["timeline"])
 
 
@@ -227,7 +233,7 @@ def step_line(step: dict[str, Any]) -> str:
     """One step as people read it."""
     more = "  ".join(f"{name}={value}" for name, value in (step.get("attributes") or {}).items())
     said = step.get("description") or step["step"]
-    return printable(f"{step['time']}  {said}{'  ' if more else ''}{more}")
+    return one_line(f"{step['time']}  {said}{'  ' if more else ''}{more}")
 
 
 def only_number(api: RestClient, channel: str) -> str:

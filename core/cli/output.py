@@ -6,7 +6,7 @@ Owns the exit statuses: 0 done, 1 refused or failed, 2 the command line or the s
 import json
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, NoReturn
 
 import typer
@@ -55,21 +55,29 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, none: st
         say(typer.style(text, bold=True) if number == 0 else text)
 
 
-def fields(values: dict[str, Any]) -> None:
-    """Names and values, one a line; empty ones are left out."""
+def fields(values: dict[str, Any], *, texts: Collection[str] = ()) -> None:
+    """Names and values, one a line; empty ones are left out. Those named in `texts` may have several lines, set in."""
     shown = {name: value for name, value in values.items() if value not in (None, "", [])}
     width = max((len(name) for name in shown), default=0)
     for name, value in shown.items():
         text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-        say(f"{name.ljust(width)}  {printable(text)}")
+        shown_text = (
+            printable(text).replace("\n", "\n" + " " * (width + 2)) if name in texts else one_line(text)
+        )
+        say(f"{name.ljust(width)}  {shown_text}")
 
 
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "" if value is None else printable(str(value))
+    return "" if value is None else one_line(str(value))
 
 
 def printable(text: str) -> str:
     """A text from outside as a terminal may show it: what would steer the terminal is escaped."""
     return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: str) -> str:
+    """The same on one line: a line break could pass what follows off as a line of our own."""
+    return printable(text).replace("\n", "\\n")

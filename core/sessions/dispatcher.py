@@ -31,12 +31,15 @@ class Dispatcher:
         poll_s: float,
         *,
         tell_others: Callable[[Iterable[str]], None] = lambda _: None,
+        announced: Callable[[], None] = lambda: None,
     ) -> None:
+        """`tell_others`: of devices that are not connected here. `announced`: a claim has recorded events."""
         self._store = store
         self._registry = registry
         self._clock = clock
         self._poll_s = poll_s
         self._tell_others = tell_others
+        self._announced = announced
         self._hinted: dict[str, None] = {}
         self._full: set[str] = set()  # hinted, and without room when last looked at
         # By the last claim; accepts are no reason to look again before the poll.
@@ -96,6 +99,28 @@ class Dispatcher:
 
     async def _claim_once(self) -> bool:
         """One claim; True if there may be more to claim at once."""
+        ready, is_whole = self._ready()
+        if not ready:
+            return False
+        for device in ready:  # a hint that arrives during the claim must not be lost with this one
+            self._hinted.pop(device.device_id)
+        try:
+            claimed = await self._store.run(claim, ready, self._clock.now_ms())
+        except OutcomeUnknown as unknown:
+            self._end_sessions(ready, unknown)
+            return True
+        for device in ready:
+            if device.device_id not in claimed.drained:
+                self._hinted[device.device_id] = None
+        self._disabled |= claimed.disabled - self._hinted.keys()
+        self._registry.supersede(claimed.superseded)
+        self._send(claimed.commands, {device.driver_id: device.epoch for device in ready})
+        if claimed.failed:
+            self._announced()
+        return bool(claimed.commands or claimed.failed) or not is_whole
+
+    def _ready(self) -> tuple[list[ReadyDevice], bool]:
+        """Hinted devices with room, as many as one claim takes, and whether that is all of them."""
         ready, room, is_whole = [], COMMANDS_PER_CLAIM_MAX, True
         for device_id in list(self._hinted):
             session = self._registry.of_device(device_id)
@@ -112,22 +137,7 @@ class Dispatcher:
             if room <= 0 or len(ready) >= DEVICES_PER_CLAIM_MAX:
                 is_whole = False
                 break
-        if not ready:
-            return False
-        for device in ready:  # a hint that arrives during the claim must not be lost with this one
-            self._hinted.pop(device.device_id)
-        try:
-            claimed = await self._store.run(claim, ready, self._clock.now_ms())
-        except OutcomeUnknown as unknown:
-            self._end_sessions(ready, unknown)
-            return True
-        for device in ready:
-            if device.device_id not in claimed.drained:
-                self._hinted[device.device_id] = None
-        self._disabled |= claimed.disabled - self._hinted.keys()
-        self._registry.supersede(claimed.superseded)
-        self._send(claimed.commands, {device.driver_id: device.epoch for device in ready})
-        return bool(claimed.commands) or not is_whole
+        return ready, is_whole
 
     def _end_sessions(self, ready: list[ReadyDevice], error: OutcomeUnknown) -> None:
         """Their drivers connect again, and the reconcile offers what was claimed, if anything was."""

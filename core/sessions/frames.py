@@ -117,9 +117,12 @@ def _read_device(device: session_pb2.DeviceDescription) -> OfferedDevice:
 
 
 def _read_features(features: device_pb2.DeviceFeatures) -> str:
-    rule = f"0 to {TEXT_MAX}"
-    field = "hello.devices.features.text_characters_max"
-    _require(0 <= features.text_characters_max <= TEXT_MAX, field, rule)
+    characters = features.text_characters_max
+    _require(
+        characters == 0 or contents.CHARACTERS_SURE <= characters <= TEXT_MAX,
+        "hello.devices.features.text_characters_max",
+        f"0, or {contents.CHARACTERS_SURE} to {TEXT_MAX}",
+    )
     return contents.write_features(convert_contents.read_features(features))
 
 

@@ -6,7 +6,7 @@ have to commit gets its turn in between.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from core.accounts import live_driver_tokens
@@ -34,7 +34,16 @@ Answer = TypeVar("Answer")
 class Lifecycle:
     """Has the database follow the sessions of this process."""
 
-    def __init__(self, store: Store, clock: Clock, lease_ms: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        lease_ms: int,
+        *,
+        announced: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`announced`: a reconcile has recorded events."""
+        self._announced = announced
         self._store = store
         self._clock = clock
         self._lease_ms = lease_ms
@@ -88,7 +97,10 @@ class Lifecycle:
         return await self._store.run(open_sessions, hellos, self._clock.now_ms(), self._lease_ms)
 
     async def _reconcile_all(self, holdings: list[Holdings]) -> Sequence[Reconciled | InfiniReachError]:
-        return await self._store.run(reconcile, holdings, self._clock.now_ms())
+        answers = await self._store.run(reconcile, holdings, self._clock.now_ms())
+        if any(isinstance(answer, Reconciled) and answer.failed for answer in answers):
+            self._announced()
+        return answers
 
     async def _close_all(self, sessions: list[tuple[str, int]]) -> Sequence[None]:
         await self._store.run(close_sessions, sessions, self._clock.now_ms())

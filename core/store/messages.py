@@ -113,21 +113,23 @@ def with_queued(session: Session, device_ids: Iterable[str]) -> set[str]:
     return found
 
 
-def timeline_of(session: Session, message_id: str) -> list[TimelineRow]:
-    """The stored steps of a message, oldest first."""
-    return list(
-        session.execute(
-            select(TimelineRow).where(timeline.c.message_id == message_id).order_by(timeline.c.id)
-        ).scalars()
-    )
+def timeline_of(session: Session, message_id: str, limit: int) -> list[TimelineRow]:
+    """The newest stored steps of a message, newest first."""
+    # Reckoned, so that the planner seeks the message and does not walk back through all timelines.
+    newest = (timeline.c.id + 0).desc()
+    query = select(TimelineRow).where(timeline.c.message_id == message_id).order_by(newest).limit(limit)
+    return list(session.execute(query).scalars())
 
 
-def webhook_attempts_of(session: Session, message_id: str) -> list[tuple[DeliveryRow, AttemptRow]]:
-    """Attempts to tell webhooks of a message, oldest first."""
+def webhook_attempts_of(
+    session: Session, message_id: str, limit: int
+) -> list[tuple[DeliveryRow, AttemptRow]]:
+    """The newest attempts to tell webhooks of a message, newest first."""
     query = (
         select(DeliveryRow, AttemptRow)
         .join(AttemptRow, col(AttemptRow.delivery_id) == col(DeliveryRow.id))
         .where(col(DeliveryRow.message_id) == message_id)
-        .order_by(col(AttemptRow.at_ms))
+        .order_by(col(AttemptRow.at_ms).desc())
+        .limit(limit)
     )
     return [(delivery, attempt) for delivery, attempt in session.execute(query)]

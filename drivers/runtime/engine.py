@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from drivers.runtime.abilities import refusal
 from drivers.runtime.checks import check_changes, check_number, check_text
 from drivers.runtime.commands import Group
 from drivers.runtime.context import Changes, ContextFactory, Receipt
@@ -220,6 +221,13 @@ class Engine:
         self._work.set()
 
     async def _outcomes(self, commands: Sequence[SendCommand]) -> Sequence[Outcome]:
+        """One for each command; those that their devices cannot carry out do not come to the driver."""
+        refused = [refusal(command, self.protocol.devices) for command in commands]
+        able = [command for command, failed in zip(commands, refused, strict=True) if failed is None]
+        outcomes = iter(await self._outcomes_of(able) if able else ())
+        return [next(outcomes) if failed is None else failed for failed in refused]
+
+    async def _outcomes_of(self, commands: Sequence[SendCommand]) -> Sequence[Outcome]:
         try:
             if self._driver.group_commands_max == 1:
                 return [await self._driver.send(command) for command in commands]
@@ -259,7 +267,7 @@ class Engine:
         """Settle a command. What cannot be reported says nothing of the message, and must not block the device."""
         try:
             self.protocol.settle(command.command_id, outcome)
-        except (TypeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a number too large for a field is neither TypeError nor ValueError
             log.error("driver.outcome_unusable", **describe(error))
             detail = "The driver gave an outcome that cannot be reported."
             self.protocol.settle(command.command_id, Unknown(detail))

@@ -1,35 +1,40 @@
 """An HTTP listener for networks that call back: WhatsApp's platform, an app on a phone.
 
-Owns the socket, TLS, and the limits on what a stranger may cost: connections, requests at once, size and time of a
-body. Every fault is answered by its status alone. Knows no network's form and believes nothing: whoever answers checks
-the signature, with `is_signed` over the raw body.
+Owns HTTP and the limits on what a stranger may cost: requests at once, size and time of heads and bodies; `hook_door`
+has the sockets, TLS and the number of connections. Every fault is answered by its status alone. Knows no network's form
+and believes nothing: whoever answers checks the signature, with `is_signed` over the raw body.
 """
 
 import asyncio
 import hashlib
 import hmac
 import logging
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
-from aiohttp import StreamReader, web
+from aiohttp import HttpVersion11, StreamReader, web
 from aiohttp.web_protocol import RequestHandler
 
 from drivers.runtime.failures import describe
+from drivers.runtime.hook_door import Door
 
 BODY_BYTES_MAX = 1024 * 1024
+BODIES_BYTES_MAX = 16 * 1024 * 1024
+"""Bytes of bodies that are not whole yet, of all requests. Beyond them the one that has been coming for longest is
+given up, with 408: whoever is slow on purpose makes room for the others."""
 REQUESTS_AT_ONCE = 64
-CONNECTIONS_MAX = 256
-"""Connections beyond these are closed as they come."""
+"""Requests that are being answered; those whose bodies are still coming take nobody's place."""
 BODY_S = 20.0
 """Seconds in which a body must be here; then 408."""
+HEAD_S = 10.0
+"""Seconds in which the first head of a connection must be here, and a later one from its first byte on."""
 IDLE_S = 75.0
-"""Seconds for which a connection without a whole head of a request is kept."""
-HANDSHAKE_S = 10.0
+"""Seconds for which a connection is kept after an answer."""
+UNREAD_S = 10.0
+"""Seconds for which an answer waits for a caller that does not read it."""
 CLOSE_S = 0.25
 """Seconds that requests have to end when the listener is closed, and once more after they were told to."""
 SILENT = logging.Logger("silent", logging.CRITICAL)  # noqa: LOG001 - nobody else is to find it
@@ -89,9 +94,9 @@ class HookListener:
         self._body_bytes_max = body_bytes_max
         self._requests_at_once = requests_at_once
         self._running = 0
+        self._bodies = _Bodies()
         self._server: web.Server | None = None
-        self._listener: asyncio.Server | None = None
-        self._tls: _Certificate | None = None
+        self._door = Door(self._connection)
 
     async def open(
         self, host: str, port: int, *, cert_file: Path | None = None, key_file: Path | None = None
@@ -101,67 +106,50 @@ class HookListener:
         Files that are renewed later are used from the next connection on. Raises OSError if the port cannot be had,
         the host is not here or the files cannot be used.
         """
-        self._tls = None if cert_file is None else _Certificate(cert_file, key_file)
         self._server = web.Server(self._serve)
-        self._listener = await asyncio.get_running_loop().create_server(
-            self._connection,
-            host,
-            port,
-            ssl=None if self._tls is None else self._tls.context,
-            ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_S,
-        )
+        await self._door.open(host, port, cert_file=cert_file, key_file=key_file)
 
     @property
     def port(self) -> int:
         """The port it listens on. Raises ValueError if it does not."""
-        if self._listener is None or not self._listener.sockets:
-            raise ValueError("the listener is not open")
-        return self._listener.sockets[0].getsockname()[1]
+        return self._door.port
 
     async def close(self) -> None:
         """Stop listening and give requests a moment to end; one that is cut off gets no answer."""
-        if self._listener is None or self._server is None:
-            return
-        self._listener.close()
-        self._server.pre_shutdown()
-        await self._server.shutdown(CLOSE_S)
-        self._listener = None
+        await self._door.shut()
+        if self._server is not None:
+            self._server.pre_shutdown()
+            await self._server.shutdown(CLOSE_S)
+        await self._door.leave()
 
-    def _connection(self) -> asyncio.Protocol:
+    def _connection(self, gone: "asyncio.Future[None]") -> asyncio.Protocol:
         assert self._server is not None
-        if self._tls is not None:
-            self._tls.renew()
-        if len(self._server.connections) >= CONNECTIONS_MAX:
-            return _Refusal()
-        return _Connection(
-            self._server,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=IDLE_S,
-            access_log=SILENT,
-            auto_decompress=False,
-        )
+        return _Connection(self._server, gone)
 
     async def _serve(self, request: web.BaseRequest) -> web.Response:
-        if self._running >= self._requests_at_once:
-            return web.Response(status=503)
-        self._running += 1
-        try:
-            return await self._answered(request)
-        finally:
-            self._running -= 1
-
-    async def _answered(self, request: web.BaseRequest) -> web.Response:
+        if isinstance(request.protocol, _Connection):
+            request.protocol.head_came()
         if (request.content_length or 0) > self._body_bytes_max:
             return web.Response(status=413)
         try:
-            async with asyncio.timeout(BODY_S):
-                body = await _read(request.content, self._body_bytes_max)
+            if _wants_to_be_asked(request):
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            body = await self._bodies.read(request.content, self._body_bytes_max)
         except TimeoutError:
             return web.Response(status=408)
         except web.RequestPayloadError:
             return web.Response(status=400)
         if body is None:
             return web.Response(status=413)
+        if self._running >= self._requests_at_once:
+            return web.Response(status=503)
+        self._running += 1
+        try:
+            return await self._answered(request, body)
+        finally:
+            self._running -= 1
+
+    async def _answered(self, request: web.BaseRequest, body: bytes) -> web.Response:
         hook = HookRequest(request.method, request.path, request.query, request.headers, body)
         try:
             answer = await self._answer(hook)
@@ -171,20 +159,109 @@ class HookListener:
         return web.Response(status=answer.status, body=answer.body, content_type=answer.content_type)
 
 
-async def _read(content: StreamReader, bytes_max: int) -> bytes | None:
-    """The body; None if it is larger."""
-    body = bytearray()
-    async for chunk in content.iter_any():
-        body += chunk
-        if len(body) > bytes_max:
-            return None
-    return bytes(body)
+def _wants_to_be_asked(request: web.BaseRequest) -> bool:
+    """Whether the body comes only if it is asked for (RFC 9110 §10.1.1)."""
+    return request.version >= HttpVersion11 and request.headers.get("Expect", "").lower() == "100-continue"
+
+
+class _Bodies:
+    """The bodies that are on their way."""
+
+    def __init__(self) -> None:
+        self._coming: dict[asyncio.Timeout, int] = {}
+        """How much there is of each, the one that began first in front."""
+
+    async def read(self, content: StreamReader, bytes_max: int) -> bytes | None:
+        """The body; None if it is larger. Raises TimeoutError if it does not come in time or has to make room."""
+        body = bytearray()
+        async with asyncio.timeout(BODY_S) as limit:
+            self._coming[limit] = 0
+            try:
+                async for chunk in content.iter_any():
+                    body += chunk
+                    if len(body) > bytes_max:
+                        return None
+                    if limit in self._coming:
+                        self._coming[limit] = len(body)
+                        self._make_room()
+            finally:
+                self._coming.pop(limit, None)
+        return bytes(body)
+
+    def _make_room(self) -> None:
+        while sum(self._coming.values()) > BODIES_BYTES_MAX:
+            oldest = next(iter(self._coming))
+            del self._coming[oldest]
+            if not oldest.expired():
+                oldest.reschedule(asyncio.get_running_loop().time())
 
 
 class _Connection(RequestHandler):
     """A connection that tells a stranger, and the log, nothing of what went wrong but a status."""
 
-    __slots__ = ()
+    __slots__ = ("_gone", "_head_timer", "_open", "_unread_timer")
+
+    def __init__(self, server: web.Server, gone: "asyncio.Future[None]") -> None:
+        """`gone` gets a result when the connection has ended."""
+        loop = asyncio.get_running_loop()
+        super().__init__(
+            server, loop=loop, keepalive_timeout=IDLE_S, access_log=SILENT, auto_decompress=False
+        )
+        self._gone = gone
+        self._open: asyncio.Transport | None = None
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._unread_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert isinstance(transport, asyncio.Transport)
+        self._open = transport
+        transport.set_write_buffer_limits(high=1, low=0)  # told of whatever is not read
+        self._expect_head()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._open = None
+        self.head_came()
+        self._was_read()
+        super().connection_lost(exc)
+        if not self._gone.done():
+            self._gone.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        requests = self._request_count
+        super().data_received(data)
+        if self._request_count > requests:
+            self.head_came()
+        elif data and self._current_request is None:
+            self._expect_head()
+
+    def head_came(self) -> None:
+        """A request is whole but for its body, which has a time of its own."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread_timer = self._loop.call_later(UNREAD_S, self._cut_off)
+
+    def resume_writing(self) -> None:
+        self._was_read()
+        super().resume_writing()
+
+    def _was_read(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
+
+    def _expect_head(self) -> None:
+        if self._head_timer is None:
+            self._head_timer = self._loop.call_later(HEAD_S, self._cut_off)
+
+    def _cut_off(self) -> None:
+        """End it at once, also if it is closing and waits for the caller to read."""
+        if self._open is not None:
+            self._open.abort()
 
     def handle_error(
         self,
@@ -200,41 +277,3 @@ class _Connection(RequestHandler):
     def log_exception(self, *args: Any, **kw: Any) -> None:
         error = kw.get("exc_info")
         log.error("hook.connection_failed", **(describe(error) if isinstance(error, BaseException) else {}))
-
-
-class _Refusal(asyncio.Protocol):
-    """One connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
-class _Certificate:
-    """A certificate chain and its key, read again when the files change."""
-
-    def __init__(self, cert_file: Path, key_file: Path | None) -> None:
-        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self.context.minimum_version = ssl.TLSVersion.TLSv1_2
-        self._cert_file = cert_file
-        self._key_file = key_file
-        self._stamp = self._stamped()
-        self.context.load_cert_chain(cert_file, key_file)
-
-    def renew(self) -> None:
-        """Take what is in the files now; what cannot be used leaves the certificate as it is."""
-        try:
-            stamp = self._stamped()
-            if stamp == self._stamp:
-                return
-            self._stamp = stamp
-            # Tried apart first: a new chain with the old key would leave the context with neither.
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-                self._cert_file, self._key_file
-            )
-            self.context.load_cert_chain(self._cert_file, self._key_file)
-        except OSError as error:
-            log.warning("hook.certificate_not_renewed", error=type(error).__name__)
-
-    def _stamped(self) -> list[tuple[int, int]]:
-        files = [self._cert_file] if self._key_file is None else [self._cert_file, self._key_file]
-        return [(status.st_mtime_ns, status.st_ino) for status in (file.stat() for file in files)]

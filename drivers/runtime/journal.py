@@ -136,9 +136,10 @@ class Journal:
         return [SegmentMark(command_id, row[0], taken=bool(row[1]), reference=row[2]) for row in rows]
 
     def known(self, command_ids: Iterable[str]) -> set[str]:
-        """Which of the commands it remembers, open or settled."""
+        """Which of the commands it remembers, open or settled. What can be no id, such as a lone surrogate, is not."""
         query = "SELECT command_id FROM commands WHERE command_id = ?"
-        rows = (self._connection.execute(query, (command_id,)).fetchone() for command_id in command_ids)
+        possible = (each for each in command_ids if _is_writable(each))
+        rows = (self._connection.execute(query, (command_id,)).fetchone() for command_id in possible)
         return {row[0] for row in rows if row is not None}
 
     def value(self, key: str) -> bytes | None:
@@ -292,3 +293,11 @@ def _read_position(connection: sqlite3.Connection) -> Position:
 
 def _new_journal_id() -> str:
     return secrets.token_hex(12)
+
+
+def _is_writable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -16,6 +16,8 @@ from infinireach.v1.message_pb2 import Failure, FailureReason
 NETWORK_CODE_CHARACTERS_MAX = 64
 DETAIL_CHARACTERS_MAX = 500
 SEGMENTS_MAX = 255
+RETRY_AFTER_S_MAX = 86_400
+"""The longest wait that a driver may ask for."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -35,7 +37,8 @@ class Failed:
     detail: str = ""
     """One sentence for people."""
     retry_after_s: float | None = None
-    """For a reason that is retried: not before so many seconds; None: as the core thinks best."""
+    """For a reason that is retried: not before so many seconds, up to a day; None, or what is no such time: as the core
+    thinks best, which also has a least wait."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -89,7 +92,7 @@ Report = Submitted | Failed | Unknown | Delivered | Read | Cancelled
 
 
 def to_report(command_id: str, report: Report) -> CommandReport:
-    """The report as it travels; over-long texts are cut, never refused.
+    """The report as it travels; over-long texts are cut, a wait that is none is left out, neither is refused.
 
     Raises TypeError or ValueError if it is none, or holds what a frame cannot (a lone surrogate).
     """
@@ -109,7 +112,7 @@ def to_report(command_id: str, report: Report) -> CommandReport:
                 network_code=network_code[:NETWORK_CODE_CHARACTERS_MAX],
                 detail=detail[:DETAIL_CHARACTERS_MAX],
             )
-            delay = None if retry_after_s is None else _duration(retry_after_s)
+            delay = None if retry_after_s is None else _delay(retry_after_s)
             return CommandReport(command_id=command_id, failed=failure, retry_delay=delay)
         case Unknown(detail):
             unknown = fact_pb2.OutcomeUnknown(detail=detail[:DETAIL_CHARACTERS_MAX])
@@ -120,5 +123,7 @@ def to_report(command_id: str, report: Report) -> CommandReport:
             raise TypeError(f"{type(report).__name__} is no report")
 
 
-def _duration(seconds: float) -> Duration:
+def _delay(seconds: float) -> Duration | None:
+    if not 0 < seconds <= RETRY_AFTER_S_MAX:  # which nan is not either
+        return None
     return Duration(seconds=int(seconds), nanos=int(seconds % 1 * 1e9))

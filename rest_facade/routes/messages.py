@@ -121,7 +121,7 @@ async def show_list(call: Call) -> Answer:
 
 
 async def show_timeline(call: Call) -> Answer:
-    """Every step of one message, oldest first."""
+    """The steps of one message, oldest first."""
     message_id = parse.message_id(call.path["messageId"])
     request = messages_service_pb2.GetMessageTimelineRequest(message_id=message_id)
     answer = await call.core.call(rpcs.GET_MESSAGE_TIMELINE, request, call)
@@ -257,9 +257,10 @@ ROUTES = (
         operation="getMessageTimeline",
         tag="Messages",
         summary="See everything that happened to a message",
-        description="Accepted, claimed, submitted, reports, webhook attempts: why it has not arrived.",
+        description="Accepted, claimed, submitted, reports, webhook attempts: why it has not arrived. "
+        "Of more than 1000 steps the newest; `shortened` stands for the others.",
         scope="messages:read",
-        success={200: Success("Every step, oldest first.", "Timeline")},
+        success={200: Success("The steps, oldest first.", "Timeline")},
         errors=("not_found",),
     ),
     Route(

@@ -1,4 +1,4 @@
-"""The contract suite is a library, so pytest has to be told to explain its assertions too."""
+"""What the contract tests of drivers share."""
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.core_stub import StubCore
-
-pytest.register_assert_rewrite("drivers.runtime.contract_kit.suite", "drivers.runtime.contract_kit.subject")
 
 
 @pytest.fixture

@@ -86,8 +86,8 @@ async def running(
         yield Running(driver, work.engine, work.client, work.stream)
 
 
-def command(command_id: str) -> SendCommand:
-    return SendCommand(command_id=command_id, device_key="phone", text=TextContent(body="hello", segments=1))
+def command(command_id: str, *, text: str = "hello") -> SendCommand:
+    return SendCommand(command_id=command_id, device_key="phone", text=TextContent(body=text, segments=1))
 
 
 async def settled(core: StubCore) -> dict[str, str]:

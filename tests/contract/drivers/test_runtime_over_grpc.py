@@ -20,7 +20,10 @@ from infinireach.driver.v1.session_pb2 import (
     DeviceDescription,
 )
 from infinireach.v1.device_pb2 import DEVICE_STATE_DEGRADED
-from infinireach.v1.message_pb2 import FAILURE_REASON_NETWORK_REJECTED
+from infinireach.v1.message_pb2 import (
+    FAILURE_REASON_NETWORK_REJECTED,
+    FAILURE_REASON_RATE_LIMITED,
+)
 from tests.contract.drivers.running import Running, ScriptedDriver, command, running, settled
 from tests.fakes.core_stub import StubCore
 
@@ -71,6 +74,18 @@ async def test_outcome_that_cannot_be_reported_is_unknown_and_the_device_goes_on
         it.driver.answer = lambda sent: outcome if sent.command_id == "bad" else Submitted()
         core.offer([command("bad"), command("good")])
         assert await settled(core) == {"bad": "outcome_unknown", "good": "submitted"}
+
+
+@pytest.mark.parametrize("seconds", [float("inf"), float("nan"), 1e20, -1.0])
+async def test_wait_that_is_none_says_nothing_and_the_device_goes_on(
+    core: StubCore, tmp_path: Path, seconds: float
+) -> None:
+    async with running(core, tmp_path) as it:
+        busy = Failed(FAILURE_REASON_RATE_LIMITED, retry_after_s=seconds)
+        it.driver.answer = lambda sent: busy if sent.command_id == "bad" else Submitted()
+        core.offer([command("bad"), command("good")])
+        assert await settled(core) == {"bad": "failed", "good": "submitted"}
+        assert not core.commands["bad"].reports[0].HasField("retry_delay")
 
 
 async def test_group_with_too_few_outcomes_is_unknown_as_a_whole(core: StubCore, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ def test_a_template_is_posted_with_what_goes_into_its_places(api: RestApi, tmp_p
         assert sent(api, *named, "--components", told) == {"template": {**template, "components": components}}
 
 
-@pytest.mark.parametrize("components", ["[", "@missing.json", "{'a': 1}"])
+@pytest.mark.parametrize("components", ["[", "@missing.json", "{'a': 1}", "[" * 100_000])
 def test_components_that_cannot_be_read_are_refused_before_anything_is_asked(
     api: RestApi, components: str
 ) -> None:
@@ -122,6 +122,15 @@ def test_components_that_cannot_be_read_are_refused_before_anything_is_asked(
     )
     assert finished.status == 1
     assert "--components" in finished.err
+    assert api.asked == []
+
+
+@pytest.mark.parametrize("option", ["--components", "--language"])
+def test_what_belongs_to_a_template_is_not_dropped_without_one(api: RestApi, option: str) -> None:
+    finished = infinireach("message", "send", "Hello", "--to", "+1234567890", option, "[]")
+    assert finished.status == 1
+    assert option in finished.err
+    assert "--template" in finished.err
     assert api.asked == []
 
 
@@ -139,14 +148,14 @@ def test_a_file_is_posted_with_the_text_as_its_caption(api: RestApi) -> None:
 def test_what_a_message_carries_is_shown_a_part_a_line(api: RestApi) -> None:
     template = {"name": "order_shipped", "language": "en_US", "components": [{"type": "body"}]}
     media = {"type": "image", "url": None, "filename": None, "mimeType": "image/png", "networkId": "42"}
-    carrying = message("sent", template=template, media=media, senderName="Ada")
+    carrying = message("sent", template=template, media=media, senderName="Ada\nstatus  failed")
     api.answers[f"GET /api/v1/messages/{MESSAGE_ID}"] = [(200, carrying)]
     api.answers[f"GET /api/v1/messages/{MESSAGE_ID}/timeline"] = [(200, steps("accepted"))]
     lines = [line.split(maxsplit=1) for line in infinireach("message", "get", MESSAGE_ID).out.splitlines()]
     shown = dict(line for line in lines if len(line) == 2)
     assert shown["template.name"] == "order_shipped"
     assert json.loads(shown["template.components"]) == [{"type": "body"}]
-    assert (shown["media.mimeType"], shown["senderName"]) == ("image/png", "Ada")
+    assert (shown["media.mimeType"], shown["senderName"]) == ("image/png", "Ada\\nstatus  failed")
     assert "media.url" not in shown
 
 

@@ -13,11 +13,13 @@ from sqlalchemy.orm import Session
 from core.dispatch import ReadyDevice, claim
 from core.facts import DriverFacts, Report, apply_facts
 from core.message_state import Evidence
+from core.store.messages import append_steps, step
 from infinireach.v1 import message_pb2
 from infinireach.v1 import messages_service_pb2 as pb
 from tests.fakes.database import TENANT_B
 from tests.fakes.messages_api import SENDER, TTL_S, MessagesApi, messages_api
 from tests.fakes.rpc_outcome import refusal
+from tests.fakes.set_clock import START_MS
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -223,6 +225,34 @@ async def test_the_timeline_tells_every_step_in_order(api: MessagesApi) -> None:
     assert [entry.step for entry in timeline.entries] == ["accepted", "claimed", "submitted", "delivered"]
     assert all(entry.description for entry in timeline.entries)
     assert timeline.entries[2].attributes["references"] == "7"
+
+
+async def test_of_a_long_timeline_the_newest_steps_are_told_and_that_there_are_others(
+    api: MessagesApi,
+) -> None:
+    message_id = (await create(api)).message_id
+    await api.store.run(_add_steps, message_id, [{"number": str(number)} for number in range(1000)])
+    request = pb.GetMessageTimelineRequest(message_id=message_id)
+    whole = (await api.stub.GetMessageTimeline(request, metadata=api.facade())).entries
+    assert [entry.step for entry in whole] == ["accepted", *["retry"] * 1000]
+    await api.store.run(_add_steps, message_id, [{"number": "1000"}])
+    entries = (await api.stub.GetMessageTimeline(request, metadata=api.facade())).entries
+    assert [entry.step for entry in entries] == ["accepted", "shortened", *["retry"] * 1000]
+    assert [entry.attributes["number"] for entry in entries[2:]] == [str(number) for number in range(1, 1001)]
+    assert "left out" in entries[1].description
+
+
+async def test_a_timeline_of_large_steps_fits_one_answer(api: MessagesApi) -> None:
+    message_id = (await create(api)).message_id
+    await api.store.run(_add_steps, message_id, [{"references": "7" * 100_000}] * 100)
+    request = pb.GetMessageTimelineRequest(message_id=message_id)
+    timeline = await api.stub.GetMessageTimeline(request, metadata=api.facade())
+    assert [entry.step for entry in timeline.entries[:3]] == ["accepted", "shortened", "retry"]
+    assert 4_000_000 < timeline.ByteSize() < 4_300_000
+
+
+def _add_steps(session: Session, message_id: str, attributes: list[dict[str, str]]) -> None:
+    append_steps(session, [step(message_id, START_MS, "retry", each) for each in attributes])
 
 
 async def test_a_message_expires_after_the_time_that_the_settings_give(api: MessagesApi) -> None:

@@ -5,9 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-pytest.register_assert_rewrite("tests.integration.whatsapp_cloud.bench")
-
-from tests.integration.whatsapp_cloud.bench import Bench, bench  # noqa: E402 - its assertions are to be explained
+from tests.integration.whatsapp_cloud.bench import Bench, bench
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

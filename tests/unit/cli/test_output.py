@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from core.cli.output import printable, say_json
+from core.cli.output import fields, printable, say_json, table
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,15 @@ def test_a_text_from_outside_cannot_steer_the_terminal_through_json_either(
     shown = capsys.readouterr().out
     assert json.loads(shown) == {"text": text}
     assert all(character.isprintable() or character == "\n" for character in shown)
+
+
+def test_a_value_cannot_pass_its_second_line_off_as_another_field(capsys: pytest.CaptureFixture[str]) -> None:
+    fields({"name": "Ada\nstatus  sent", "message": "one\nstatus  sent"}, texts=("message",))
+    table(["NAME"], [["Ada\nBob"]], none="")
+    assert capsys.readouterr().out.splitlines() == [
+        "name     Ada\\nstatus  sent",
+        "message  one",
+        "         status  sent",
+        "NAME",
+        "Ada\\nBob",
+    ]

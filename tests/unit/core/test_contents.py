@@ -56,6 +56,8 @@ def test_what_a_later_version_stored_besides_is_passed_over() -> None:
         ),
         (Template("a", "en", "[]"), Template("a", "en"), True),
         (TEMPLATE, Template("order_ready", "en_US", '[{"type": "header"}]'), False),
+        (Template("a", "en", '[{"a": 1}]'), Template("a", "en", '[{"a": true}]'), False),
+        (Template("a", "en", '[{"a": 1}]'), Template("a", "en", '[{"a": 1.0}]'), False),
         (TEMPLATE, Template("order_ready", "de", '[{"type": "body"}]'), False),
         (Media("image", "https://a.example/1"), Media("image", "https://a.example/2"), False),
         (Media("image", "https://a.example/1"), Media("video", "https://a.example/1"), False),

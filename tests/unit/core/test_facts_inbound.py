@@ -245,6 +245,13 @@ def test_an_answer_to_nothing_that_is_known_is_a_message_like_any_other(
     assert [row.reply_to_id for row in messages(session)] == [None]
 
 
+def test_an_answer_never_names_a_message_that_came_in(session: Session, opened: OpenedSession) -> None:
+    apply(session, opened, inbound(1))
+    (first,) = messages(session)
+    apply(session, opened, inbound(2, reply_to_command_id=f"{first.id}-1"))
+    assert [row.reply_to_id for row in messages(session)] == [None, None]
+
+
 def test_an_answer_never_names_another_tenants_message(session: Session, opened: OpenedSession) -> None:
     ours = claimed_command(session, opened)
     theirs = connect(

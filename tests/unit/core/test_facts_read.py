@@ -15,6 +15,7 @@ from core.message_state import Evidence, retry_delay_s
 from tests.core_fixtures import (
     NOW_MS,
     apply,
+    claim_for,
     claimed_command,
     connect,
     event_types,
@@ -170,7 +171,7 @@ def a_report(sequence: int, command: Command, kind: str) -> Report:
 
 
 @pytest.mark.parametrize(
-    ("said_ms", "waited_ms"), [(1, 1), (90_000, 90_000), (None, retry_delay_s(1) * 1000)]
+    ("said_ms", "waited_ms"), [(1, 1000), (1001, 1001), (90_000, 90_000), (None, retry_delay_s(1) * 1000)]
 )
 def test_a_message_waits_as_long_as_its_driver_says(
     session: Session, opened: OpenedSession, command: Command, said_ms: int | None, waited_ms: int
@@ -181,6 +182,28 @@ def test_a_message_waits_as_long_as_its_driver_says(
     assert (message.state, message.hold_until_ms) == ("scheduled", NOW_MS + waited_ms)
     assert release_held(session, NOW_MS + waited_ms - 1) == set()
     assert release_held(session, NOW_MS + waited_ms) == {command.device_id}
+
+
+def test_a_driver_that_always_asks_for_a_moment_does_not_keep_its_message_from_backing_off(
+    session: Session, opened: OpenedSession, command: Command
+) -> None:
+    now_ms, waited = NOW_MS, []
+    for attempt in range(1, 7):
+        failed = report(
+            attempt,
+            f"{command.message_id}-{attempt}",
+            Evidence.FAILED,
+            reason="rate_limited",
+            retry_delay_ms=1,
+        )
+        apply(session, opened, failed, now_ms=now_ms)
+        until_ms = message_of(session, command.message_id).hold_until_ms
+        assert until_ms is not None
+        waited.append(until_ms - now_ms)
+        now_ms = until_ms
+        assert release_held(session, now_ms) == {command.device_id}
+        assert len(claim_for(session, opened, now_ms=now_ms).commands) == 1
+    assert waited == [1000, 1000, 75_000, 225_000, 450_000, 450_000]
 
 
 def test_a_failure_for_good_is_not_tried_again_whatever_wait_comes_with_it(

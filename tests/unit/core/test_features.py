@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from core import contents
 from core.contents import Features, Media, Template
 from core.devices import OfferedDevice
+from core.dispatch import Holdings, Reconciled, reconcile
 from core.driver_sessions import OpenedSession
 from core.errors import DeviceNotFound, ExternalIdConflict, InfiniReachError, InvalidArgument
 from core.messages import Accepted, accept, owner_of
@@ -24,9 +25,11 @@ from tests.core_fixtures import (
     claim_for,
     connect,
     device_of,
+    event_types,
     message_of,
     new_message,
     offered_device,
+    steps_of,
 )
 from tests.fakes.database import TENANT_B, memory_session
 
@@ -77,6 +80,83 @@ def test_a_device_can_what_its_driver_says_last(session: Session) -> None:
     assert features_of(session, connect(session, phone(Features(groups=True)))) == Features(groups=True)
     assert features_of(session, connect(session, phone(Features(groups=True)))) == Features(groups=True)
     assert features_of(session, connect(session, phone(None))) is None
+
+
+# Sending
+
+
+def test_what_the_device_can_no_more_fails_at_the_claim_and_the_rest_goes_out(session: Session) -> None:
+    connect(session, phone(ALL))
+    beyond: list[dict[str, Any]] = [
+        {"text": "", "content": TEMPLATE},
+        {"text": "See here", "content": MEDIA},
+        {"to": GROUP},
+        {"text": "x" * 161},
+    ]
+    within: list[dict[str, Any]] = [
+        {},
+        {"text": "x" * 160},
+        {"text": "", "content": Media("image", "https://example.com/a.png")},
+    ]
+    lost = [accept_one(session, channel="whatsapp", **item) for item in beyond]
+    kept = [accept_one(session, channel="whatsapp", **item) for item in within]
+    opened = connect(session, phone(Features(media=("image",), text_characters_max=160)))
+    claimed = claim_for(session, opened, free=9)
+    assert [command.message_id for command in claimed.commands] == kept
+    assert claimed.failed == len(lost)
+    for message_id in lost:
+        message = message_of(session, message_id)
+        assert (message.state, message.failure_reason) == ("failed", "content_unsupported")
+        assert message.attempt == 0
+        assert message.failure_detail is not None
+        assert event_types(session, message_id) == ["message.failed"]
+        assert steps_of(session, message_id) == [("failed", {"reason": "content_unsupported"})]
+    assert "the device cannot send templates" in (message_of(session, lost[0]).failure_detail or "")
+
+
+def test_a_device_with_room_is_asked_again_after_messages_that_failed(session: Session) -> None:
+    connect(session, phone(ALL))
+    for _ in range(2):
+        accept_one(session, channel="whatsapp", text="", content=TEMPLATE)
+    plain = accept_one(session, channel="whatsapp")
+    opened = connect(session, phone(Features()))
+    first = claim_for(session, opened, free=2)
+    assert (first.commands, first.failed, first.drained) == ([], 2, set())
+    assert [command.message_id for command in claim_for(session, opened, free=2).commands] == [plain]
+
+
+def test_what_never_reached_a_driver_is_not_offered_again_to_a_device_that_can_it_no_more(
+    session: Session,
+) -> None:
+    opened = connect(session, phone(ALL))
+    template = accept_one(session, channel="whatsapp", text="", content=TEMPLATE)
+    in_the_journal = accept_one(session, channel="whatsapp", text="", content=TEMPLATE)
+    plain = accept_one(session, channel="whatsapp")
+    assert len(claim_for(session, opened, free=9).commands) == 3
+    opened = connect(session, phone(Features()))
+    holdings = Holdings(opened.driver_id, opened.epoch, {f"{in_the_journal}-1"}, set(opened.keys))
+    (answer,) = reconcile(session, [holdings], NOW_MS)
+    assert isinstance(answer, Reconciled)
+    assert [command.message_id for command in answer.offer] == [plain]
+    assert answer.failed == [template]
+    assert answer.held == {device_of(opened, "phone"): [f"{in_the_journal}-1", f"{plain}-1"]}
+    message = message_of(session, template)
+    assert (message.state, message.failure_reason) == ("failed", "content_unsupported")
+    assert event_types(session, template) == ["message.failed"]
+    assert message_of(session, in_the_journal).state == "sending"
+
+
+def test_plain_texts_cost_a_claim_and_a_reconcile_no_look_at_their_device(session: Session) -> None:
+    opened = connect(session, phone(Features()))
+    accept_one(session, channel="whatsapp")
+    statements: list[str] = []
+    engine = session.get_bind()
+    event.listen(engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    claim_for(session, opened)
+    assert len([each for each in statements if "FROM device" in each]) == 1
+    statements.clear()
+    reconcile(session, [Holdings(opened.driver_id, opened.epoch, set(), set(opened.keys))], NOW_MS)
+    assert [each for each in statements if "device.features" in each] == []
 
 
 # Accepting

@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-pytest.register_assert_rewrite("tests.integration.modem.faults.bench", "tests.integration.modem.wire")
-
-from tests.integration.modem.faults.bench import TIME_SCALE, Bench, bench  # noqa: E402 - its assertions are to be explained
+from tests.integration.modem.faults.bench import TIME_SCALE, Bench, bench
 
 
 class Benches:

@@ -5,11 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-pytest.register_assert_rewrite("tests.integration.modem.faults.bench", "tests.integration.modem.kills.victim")
-
-from tests.integration.modem.faults.bench import bench  # noqa: E402 - its assertions are to be explained
-from tests.integration.modem.faults.nursery import Nursery  # noqa: E402
-from tests.integration.modem.kills.victim import Victim  # noqa: E402
+from tests.integration.modem.faults.bench import bench
+from tests.integration.modem.faults.nursery import Nursery
+from tests.integration.modem.kills.victim import Victim
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -72,8 +72,8 @@ def test_a_type_of_file_that_the_core_does_not_know_is_passed_over() -> None:
     assert contents.read_features(features_of(features=said)) == Features(media=("video",))
 
 
-@pytest.mark.parametrize("characters", [-1, 20_001])
-def test_a_length_that_no_text_can_have_is_refused(characters: int) -> None:
+@pytest.mark.parametrize("characters", [-1, 1, 159, 20_001])
+def test_a_length_that_no_text_can_have_or_that_every_device_exceeds_is_refused(characters: int) -> None:
     with pytest.raises(ProtocolViolation, match=r"hello\.devices\.features\.text_characters_max"):
         features_of(features=device_pb2.DeviceFeatures(text_characters_max=characters))
 

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
+from core import contents
 from core.dispatch import ReadyDevice
 from core.errors import OutcomeUnknown, SessionSuperseded, Unavailable
 from core.sessions import dispatcher as dispatcher_module
 from core.sessions.dispatcher import Dispatcher
+from core.store.rows import DeviceRow
+from tests.core_fixtures import accept_one
 from tests.fakes.database import file_store
-from tests.fakes.dispatcher_world import NEVER_S, POLL_S, World
+from tests.fakes.dispatcher_world import NEVER_S, POLL_S, World, number
 from tests.fakes.driver_stream import FakeSession, eventually
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -308,3 +312,31 @@ async def test_other_cores_are_told_of_devices_that_are_not_connected_here(world
     dispatcher.accepted([*session.device_ids, "elsewhere"])
     dispatcher.hint(["elsewhere"])  # as told by another core: it goes no further
     assert told == ["elsewhere"]
+
+
+async def test_messages_that_a_device_can_send_no_more_are_told_of_at_once_and_the_next_go_out(
+    world: World,
+) -> None:
+    announced: list[bool] = []
+    session = await world.connect(free=1)
+    (long, plain) = [
+        await world.store.run(lambda rows, text=text: accept_one(rows, sender=number(1), text=text))
+        for text in ("x" * 161, "Hello")
+    ]
+    (device_id,) = session.device_ids
+
+    def cut_short(rows: Session) -> None:
+        features = contents.Features(text_characters_max=160)
+        rows.get_one(DeviceRow, device_id).features = contents.write_features(features)
+
+    await world.store.run(cut_short)
+    dispatcher = Dispatcher(
+        world.store, world.registry, world.clock, NEVER_S, announced=lambda: announced.append(True)
+    )
+    task = asyncio.create_task(dispatcher.run())
+    dispatcher.hint([device_id])
+    await eventually(lambda: session.message_ids == [plain] and bool(announced))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await world.state(long) == "failed"
+    assert announced == [True]

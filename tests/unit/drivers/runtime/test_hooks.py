@@ -5,42 +5,14 @@ import hashlib
 import hmac
 import logging
 import socket
-import ssl
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import aiohttp
 import pytest
 
 from drivers.runtime import hooks
-from drivers.runtime.hooks import HookAnswer, HookListener, HookRequest, is_signed
-from tests.fakes.certificates import CertificateAuthority
-
-HOST = "127.0.0.1"
-BODY_BYTES_MAX = 1000
-
-
-class Desk:
-    """Answers requests, and keeps them; `hold` makes it wait until `go_on` is set."""
-
-    def __init__(self) -> None:
-        self.requests: list[HookRequest] = []
-        self.answer = HookAnswer(200, b"taken")
-        self.error: Exception | None = None
-        self.hold = False
-        self.has_some = asyncio.Event()
-        self.go_on = asyncio.Event()
-        self.ended = asyncio.Event()
-
-    async def __call__(self, request: HookRequest) -> HookAnswer:
-        self.requests.append(request)
-        self.has_some.set()
-        if self.hold:
-            await self.go_on.wait()
-        self.ended.set()
-        if self.error is not None:
-            raise self.error
-        return self.answer
+from drivers.runtime.hooks import HookAnswer, HookListener, is_signed
+from tests.unit.drivers.runtime.hook_desk import BODY_BYTES_MAX, HOST, NEVER_S, Desk, listening, said, url
 
 
 @pytest.fixture
@@ -50,30 +22,14 @@ def desk() -> Desk:
 
 @pytest.fixture
 async def listener(desk: Desk) -> AsyncIterator[HookListener]:
-    listener = HookListener(desk, body_bytes_max=BODY_BYTES_MAX, requests_at_once=2)
-    await listener.open(HOST, 0)
-    yield listener
-    desk.go_on.set()
-    await listener.close()
+    async with listening(desk) as listener:
+        yield listener
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as client:
         yield client
-
-
-def url(listener: HookListener, path: str = "/hook") -> str:
-    return f"http://{HOST}:{listener.port}{path}"
-
-
-async def said(listener: HookListener, request: bytes) -> bytes:
-    """Everything that the listener answers to these bytes, until it closes the connection."""
-    reader, writer = await asyncio.open_connection(HOST, listener.port)
-    writer.write(request)
-    answer = await reader.read()
-    writer.close()
-    return answer
 
 
 async def test_request_comes_whole_and_its_answer_goes_back(
@@ -168,20 +124,79 @@ async def test_body_that_does_not_come_is_given_up(
 
 
 async def test_connection_that_asks_nothing_is_closed(
-    desk: Desk, listener: HookListener, monkeypatch: pytest.MonkeyPatch
+    listener: HookListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hooks, "IDLE_S", 0.01)
+    monkeypatch.setattr(hooks, "IDLE_S", NEVER_S)
+    monkeypatch.setattr(hooks, "HEAD_S", 0.01)
+    assert await said(listener, b"") == b""
     assert await said(listener, b"POST /hook HTTP/1.1\r\nHost: half a h") == b""
 
 
-async def test_connection_beyond_the_limit_is_closed(
+async def test_connection_that_trickles_a_later_head_is_closed(
+    listener: HookListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "IDLE_S", NEVER_S)
+    reader, writer = await asyncio.open_connection(HOST, listener.port)
+    writer.write(b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    assert (await reader.readuntil(b"taken")).startswith(b"HTTP/1.1 200 ")
+    monkeypatch.setattr(hooks, "HEAD_S", 0.01)
+    writer.write(b"POST /hook HT")
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_connection_that_asks_no_more_is_closed(
+    listener: HookListener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hooks, "IDLE_S", 0.01)
+    answer = await said(listener, b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_bodies_that_do_not_come_keep_nobody_else_out(
+    desk: Desk, listener: HookListener, client: aiohttp.ClientSession
+) -> None:
+    head = b"POST /hook HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n"
+    slow = [await asyncio.open_connection(HOST, listener.port) for _ in range(5)]
+    for _, writer in slow:
+        writer.write(head + b"four")
+    async with client.post(url(listener)) as response:
+        assert response.status == 200
+    for reader, writer in slow:
+        writer.write(b" + six")
+        assert (await reader.readline()).split()[1] == b"200"
+        writer.close()
+    assert [request.body for request in desk.requests] == [b"", *[b"four + six"] * 5]
+
+
+async def test_body_that_has_been_coming_for_longest_makes_room_for_the_others(
     desk: Desk, listener: HookListener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hooks, "CONNECTIONS_MAX", 0)
-    with pytest.raises((ConnectionError, aiohttp.ClientError)):
-        async with aiohttp.ClientSession() as client, client.post(url(listener)):
-            pass
-    assert desk.requests == []
+    monkeypatch.setattr(hooks, "BODY_S", NEVER_S)
+    monkeypatch.setattr(hooks, "BODIES_BYTES_MAX", 1500)
+    head = b"POST /hook HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n"
+    old_reader, old_writer = await asyncio.open_connection(HOST, listener.port)
+    old_writer.write(head + b"x" * 900)
+    reader, writer = await asyncio.open_connection(HOST, listener.port)
+    writer.write(head + b"y" * 900)
+    assert (await old_reader.readline()).split()[1] == b"408"
+    writer.write(b"y" * 100)
+    assert (await reader.readline()).split()[1] == b"200"
+    assert [request.body for request in desk.requests] == [b"y" * 1000]
+    old_writer.close()
+    writer.close()
+
+
+async def test_body_that_waits_to_be_asked_for_is_asked_for(desk: Desk, listener: HookListener) -> None:
+    head = b"POST /hook HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: "
+    reader, writer = await asyncio.open_connection(HOST, listener.port)
+    writer.write(head + b"4\r\n\r\n")
+    assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+    writer.write(b"body" + head + b"1001\r\n\r\n")
+    assert (await reader.readuntil(b"taken")).startswith(b"HTTP/1.1 200 ")
+    assert (await reader.readline()).split()[1] == b"413"
+    assert [request.body for request in desk.requests] == [b"body"]
+    writer.close()
 
 
 async def test_what_was_begun_ends_though_the_caller_hangs_up(desk: Desk, listener: HookListener) -> None:
@@ -210,46 +225,6 @@ async def test_close_ends_requests_that_wait_and_gives_the_port_free(desk: Desk)
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind((HOST, port))
-
-
-async def test_port_that_is_taken_is_an_os_error(listener: HookListener, desk: Desk) -> None:
-    with pytest.raises(OSError, match="address already in use"):
-        await HookListener(desk).open(HOST, listener.port)
-
-
-async def test_certificate_is_used_and_its_renewal_too(desk: Desk, tmp_path: Path) -> None:
-    old, new = CertificateAuthority(), CertificateAuthority()
-    file = tmp_path / "server.pem"
-    file.write_bytes(old.identity(HOST))
-    listener = HookListener(desk)
-    await listener.open(HOST, 0, cert_file=file)
-
-    async def status_for(authority: CertificateAuthority) -> int:
-        async with (
-            aiohttp.ClientSession() as client,
-            client.post(f"https://{HOST}:{listener.port}/", ssl=authority.client_context()) as response,
-        ):
-            return response.status
-
-    try:
-        assert await status_for(old) == 200
-        file.write_bytes(b"half of a file")
-        assert await status_for(old) == 200
-        file.write_bytes(new.identity(HOST))
-        assert await status_for(new) == 200
-        with pytest.raises(aiohttp.ClientConnectorCertificateError):
-            await status_for(old)
-    finally:
-        await listener.close()
-
-
-async def test_certificate_that_cannot_be_used_is_an_os_error(desk: Desk, tmp_path: Path) -> None:
-    file = tmp_path / "server.pem"
-    with pytest.raises(FileNotFoundError):
-        await HookListener(desk).open(HOST, 0, cert_file=file)
-    file.write_text("no certificate")
-    with pytest.raises(ssl.SSLError):
-        await HookListener(desk).open(HOST, 0, cert_file=file)
 
 
 def test_signature_is_of_this_body_by_this_secret() -> None:

@@ -102,7 +102,7 @@ def test_commands_are_remembered_open_and_settled_and_strangers_are_not(path: Pa
     journal = opened(path)
     settle(journal, ["settled"], now_s=1000)
     journal.commit(Batch(hold=[command("open")]), now_s=1000)
-    assert journal.known(["settled", "stranger", "open"]) == {"settled", "open"}
+    assert journal.known(["settled", "stranger", "open", "\ud800", "a\0"]) == {"settled", "open"}
 
 
 def test_text_of_a_settled_command_is_no_longer_kept(path: Path) -> None:

@@ -39,3 +39,15 @@ def test_how_long_the_network_wants_to_be_left_alone_is_told() -> None:
     asked = to_report("c1", Failed(FAILURE_REASON_RATE_LIMITED, retry_after_s=4.5))
     assert asked.retry_delay.ToTimedelta().total_seconds() == 4.5
     assert not to_report("c1", Failed(FAILURE_REASON_RATE_LIMITED)).HasField("retry_delay")
+
+
+@pytest.mark.parametrize("seconds", [0, -0.5, float("nan"), float("inf"), -float("inf"), 86_400.5, 1e20])
+def test_a_wait_that_is_none_or_longer_than_a_day_is_left_to_the_core(seconds: float) -> None:
+    built = to_report("c1", Failed(FAILURE_REASON_RATE_LIMITED, retry_after_s=seconds))
+    assert built.failed.reason == FAILURE_REASON_RATE_LIMITED
+    assert not built.HasField("retry_delay")
+
+
+def test_the_longest_wait_is_a_day() -> None:
+    built = to_report("c1", Failed(FAILURE_REASON_RATE_LIMITED, retry_after_s=86_400))
+    assert built.retry_delay.ToTimedelta().total_seconds() == 86_400

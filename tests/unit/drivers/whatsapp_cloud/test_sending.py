@@ -119,7 +119,7 @@ async def test_user_who_hides_the_number_is_a_recipient(office: Office) -> None:
 
 async def test_group_is_written_to_only_from_a_number_that_may(office: Office, tmp_path: Path) -> None:
     report = await office.settled(office.offer("cmd-1", to=f"{GROUP}@g.us"))
-    assert report.failed.reason == FAILURE_REASON_DESTINATION_INVALID
+    assert report.failed.reason == FAILURE_REASON_CONTENT_UNSUPPORTED
     assert "groups" in report.failed.detail
     assert not office.graph.posted
 
