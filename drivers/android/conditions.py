@@ -28,8 +28,9 @@ class Reason(StrEnum):
     ONE_SIM_MISSING = "one_sim_missing"
     BATTERY_LOW = "battery_low"
     CLOCK_OFF = "clock_off"
-    WEBHOOK_REFUSED = "webhook_refused"
     NO_INBOUND = "no_inbound"
+    INBOX_FAILED = "inbox_failed"
+    WEBHOOK_REFUSED = "webhook_refused"
     READY = ""
 
 
@@ -82,15 +83,21 @@ CONDITIONS: dict[Reason, Row] = {
         "by the network.",
         can_send=True,
     ),
+    Reason.NO_INBOUND: Row(
+        ON,
+        "This version of the app cannot be asked for what came in: update it, or set up [webhook].",
+        can_send=True,
+    ),
+    Reason.INBOX_FAILED: Row(
+        WAIT,
+        "The app does not answer as it should when it is asked for what came in. It is asked again, and sending goes "
+        "on. Its log says more; restart it.",
+        can_send=True,
+    ),
     Reason.WEBHOOK_REFUSED: Row(
         ON,
         "The app does not take the webhook, so the phone is asked instead. Its url must begin with https://, or with "
         "http://127.0.0.1 by adb reverse; the app's log says more.",
-        can_send=True,
-    ),
-    Reason.NO_INBOUND: Row(
-        ON,
-        "This version of the app cannot be asked for what came in: update it, or set up [webhook].",
         can_send=True,
     ),
 }

@@ -12,6 +12,7 @@ from drivers.android.config import PhoneConfig, WebhookConfig
 from drivers.android.following import Following
 from drivers.android.inbox import Inbox
 from drivers.android.phone_api import NotTheApp, PhoneApi, PhoneAway, PhoneRefused, Sim
+from drivers.android.phone_time import PhoneTime
 from drivers.android.sending import Sender
 from drivers.android.timing import Timing
 from drivers.runtime import Context, JournalUnwritable, Outcome, SendAgain
@@ -52,9 +53,10 @@ class Phone:
         self._timing = timing
         self._api = PhoneApi(config)
         self.following = Following(context, config.name, self._api, poll_s=config.poll_s)
-        self.inbox = Inbox(context, config, self._api)
+        self._time = PhoneTime(context.clock)
+        self.inbox = Inbox(context, config, self._api, self._time)
         self._sender = Sender(
-            context, config, self._api, timing, following=self.following, on_trouble=self.look_now
+            context, config, self._api, timing, following=self.following, look_now=self.look_now
         )
         self._wake = asyncio.Event()
         self._away: Condition | None = Condition(Reason.STARTING)
@@ -65,10 +67,13 @@ class Phone:
         """What the last examination found besides."""
         self._told: tuple[Condition, int] = (Condition(Reason.STARTING), -1)
         self._battery_percent = -1
-        self._clock_ahead_s = 0.0
-        self._examine_at = self._sweep_at = self._catch_up_at = 0.0
+        self._examine_at = self._sweep_at = self._catch_up_at = self._receive_at = 0.0
         self._down_at: float | None = None
+        self._is_called = False
+        """The app takes the webhook."""
         self._can_receive = True
+        self._has_inbox_failed = False
+        self._inbox_trouble: Condition | None = None
         self._was_away = True
         """Since it was last told to look for what its app missed."""
 
@@ -124,7 +129,7 @@ class Phone:
 
     def examine_now(self) -> None:
         """The app was started anew: examine it, and have it look for what it missed."""
-        self._examine_at = self._catch_up_at = 0.0
+        self._examine_at = self._catch_up_at = self._receive_at = 0.0
         self._was_away = True
         self._wake.set()
 
@@ -151,35 +156,64 @@ class Phone:
         if self._away is not None or now >= self._examine_at:
             await self._examine()
             self._examine_at = now + self._timing.examine_s
-        await self.following.look(now=now, now_s=self._now_s(), clock_ahead_s=self._clock_ahead_s)
-        if not self._can_receive:
-            return
-        if self._away is not None or now >= self._sweep_at:
-            await self.inbox.sweep()
-            self._sweep_at = now + self._timing.sweep_s
+        await self.following.look(phone_s=self._time.phone_s())
+        if now >= self._receive_at:
+            trouble = await self._receive(now)
+            if trouble is not None and self._has_inbox_failed:
+                # Once is nothing; after that it waits, so that sending does not wait behind it.
+                self._inbox_trouble, self._receive_at = trouble, now + self._timing.sweep_s
+            elif trouble is None:
+                self._inbox_trouble = None
+            self._has_inbox_failed = trouble is not None
+
+    async def _receive(self, now: float) -> Condition | None:
+        """Hand in what came in; what is wrong if that did not go, and sending goes on all the same."""
+        try:
+            if now >= self._catch_up_at:
+                self._can_receive = await self.inbox.catch_up(
+                    has_webhook=self._is_called, was_away=self._was_away
+                )
+                self._was_away = False
+                self._catch_up_at = now + self._timing.catch_up_s
+            if not self._can_receive:
+                return None
+            if now >= self._sweep_at:
+                await self.inbox.sweep()
+                self._sweep_at = now + self._timing.sweep_s
+            else:
+                await self.inbox.look()
+        except (PhoneAway, NotTheApp):
+            # What is wrong with it altogether, the next examination tells.
+            self._examine_at = 0.0
+        except PhoneRefused as refused:
+            if refused.status in REASONS_OF_STATUS:
+                raise
+            return Condition(Reason.INBOX_FAILED, f"It answers with status {refused.status}.")
+        except JournalUnwritable:
+            raise
+        except Exception as error:  # noqa: BLE001 - sending goes on
+            self._context.log.error("phone.inbox_failed", device=self.config.name, **describe(error))
         else:
-            await self.inbox.look()
+            return None
+        self._sweep_at = 0.0
+        return Condition(Reason.INBOX_FAILED)
 
     async def _examine(self) -> None:
-        health = await self._api.health(wall_s=self._now_s())
+        wall_s = self._time.wall_s()
+        health = await self._api.health(wall_s=wall_s)
+        self._time.told(wall_s + health.clock_ahead_s, wall_s=wall_s)
         self._battery_percent = health.battery_percent
-        self._clock_ahead_s = health.clock_ahead_s
         found: list[Condition] = []
         if 0 <= health.battery_percent < BATTERY_LOW_PERCENT and not health.is_charging:
             found.append(Condition(Reason.BATTERY_LOW, f"It is at {health.battery_percent} %."))
         if self._webhook is not None and abs(health.clock_ahead_s) > CLOCK_S_MAX:
             found.append(Condition(Reason.CLOCK_OFF))
         found += self._missing(await self._api.sims())
-        if self._webhook is not None and not await self._register(self._webhook):
+        is_called = self._webhook is not None and await self._register(self._webhook)
+        if is_called is not self._is_called:
+            self._is_called, self._catch_up_at = is_called, 0.0
+        if self._webhook is not None and not self._is_called:
             found.append(Condition(Reason.WEBHOOK_REFUSED))
-        if self._context.clock.monotonic() >= self._catch_up_at:
-            self._can_receive = await self.inbox.catch_up(
-                has_webhook=self._webhook is not None, was_away=self._was_away
-            )
-            self._was_away = False
-            self._catch_up_at = self._context.clock.monotonic() + self._timing.catch_up_s
-        if not self._can_receive:
-            found.append(Condition(Reason.NO_INBOUND))
         self._found = found
 
     def _missing(self, sims: list[Sim] | None) -> list[Condition]:
@@ -215,7 +249,7 @@ class Phone:
         self._has_failed = True
         self._examine_at = 0.0
         # What came in meanwhile is looked for when it is back.
-        self._catch_up_at = 0.0
+        self._catch_up_at = self._sweep_at = self._receive_at = 0.0
         self._was_away = True
 
     def condition(self) -> Condition:
@@ -223,12 +257,16 @@ class Phone:
         conditions = [*self._found, Condition(Reason.READY)]
         if self._away is not None:
             conditions.append(self._away)
-        now_s = self._now_s()
-        if self.following.oldest_waiting_s(now_s=now_s) > self._timing.stuck_s:
+        if self._inbox_trouble is not None:
+            conditions.append(self._inbox_trouble)
+        if not self._can_receive:
+            detail = "" if self._webhook is None else "The app does not take the webhook either."
+            conditions.append(Condition(Reason.NO_INBOUND, detail))
+        if self.following.oldest_waiting_s() > self._timing.stuck_s:
             conditions.append(Condition(Reason.NOT_SENDING))
         held_back_s = self._sender.held_back_s()
         if held_back_s > 0:
-            until = datetime.fromtimestamp(now_s + held_back_s, UTC)
+            until = datetime.fromtimestamp(self._time.wall_s() + held_back_s, UTC)
             conditions.append(Condition(Reason.RATE_LIMITED, f"It goes on at {until:%H:%M} UTC."))
         order = list(Reason)
         return min(conditions, key=lambda condition: order.index(condition.reason))
@@ -272,6 +310,3 @@ class Phone:
             await asyncio.wait_for(self._wake.wait(), self.config.poll_s)
         except TimeoutError:
             return
-
-    def _now_s(self) -> float:
-        return self._context.clock.wall_ns() / 1e9

@@ -173,9 +173,9 @@ class PhoneApi:
                 return None
             raise
 
-    async def messages(self, *, since_s: float, limit: int, offset: int) -> dict[str, MessageState] | None:
-        """A page of what was given to it since a time by its own clock, by id; None if it has no such list."""
-        query = {"from": _time(since_s), "limit": str(limit), "offset": str(offset)}
+    async def messages(self, *, since_s: float, until_s: float, limit: int) -> dict[str, MessageState] | None:
+        """The newest of what was given to it in a time by its own clock, by id; None if it has no such list."""
+        query = {"from": _time(since_s), "to": _time(until_s), "limit": str(limit)}
         found = await self._list("/messages", query)
         return None if found is None else {_text(each, "id"): _state(each) for each in found}
 

@@ -41,25 +41,25 @@ class Sender:
         timing: Timing,
         *,
         following: Following,
-        on_trouble: Callable[[], None],
+        look_now: Callable[[], None],
     ) -> None:
-        """`on_trouble` is called when the phone should be looked at now."""
+        """`look_now` has the phone looked at without the wait for the next look."""
         self._context = context
         self._api = api
         self._timing = timing
         self._following = following
-        self._on_trouble = on_trouble
+        self._look_now = look_now
         self._limit = config.parts_per_30_min
         self._sims = {each.number: each.sim for each in config.numbers}
         self._pace_key = f"pace/{config.name}"
-        self._pace = Pace(self._limit, None, now_s=0.0)
+        self._pace = Pace(self._limit, None, now=0.0, wall_s=0.0)
         self._stopping = asyncio.Event()
         self._waiting_parts = 0
 
     async def load(self) -> None:
         """Take up what an earlier process counted."""
         kept = await self._context.store.read(self._pace_key)
-        self._pace = Pace(self._limit, kept.get(self._pace_key), now_s=self._now_s())
+        self._pace = Pace(self._limit, kept.get(self._pace_key), now=self._now(), wall_s=self._now_s())
 
     def stopping(self) -> None:
         """Wait no longer: the next process goes on."""
@@ -67,21 +67,21 @@ class Sender:
 
     def held_back_s(self) -> float:
         """Seconds for which nothing more may be handed over; 0: it may."""
-        return self._pace.wait_s(self._waiting_parts or 1, now_s=self._now_s())
+        return self._pace.wait_s(self._waiting_parts or 1, now=self._now())
 
     async def send(self, command: SendCommand) -> Outcome:
         """Hand a message over and say what came of it. Raises CutShort when the driver stops."""
         if command.WhichOneof("content") != "text":
             return Failed(FAILURE_REASON_CONTENT_UNSUPPORTED, detail="A phone sends plain text only.")
         if command.source not in self._sims:
-            return Failed(FAILURE_REASON_DEVICE_FAULT, detail="The number is not in phones.toml.")
+            return _not_in_file()
         parts = max(1, command.text.segments)
         if not await self._may_go(command, parts):
             return _expired()
         followed, changes = self._following.begin(
             command.command_id, parts=parts, wants_report=command.delivery_report_wanted
         )
-        changes[self._pace_key] = self._pace.written()
+        changes |= self._pace_changes()
         await self._context.segment_started(command.command_id, 1, changes=changes)
         return await self._carried(command, followed, is_in_doubt=False, is_taken=False)
 
@@ -101,20 +101,32 @@ class Sender:
         self, command: SendCommand, followed: Followed, *, is_in_doubt: bool, is_taken: bool
     ) -> Outcome:
         try:
-            return await self._carry(command, followed, is_in_doubt=is_in_doubt, is_taken=is_taken)
-        finally:
+            outcome = await self._carry(command, followed, is_in_doubt=is_in_doubt, is_taken=is_taken)
+        except (CutShort, asyncio.CancelledError):
+            # The next process goes on, and is to say the outcome before anything that follows from it.
+            raise
+        except BaseException:
             self._following.let_go(followed)
+            raise
+        self._following.let_go(followed)
+        if followed.is_delivered:
+            self._look_now()
+        return outcome
 
     async def _carry(
         self, command: SendCommand, followed: Followed, *, is_in_doubt: bool, is_taken: bool
     ) -> Outcome:
         while True:
             if not is_in_doubt and not is_taken:
+                if command.source not in self._sims:
+                    # Its number has gone from the file since an earlier process handed it over, or meant to.
+                    return await self._never_went(followed, _not_in_file())
                 outcome, is_taken = await self._hand_over(command)
-                if outcome is not None:
-                    return await self._over(followed, outcome)
+                # A webhook may be faster than the answer, and knows better.
+                if outcome is not None and not followed.is_delivered:
+                    return await self._never_went(followed, outcome)
                 if is_taken:
-                    followed.at_s = self._now_s()
+                    self._following.handed_over(followed)
                     await self._context.segment_taken(command.command_id, 1)
             try:
                 state = await self._news(followed, self._remaining_s(command) + self._timing.overtime_s)
@@ -127,7 +139,7 @@ class Sender:
                 detail = "The phone had it and knows it no longer: was the app's data deleted?"
                 return await self._over(followed, Unknown(detail))
             if self._remaining_s(command) <= 0:
-                return await self._over(followed, _expired())
+                return await self._never_went(followed, _expired())
             is_in_doubt = False
 
     async def _hand_over(self, command: SendCommand) -> tuple[Outcome | None, bool]:
@@ -144,16 +156,16 @@ class Sender:
         try:
             await self._api.submit(outgoing)
         except PhoneAway as away:
-            self._on_trouble()
+            self._look_now()
             if away.is_untouched:
                 detail = "The phone does not answer; it was not handed over."
                 return Failed(FAILURE_REASON_NO_SERVICE, detail=detail), False
             return None, False
         except PhoneRefused as refused:
-            self._on_trouble()
+            self._look_now()
             return await self._refused(refused.status), False
         except NotTheApp:
-            self._on_trouble()
+            self._look_now()
             return None, False
         return None, True
 
@@ -175,10 +187,12 @@ class Sender:
             await self._following.note_sent(followed)
             return Submitted()
         outcome = failure(state, parts=followed.parts)
+        if outcome.reason == FAILURE_REASON_EXPIRED:
+            return await self._never_went(followed, outcome)
         if outcome.reason == FAILURE_REASON_RATE_LIMITED:
-            self._pace.exhaust(now_s=self._now_s())
-            await self._context.store.write({self._pace_key: self._pace.written()})
-            self._on_trouble()
+            self._pace.exhaust(now=self._now())
+            await self._context.store.write(self._pace_changes())
+            self._look_now()
             outcome = Failed(outcome.reason, outcome.network_code, outcome.detail, retry_after_s=LIMIT_REST_S)
         return await self._over(followed, outcome)
 
@@ -186,18 +200,24 @@ class Sender:
         await self._following.end(followed.command_id)
         return outcome
 
+    async def _never_went(self, followed: Followed, outcome: Outcome) -> Outcome:
+        """Android was not given it, so it does not count against its limit either."""
+        self._pace.give_back(followed.command_id)
+        await self._following.end(followed.command_id, changes=self._pace_changes())
+        return outcome
+
     async def _may_go(self, command: SendCommand, parts: int) -> bool:
         """Wait until Android's limit has room for it and count it; False if its deadline came first."""
         self._waiting_parts = parts
         try:
-            while (wait_s := self._pace.wait_s(parts, now_s=self._now_s())) > 0:
-                self._on_trouble()
+            while (wait_s := self._pace.wait_s(parts, now=self._now())) > 0:
+                self._look_now()
                 if self._remaining_s(command) <= 0:
                     return False
                 await self._rest(min(wait_s, self._timing.pace_look_s))
         finally:
             self._waiting_parts = 0
-        self._pace.take(parts, now_s=self._now_s())
+        self._pace.take(parts, now=self._now(), key=command.command_id)
         return True
 
     async def _news(self, followed: Followed, timeout_s: float) -> MessageState | None:
@@ -225,8 +245,18 @@ class Sender:
             return NO_DEADLINE_S
         return command.not_after.seconds + command.not_after.nanos / 1e9 - self._now_s()
 
+    def _pace_changes(self) -> dict[str, bytes | None]:
+        return {self._pace_key: self._pace.written(now=self._now(), wall_s=self._now_s())}
+
+    def _now(self) -> float:
+        return self._context.clock.monotonic()
+
     def _now_s(self) -> float:
         return self._context.clock.wall_ns() / 1e9
+
+
+def _not_in_file() -> Failed:
+    return Failed(FAILURE_REASON_DEVICE_FAULT, detail="The number is not in phones.toml.")
 
 
 def _expired() -> Failed:

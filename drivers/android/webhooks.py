@@ -55,7 +55,8 @@ class Webhooks:
         if not isinstance(event, str):
             return HookAnswer(400)
         try:
-            await self._take(phone, event, payload if isinstance(payload, dict) else {})
+            fields = payload if isinstance(payload, dict) else {}
+            await self._take(phone, event, fields, event_id=str(call.get("id", "")))
         except JournalUnwritable:
             return HookAnswer(503)
         return HookAnswer(200)
@@ -69,7 +70,7 @@ class Webhooks:
         signature = request.headers.get("X-Signature", "")
         return is_signed(request.body + stamp.encode(), phone.config.signing_key.encode(), signature)
 
-    async def _take(self, phone: Phone, event: str, payload: Mapping[str, Any]) -> None:
+    async def _take(self, phone: Phone, event: str, payload: Mapping[str, Any], *, event_id: str) -> None:
         message_id = payload.get("messageId")
         match event, message_id:
             case "sms:received", _:
@@ -79,10 +80,12 @@ class Webhooks:
             case (("sms:sent" | "sms:failed" | "sms:cancelled"), str()):
                 parts = payload.get("partsCount")
                 is_count = type(parts) is int and 1 <= parts <= PARTS_MAX
-                phone.following.look_soon(message_id, parts=parts if is_count else None)
+                await phone.following.look_soon(message_id, parts=parts if is_count else None)
                 phone.look_now()
             case "sms:delivered", str():
-                await phone.following.part_delivered(message_id, str(payload.get("deliveredAt", "")))
+                # An event that is told twice may have another id the second time, but not another time.
+                mark = payload.get("deliveredAt") or event_id
+                await phone.following.part_delivered(message_id, str(mark))
             case "app:started", _:
                 phone.examine_now()
             case _:

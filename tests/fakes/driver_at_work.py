@@ -10,7 +10,7 @@ from typing import Any
 
 from drivers.runtime import Context, Driver
 from drivers.runtime.client import Client
-from drivers.runtime.clock import SystemClock
+from drivers.runtime.clock import Clock, SystemClock
 from drivers.runtime.commands import SendingLimits
 from drivers.runtime.core_address import CoreAddress
 from drivers.runtime.engine import Engine
@@ -51,18 +51,19 @@ async def driver_at_work(
     instance: str = "instance",
     settings: Mapping[str, Any] | None = None,
     stop_s: float = 1.0,
+    clock: Clock | None = None,
 ) -> AsyncGenerator[AtWork]:
     """Run a driver until the end of the block. The same folder again is a restart."""
+    clock = clock or SystemClock()
     journal = Journal(folder / "journal.db", horizon_s=1e6, settled_commands_max=10**6)
     protocol = DriverProtocol(
         Identity(name, driver.kind, "1", instance, tuple(driver.capabilities)),
         journal.state(),
         limits=SendingLimits(driver.groups_at_once, driver.group_commands_max),
-        clock=SystemClock(),
+        clock=clock,
     )
     engine = Engine(driver, protocol, journal)
     client = Client(address, engine, chance=random.Random(1))
-    clock = SystemClock()
     await engine.start(lambda host: Context(host, settings=settings or {}, var_folder=folder, clock=clock))
     stream = asyncio.create_task(client.run())
     try:

@@ -4,6 +4,7 @@ Owns the commands and options; what they mean is the phone's (docs/fake-smsgate.
 """
 
 import asyncio
+import os
 import re
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -23,12 +24,12 @@ from drivers.runtime.command_line import Application
 from drivers.runtime.control_socket import SocketUnusable
 from drivers.runtime.output import CommandFailed, say, say_json
 
-PORT, PORT_MAX = 8080, 65_535
+PORT, PORT_MAX = 8086, 65_535
 SOCKET_NAME = "fake-smsgate.sock"
 PHONE = Listener("fake phone", start="infinireach fake smsgate", place=SOCKET_NAME)
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 HELP = 'Play a phone with "SMS Gateway for Android" on it, and make things happen to it.'
-EXAMPLES = "Example: infinireach fake smsgate --number +15559876543 --number +15559876544 --radio-s 3"
+EXAMPLES = "Example: infinireach fake smsgate --number +15559876561 --number +15559876562 --radio-s 3"
 FAULT_EXAMPLES = "Example: infinireach fake smsgate fault away --seconds 60"
 
 SocketOption = Annotated[
@@ -194,7 +195,13 @@ async def _run(options: Options) -> None:
             speed=options.speed,
             radio_log=options.radio_log,
         )
-        await stack.enter_async_context(phone)
+        try:
+            await stack.enter_async_context(phone)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise CommandFailed(
+                f"It cannot listen on port {options.port}: {reason}. Give another --port."
+            ) from None
         await listen(stack, options.socket, Orders(phone).answer)
         say(f"A phone that is none answers at {phone.url}. For phones.toml:\n\n{phone.config()}\n")
         say(f"Webhooks are signed with {SIGNING_KEY}. Ctrl-C ends it.")

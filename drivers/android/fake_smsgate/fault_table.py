@@ -33,6 +33,21 @@ _KINDS = (
         (Parameter("status", 500, "Its status.", STATUS_MIN, STATUS_MAX),),
     ),
     FaultKind("answer_lost", _COUNT, "The app takes a message, and the connection breaks before it says so."),
+    FaultKind(
+        "answer_late",
+        _COUNT,
+        "The app takes a message and goes on with it, and says so only later.",
+        (
+            _seconds("delay_s", 5.0, "Seconds until it does."),
+            Parameter("status", 202, "With which status.", 202, STATUS_MAX),
+        ),
+    ),
+    FaultKind(
+        "inbox_error",
+        _LASTS,
+        "The app answers with an error when it is asked for what came in; all else goes on.",
+        (Parameter("status", 500, "Its status.", STATUS_MIN, STATUS_MAX),),
+    ),
     FaultKind("wrong_password", _LASTS, "Somebody changed the password in the app."),
     FaultKind(
         "app_killed",
@@ -68,6 +83,7 @@ _KINDS = (
     FaultKind(
         "report_before_sent", _COUNT, "The report of a part comes before the app knows that it was sent."
     ),
+    FaultKind("webhooks_refused", _LASTS, "The app takes no webhook."),
     FaultKind("webhook_doubled", _COUNT, "An event is sent twice, with two different ids of the event."),
     FaultKind("webhook_reordered", _COUNT, "An event is sent after the one that follows it."),
     FaultKind("webhook_lost", _COUNT, "An event is never sent."),

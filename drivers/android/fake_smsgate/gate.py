@@ -18,7 +18,7 @@ from drivers.android.fake_smsgate.server import Listener, Server
 from drivers.android.fake_smsgate.values import AppKind, Heard, Message, Received, SentPart, Sim
 from drivers.fake_kit.faults import Fault, Faults
 
-NUMBER = "+15559876543"
+NUMBER = "+15559876561"
 USER, PASSWORD, SIGNING_KEY = "sms", "fake-password", "fake-signing-key"
 DEVICE_ID = "fakephone00000000000a"
 SENDER = "+15551112222"
@@ -85,7 +85,11 @@ class FakeSmsGate:
         """Switch the phone on. Raises OSError if its port is taken."""
         self._begin(self.radio.run(), "fake phone radio")
         self.app.start()
-        await self._listen()
+        try:
+            await self._listen()
+        except OSError:
+            await self.close()
+            raise
 
     async def close(self) -> None:
         """Switch it off for good."""

@@ -29,6 +29,7 @@ SHUTDOWN_S = 0.05
 ACCEPT_TURNS = 4
 """Of the event loop, in which a connection that was taken comes to its protocol."""
 BODY_BYTES_MAX = 1024 * 1024
+ACCEPTED = 202
 WRONG_MAX, LOCK_S = 10, 300.0
 """So many wrong passwords in so many seconds, and for as many nobody is let in (the app's LoginThrottle)."""
 BATTERY_WARN, BATTERY_FAIL = 25, 10
@@ -107,6 +108,8 @@ class Server:
         if request.path != "/health" and not self._is_known(request):
             realm = 'Basic realm="Access to SMS Gateway", charset=UTF-8'
             return web.Response(status=401, headers={"WWW-Authenticate": realm})
+        if request.path.startswith("/inbox") and (fault := self._faults.active("inbox_error")) is not None:
+            return _said("Something went wrong", fault.integer("status"))
         try:
             answer = await handler(request)
         except (BodyInvalid, WebhookInvalid) as invalid:
@@ -202,7 +205,11 @@ class Server:
             return _said("database or disk is full", 500)
         if self._faults.take("answer_lost") is not None and request.transport is not None:
             request.transport.abort()
-        return web.json_response(self._app.shown(message), status=202)
+        if (late := self._faults.take("answer_late")) is not None:
+            await self._clock.sleep(late.number("delay_s"))
+            if (status := late.integer("status")) != ACCEPTED:
+                return _said("Something went wrong", status)
+        return web.json_response(self._app.shown(message), status=ACCEPTED)
 
     async def _message(self, request: web.Request) -> web.Response:
         message = self._app.outbox.messages.get(request.match_info["id"])
@@ -271,6 +278,8 @@ class Server:
         body = await _json(request)
         if not isinstance(body, dict):
             raise BodyInvalid("Invalid request body")
+        if self._faults.active("webhooks_refused") is not None:
+            raise WebhookInvalid("url must start with https://")
         return web.json_response(self._app.webhooks.register(body).shown(), status=201)
 
     async def _unregister(self, request: web.Request) -> web.Response:

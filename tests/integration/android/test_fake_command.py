@@ -1,6 +1,7 @@
 """`python -m drivers.android.fake_smsgate` as a person uses it."""
 
 import json
+import socket
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,7 @@ import pytest
 
 from drivers.android.config import read_config
 
-CLI = [sys.executable, "-P", "-m", "drivers.android.fake_smsgate"]
+CLI = [sys.executable, "-P", "-X", "dev", "-m", "drivers.android.fake_smsgate"]
 
 
 @pytest.fixture
@@ -65,3 +66,10 @@ def test_its_commands_reach_it(phone: str, tmp_path: Path) -> None:
 def test_without_a_phone_a_command_says_how_to_start_one(tmp_path: Path) -> None:
     assert "Start one: infinireach fake smsgate" in run(tmp_path, "state", status=1)
     assert "There is no fault dance" in run(tmp_path, "fault", "dance", status=1)
+
+
+def test_port_that_is_taken_ends_it_with_a_sentence_and_nothing_else(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = run(tmp_path, "--port", str(port), status=1)
+    assert said == f"It cannot listen on port {port}: Address already in use. Give another --port.\n"

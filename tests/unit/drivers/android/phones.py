@@ -12,6 +12,7 @@ from drivers.android.config import Config, read_config
 from drivers.android.driver import CONFIG, AndroidDriver
 from drivers.android.fake_smsgate import NUMBER, Conditions, FakeSmsGate
 from drivers.android.timing import Timing
+from drivers.runtime.clock import SystemClock
 from drivers.runtime.engine import Engine
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.fact_pb2 import CommandReport, DeviceChanged
@@ -37,6 +38,21 @@ RADIO = Conditions(radio_s=0.0, report_s=0.01, limit_parts=None)
 
 class FastAndroidDriver(AndroidDriver):
     timing = FAST
+
+
+class SettableClock(SystemClock):
+    """The machine's clock, as somebody or something sets it, and time that passes at once."""
+
+    def __init__(self, *, ahead_s: float = 0.0) -> None:
+        self.ahead_s = ahead_s
+        """Of the wall's clock; less than 0: behind."""
+        self.passed_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.passed_s
+
+    def wall_ns(self) -> int:
+        return super().wall_ns() + int((self.ahead_s + self.passed_s) * 1e9)
 
 
 @dataclass
@@ -96,6 +112,13 @@ class Gateway:
         await self.core.until(lambda: self.core.window("phone") > 0)
 
 
+def with_numbers(phone: FakeSmsGate, *numbers: tuple[str, int]) -> str:
+    """The phone's entry with these numbers and their SIMs instead of its own."""
+    entry = [line for line in phone.config("phone").splitlines() if not line.startswith("numbers")]
+    named = ", ".join(f'{{number = "{number}", sim = {sim}}}' for number, sim in numbers)
+    return "\n".join([*entry, f"numbers = [{named}]"])
+
+
 def configured(folder: Path, text: str) -> Config:
     file = folder / "phones.toml"
     file.write_text(text)
@@ -112,6 +135,7 @@ async def gateway(
     limit: int = 10_000,
     webhook: bool = False,
     text: str = "",
+    clock: SettableClock | None = None,
 ) -> AsyncGenerator[Gateway]:
     """Run the driver on a phone. A second time in the same folder is a restart."""
     text = f"{text or phone.config('phone')}\npoll_s = 0.05\nparts_per_30_min = {limit}\n"
@@ -122,6 +146,6 @@ async def gateway(
     driver = FastAndroidDriver()
     settings, instance = {CONFIG.name: config}, secrets.token_hex(8)
     async with driver_at_work(
-        driver, folder, address_of(core), name="phones", instance=instance, settings=settings
+        driver, folder, address_of(core), name="phones", instance=instance, settings=settings, clock=clock
     ) as work:
         yield Gateway(core, driver, work.engine)

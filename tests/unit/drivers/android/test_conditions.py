@@ -1,16 +1,19 @@
 """How a phone is, is told with what to do about it; and each condition passes by itself when its cause does."""
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp.web
 import pytest
 
 from drivers.android.conditions import CONDITIONS, Reason
-from drivers.android.fake_smsgate import NUMBER, PASSWORD, SENDER, SIGNING_KEY, FakeSmsGate, Sim
+from drivers.android.fake_smsgate import NUMBER, PASSWORD, SENDER, SIGNING_KEY, AppKind, FakeSmsGate, Sim
 from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
 from tests import repository
 from tests.fakes.core_stub import StubCore
-from tests.unit.drivers.android.phones import DESTINATION, RADIO, gateway
+from tests.unit.drivers.android.phones import DESTINATION, FAST, RADIO, FastAndroidDriver, gateway
+from tests.unit.drivers.android.test_webhooks import call, ready, signed
 
 
 @pytest.mark.parametrize(
@@ -55,6 +58,68 @@ async def test_clock_that_is_off_matters_only_with_webhooks(
         phone.deliver_inbound("in")
         await it.until_state(it.offer(), "delivered")
         await core.until(lambda: [each.text for each in core.inbound] == ["in"])
+
+
+@pytest.mark.parametrize("status", [400, 500])
+async def test_inbox_that_fails_is_told_and_does_not_stop_sending(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path, status: int
+) -> None:
+    async with gateway(core, tmp_path, phone) as it:
+        await it.until_ready()
+        phone.faults.add("inbox_error", status=status)
+        phone.deliver_inbound("in")
+        change = await it.until_reason("inbox_failed")
+        assert (change.state, change.window > 0) == (DEVICE_STATE_DEGRADED, True)
+        assert str(status) in change.remedy
+        await it.until_state(it.offer(), "delivered")
+        assert core.inbound == []
+        phone.faults.clear("inbox_error")
+        await it.until_reason("")
+        await core.until(lambda: [each.text for each in core.inbound] == ["in"])
+    assert {change.window > 0 for change in core.device_changes} == {True}
+
+
+async def test_older_app_that_takes_no_webhook_says_that_nothing_can_come_in(
+    core: StubCore, tmp_path: Path
+) -> None:
+    async with (
+        FakeSmsGate(kind=AppKind.OLD, conditions=RADIO) as phone,
+        gateway(core, tmp_path, phone, webhook=True) as it,
+    ):
+        phone.faults.add("webhooks_refused")
+        await phone.restart(memory_kept=False)
+        change = await it.until_reason("no_inbound")
+        assert change.window > 0
+        assert "webhook" in change.remedy
+        phone.faults.clear("webhooks_refused")
+        await it.until_reason("")
+        phone.deliver_inbound("in")
+        await core.until(lambda: [each.text for each in core.inbound] == ["in"])
+
+
+async def test_app_of_today_that_takes_no_webhook_is_asked(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    phone.faults.add("webhooks_refused")
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        assert (await it.until_reason("webhook_refused")).window > 0
+        phone.deliver_inbound("in")
+        await core.until(lambda: [each.text for each in core.inbound] == ["in"])
+
+
+async def test_password_that_was_refused_is_not_tried_again_and_again(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FastAndroidDriver, "timing", replace(FAST, locked_s=3600.0))
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        url = await ready(it, phone)
+        phone.faults.add("wrong_password")
+        await it.until_reason("wrong_password")
+        asked = len(phone.requests)
+        body = b'{"event": "system:ping", "payload": {}}'
+        for _ in range(20):
+            assert await call(url, body, signed(body)) == 200
+        assert len(phone.requests) == asked
 
 
 async def test_sim_that_is_missing_is_named(core: StubCore, tmp_path: Path) -> None:
@@ -111,6 +176,14 @@ async def test_log_holds_no_number_text_or_secret(
     assert "phone.changed" in log
     for word in (NUMBER, DESTINATION, SENDER, "canary", PASSWORD, SIGNING_KEY):
         assert word not in log
+
+
+def test_size_that_the_page_tells_is_about_right() -> None:
+    sources = (repository.ROOT / "drivers/android").glob("*.py")
+    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in sources)
+    page = (repository.ROOT / "docs/android.md").read_text(encoding="utf-8")
+    (told,) = re.findall(r"about ([\d,]+) lines", page)
+    assert abs(int(told.replace(",", "")) - lines) <= 100
 
 
 def test_page_lists_every_condition_with_its_remedy() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from drivers.android.fake_smsgate import NUMBER, SENDER, AppKind, FakeSmsGate, Sim
 from tests.fakes.core_stub import StubCore
-from tests.unit.drivers.android.phones import RADIO, Gateway, gateway
+from tests.unit.drivers.android.phones import RADIO, Gateway, gateway, with_numbers
 
 OTHER = "+15559876544"
 
@@ -158,3 +158,34 @@ async def test_half_a_character_comes_in_as_a_mark(
         await it.until_ready()
         phone.deliver_inbound("cut \ud83d")
         await core.until(lambda: texts(core) == ["cut �"])
+
+
+async def test_message_to_a_sim_that_is_not_in_the_file_is_left_alone(core: StubCore, tmp_path: Path) -> None:
+    async with FakeSmsGate(sims=[Sim(1, NUMBER), Sim(2, OTHER)], conditions=RADIO) as phone:
+        text = with_numbers(phone, (NUMBER, 1))
+        async with gateway(core, tmp_path, phone, text=text, webhook=True) as it:
+            await it.until_ready()
+            await phone.until(lambda: len(phone.app.webhooks.registered) == 6)
+            phone.deliver_inbound("private", sim=2)
+            phone.deliver_inbound("ours", sim=1)
+            await core.until(lambda: "ours" in texts(core))
+            await phone.until(lambda: phone.app.webhooks.waiting == 0)
+            await settle(it, phone)
+        assert texts(core) == ["ours"]
+
+
+async def test_journal_that_may_have_forgotten_is_not_asked_to_know_again(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    # It was away for five days, and the journal surely knows six.
+    note = f"[{now.timestamp() - 30 * 86400}, {now.timestamp() - 5 * 86400}]"
+    async with gateway(core, tmp_path, phone) as it:
+        await it.until_ready()
+        await it.engine.write({"inbox/phone": note.encode()})
+    for days in (7.0, 5.5, 2.0):
+        phone.deliver_inbound(f"{days} days ago", at=now - timedelta(days=days))
+    async with gateway(core, tmp_path, phone) as it:
+        await it.until_ready()
+        await settle(it, phone)
+    assert sorted(texts(core)) == ["2.0 days ago", "5.5 days ago"]

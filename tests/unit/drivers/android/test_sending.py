@@ -267,6 +267,42 @@ async def test_parts_beyond_the_limit_wait_and_the_core_is_told_until_when(
         assert len(phone.sent) == 2
 
 
+async def test_parts_count_before_the_phone_has_them(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async with gateway(core, tmp_path, phone, limit=1) as it:
+        await it.until_ready()
+        phone.faults.add("answer_late", delay_s=3600.0)
+        command_id = it.offer("1")
+        await phone.until(lambda: command_id in phone.messages)
+    # The process ended before the phone answered.
+    async with gateway(core, tmp_path, phone, limit=1) as it:
+        await it.until_state(command_id, "delivered")
+        it.offer("2")
+        await it.until_reason("rate_limited")
+    assert [part.message_id for part in phone.sent] == [command_id]
+
+
+async def test_parts_of_what_never_went_out_do_not_count(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async with gateway(core, tmp_path, phone, limit=1) as it:
+        await it.until_ready()
+        # The app takes no message without a text.
+        await it.until_state(it.offer(""), "failed")
+        phone.faults.add("away")
+        await phone.until(lambda: not phone.is_reachable)
+        away = it.offer("away")
+        await it.until_state(away, "failed")
+        assert it.reports(away)[0].failed.reason == FailureReason.FAILURE_REASON_NO_SERVICE
+        phone.faults.clear("away")
+        await it.until_ready()
+        await it.until_state(it.offer("there"), "delivered")
+        it.offer("one too many")
+        await it.until_reason("rate_limited")
+    assert len(phone.sent) == 1
+
+
 async def test_limit_that_android_itself_has_reached_makes_the_phone_rest(
     core: StubCore, phone: FakeSmsGate, tmp_path: Path
 ) -> None:

@@ -4,7 +4,8 @@ import hashlib
 import hmac
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 
 from drivers.android.fake_smsgate import SIGNING_KEY, FakeSmsGate
+from drivers.runtime import JournalUnwritable
 from tests.fakes.core_stub import StubCore
 from tests.unit.drivers.android.phones import Gateway, gateway
 
@@ -149,6 +151,111 @@ async def test_event_that_says_nothing_to_the_gateway_is_taken_and_changes_nothi
         assert await call(url, body, signed(body)) == 200
         await it.until_state(it.offer(), "delivered")
         assert core.inbound == []
+
+
+async def told(url: str, command_id: str, event: str, *, event_id: str = "e", **payload: object) -> None:
+    """An event that the app tells."""
+    told = {"id": event_id, "event": event, "payload": {"messageId": command_id, **payload}}
+    body = json.dumps(told).encode()
+    assert await call(url, body, signed(body)) == 200
+
+
+@asynccontextmanager
+async def sent_and_silent(
+    core: StubCore, phone: FakeSmsGate, folder: Path, *, parts: int
+) -> AsyncGenerator[tuple[Gateway, str, str]]:
+    """A long text that the core takes for so many parts, of which the app itself tells nothing more."""
+    phone.faults.add("webhook_lost", count=1000)
+    async with gateway(core, folder, phone, webhook=True) as it:
+        url = await ready(it, phone)
+        command_id = it.offer(LONG, parts=parts)
+        await it.until_state(command_id, "submitted")
+        yield it, url, command_id
+
+
+async def test_app_that_counts_fewer_parts_after_they_arrived_is_right(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async with sent_and_silent(core, phone, tmp_path, parts=3) as (it, url, command_id):
+        for number in (1, 2):
+            await told(url, command_id, "sms:delivered", deliveredAt=f"2026-01-01T00:00:00.{number}00Z")
+        assert core.states()[command_id] == "submitted"
+        await told(url, command_id, "sms:sent", partsCount=2)
+        await it.until_state(command_id, "delivered")
+
+
+async def test_count_of_the_app_outlives_the_process(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async with sent_and_silent(core, phone, tmp_path, parts=2) as (it, url, command_id):
+        await told(url, command_id, "sms:sent", partsCount=3)
+        await told(url, command_id, "sms:delivered", deliveredAt="2026-01-01T00:00:00.100Z")
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        url = await ready_anew(it, phone, url)
+        await told(url, command_id, "sms:delivered", deliveredAt="2026-01-01T00:00:00.200Z")
+        await it.until_state(it.offer("later"), "delivered")
+        assert core.states()[command_id] == "submitted"
+        await told(url, command_id, "sms:delivered", deliveredAt="2026-01-01T00:00:00.300Z")
+        await it.until_state(command_id, "delivered")
+
+
+async def test_parts_without_a_time_are_told_apart_by_their_events(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async with sent_and_silent(core, phone, tmp_path, parts=2) as (it, url, command_id):
+        for _ in range(3):
+            await told(url, command_id, "sms:delivered", event_id="one")
+        await it.until_state(it.offer("later"), "delivered")
+        assert core.states()[command_id] == "submitted"
+        await told(url, command_id, "sms:delivered", event_id="two")
+        await it.until_state(command_id, "delivered")
+
+
+async def test_same_part_by_two_events_counts_once(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async with sent_and_silent(core, phone, tmp_path, parts=2) as (it, url, command_id):
+        for event_id in ("one", "two"):
+            at = "2026-01-01T00:00:00.100Z"
+            await told(url, command_id, "sms:delivered", event_id=event_id, deliveredAt=at)
+        await it.until_state(it.offer("later"), "delivered")
+        assert core.states()[command_id] == "submitted"
+
+
+async def test_journal_that_cannot_be_written_has_the_app_call_again(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps(CALL).encode()
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        url = await ready(it, phone)
+        journal = it.engine._journal  # pyright: ignore[reportPrivateUsage]
+
+        def full(*_: object, **__: object) -> None:
+            raise JournalUnwritable("disk full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(journal, "commit", full)
+            assert await call(url, body, signed(body)) == 503
+            assert core.inbound == []
+        assert await call(url, body, signed(body)) == 200
+        await core.until(lambda: [each.text for each in core.inbound] == ["m"])
+
+
+async def ready_anew(it: Gateway, phone: FakeSmsGate, before: str) -> str:
+    """Wait until the phone calls somewhere else than before, for everything; where."""
+    await it.until_ready()
+    await phone.until(lambda: before not in {each.url for each in phone.app.webhooks.registered.values()})
+    return await ready(it, phone)
+
+
+async def test_webhooks_are_registered_anew_where_the_driver_listens_now(
+    core: StubCore, phone: FakeSmsGate, tmp_path: Path
+) -> None:
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        before = await ready(it, phone)
+    async with gateway(core, tmp_path, phone, webhook=True) as it:
+        assert await ready_anew(it, phone, before) != before
+        await it.until_state(it.offer(LONG, parts=2), "delivered")
 
 
 async def test_webhooks_are_registered_once_and_again_after_the_app_lost_them(
