@@ -1,6 +1,5 @@
 """What comes in through the webhook is believed only if it is signed, and answered with 200 once it is on disk."""
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
