@@ -12,9 +12,9 @@ import typer
 
 from drivers.android.config import read_config, read_url
 from drivers.android.doctor import examine
-from drivers.modem.cli.output import EXIT_FAILED, note, printable, say, say_json
 from drivers.modem.probe.findings import Finding, Mark
 from drivers.runtime.config_file import ConfigInvalid
+from drivers.runtime.output import EXIT_FAILED, note, printable, say, say_json
 
 HELP = """Android phones with the app SMS Gateway for Android: find out what is wrong with one.
 

@@ -8,7 +8,6 @@ import io
 import json
 import os
 import secrets
-import socket
 import ssl
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Any, Self, TypeVar
 import aiohttp
 
 from core.vault import new_key_line
+from tools.engines.ports import free_port
 
 READY_S_MAX = 60.0
 STOP_S_MAX = 20.0
@@ -256,9 +256,3 @@ def message(**changes: Any) -> dict[str, Any]:
     """The body of a POST of a message; a change to None leaves the field out."""
     values = {"to": "+15551230000", "message": "Hello", "from": NUMBER, "channel": "sms"} | changes
     return {name: value for name, value in values.items() if value is not None}
-
-
-def free_port() -> int:
-    """A port of loopback that nobody uses at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from drivers.runtime import control_socket
-from tests.e2e.gateway import NUMBER, READY_S_MAX, STOP_S_MAX, Client, Gateway, eventually, free_port, until
+from tests.e2e.gateway import NUMBER, READY_S_MAX, STOP_S_MAX, Client, Gateway, eventually, until
 from tests.e2e.hooks import hook
+from tools.engines.ports import free_port
 
 SMS = b"""{
 "to": "+1234567890",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from drivers.modem.emulator.command import ask
+from drivers.runtime import control_socket
 from tests.e2e.gateway import NUMBER, Client, Gateway, eventually, until
 from tests.e2e.hooks import hook
 
@@ -51,7 +51,7 @@ def taken(gateway: Gateway) -> list[dict[str, Any]]:
 
 def tell(gateway: Gateway, **order: Any) -> dict[str, Any]:
     """Tell the emulator something."""
-    answer = ask(gateway.var / "emulated" / "emulator.sock", order)
+    answer = control_socket.ask(gateway.var / "emulated" / "emulator.sock", order, timeout_s=10.0)
     assert answer["ok"], answer
     return answer
 

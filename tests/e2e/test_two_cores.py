@@ -18,10 +18,11 @@ from infinireach.v1 import (
     webhooks_service_pb2,
     webhooks_service_pb2_grpc,
 )
-from tests.e2e.gateway import NUMBER, Client, Gateway, eventually, free_port, on_postgresql
+from tests.e2e.gateway import NUMBER, Client, Gateway, eventually, on_postgresql
 from tests.e2e.hooks import hook
 from tests.fakes.postgresql import Cluster
 from tests.fakes.webhook_receiver import Reply
+from tools.engines.ports import free_port
 
 ALONE = {
     "INFINIREACH_CLAIM_POLL_S": "60",  # what is sent before was told of

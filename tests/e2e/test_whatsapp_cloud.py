@@ -1,13 +1,13 @@
 """WhatsApp through Meta's Cloud API, from the REST request to the webhook and back."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from drivers.whatsapp_cloud.fake_graph import Inbound
-from tests.e2e.gateway import Client, Gateway
+from tests.e2e.gateway import Client
 from tests.e2e.hooks import hook
 from tests.e2e.whatsapp_world import (
     DELIVERED,
@@ -28,19 +28,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 HELLO_WORLD = {"name": "hello_world", "language": "en_US"}
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp("whatsapp") / "var")
-    try:
-        gateway.start()
-        yield gateway
-    finally:
-        gateway.stop()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(gateway: Gateway) -> AsyncGenerator[World]:
-    async with whatsapp_world(gateway) as made:
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
+    async with whatsapp_world(tmp_path_factory.mktemp("whatsapp")) as made:
         yield made
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from random import Random
 from typing import Any
 
@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from drivers.whatsapp_cloud.fake_graph import Number, Taken
-from tests.e2e.gateway import Client, Gateway, eventually
+from tests.e2e.gateway import Client, eventually
 from tests.e2e.hooks import hook
 from tests.e2e.whatsapp_world import (
     DELIVERED,
@@ -32,19 +32,9 @@ FOREIGN = Number("+15550009999", "999")
 KILLS, MESSAGES_PER_KILL = 6, 5
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
-    gateway = Gateway(tmp_path_factory.mktemp("whatsapp") / "var")
-    try:
-        gateway.start()
-        yield gateway
-    finally:
-        gateway.stop()
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def world(gateway: Gateway) -> AsyncGenerator[World]:
-    async with whatsapp_world(gateway) as made:
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[World]:
+    async with whatsapp_world(tmp_path_factory.mktemp("whatsapp")) as made:
         yield made
 
 

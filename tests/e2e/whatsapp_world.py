@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ from typing import Any
 from core.cli.roles import command_of
 from drivers.runtime import control_socket
 from drivers.whatsapp_cloud.fake_graph import FakeGraph, Number, Taken, Template
-from tests.e2e.gateway import STOP_S_MAX, WAIT_S_MAX, Client, Gateway, eventually, free_port, until
+from tests.e2e.gateway import STOP_S_MAX, WAIT_S_MAX, Client, Gateway, eventually, until
 from tests.e2e.hooks import Hook
 from tests.fakes.whatsapp_files import DEVICES, whatsapp_toml, write_secret
+from tools.engines.ports import free_port
 
 NUMBERS = (Number("+15559870001", "1001"), Number("+15559870002", "1002"))
 """Of the devices; the second one may write to groups."""
@@ -106,28 +107,31 @@ class World:
 
 
 @asynccontextmanager
-async def whatsapp_world(gateway: Gateway) -> AsyncGenerator[World]:
-    """A driver at work beside a gateway that runs."""
+async def whatsapp_world(folder: Path) -> AsyncGenerator[World]:
+    """A gateway and a driver at work."""
     port = free_port()
-    folder = gateway.var.parent
     config, token_file, secret_file = folder / "whatsapp.toml", folder / "token", folder / "secret"
-    async with FakeGraph(
-        numbers=NUMBERS,
-        templates=[Template("order", "de", parameters=2)],
-        callback_url=f"http://127.0.0.1:{port}/whatsapp",
-        retry_s=0.05,
-    ) as graph:
+    async with AsyncExitStack() as stack:
+        gateway = Gateway(folder / "var")
+        stack.callback(gateway.stop)
+        gateway.start()
+        graph = await stack.enter_async_context(
+            FakeGraph(
+                numbers=NUMBERS,
+                templates=[Template("order", "de", parameters=2)],
+                callback_url=f"http://127.0.0.1:{port}/whatsapp",
+                retry_s=0.05,
+            )
+        )
         write_secret(token_file, graph.token)
         write_secret(secret_file, graph.credentials.app_secret)
         write_secret(config, whatsapp_toml(graph, port, token_file, [secret_file] * len(NUMBERS)))
         made = World(gateway, graph, token_file, config)
-        try:
-            made.start_driver()
-            async with gateway.client() as client:
-                await device_is(client, "online")
-            yield made
-        finally:
-            made.stop_driver()
+        stack.callback(made.stop_driver)
+        made.start_driver()
+        async with gateway.client() as client:
+            await device_is(client, "online")
+        yield made
 
 
 async def device_is(client: Client, status: str, *, name: str = DEVICES[0], reason: str | None = None) -> Any:

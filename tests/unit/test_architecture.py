@@ -23,6 +23,14 @@ def is_or_holds(module: str, package: str) -> bool:
     return inside(module, package) or inside(package, module)
 
 
+def of_every_command_line(module: str) -> bool:
+    """Whether a module is what all command lines of drivers and fakes share, or a package around it."""
+    return any(
+        is_or_holds(module, f"drivers.runtime.{part}")
+        for part in ("command_line", "control_socket", "output")
+    )
+
+
 def is_use_case(module: str) -> bool:
     """Whether a module holds rules of the domain: those directly in core, but for wiring and settings."""
     return module.startswith("core.") and module.count(".") == 1 and module not in WIRING
@@ -110,13 +118,23 @@ RULES = (
         ),
     ),
     Rule(
-        "the emulated modem knows the codec, the control socket and nothing of the driver",
+        "the kit of the fakes knows no fake and no driver",
+        applies=lambda module: inside(module, "drivers.fake_kit"),
+        forbids=lambda _, imported: (
+            inside(imported, "drivers", "infinireach")
+            and not is_or_holds(imported, "drivers.fake_kit")
+            and not of_every_command_line(imported)
+        ),
+    ),
+    Rule(
+        "the emulated modem knows the codec, the kit of the fakes and nothing of the driver",
         applies=lambda module: inside(module, "drivers.modem.emulator"),
         forbids=lambda _, imported: (
             inside(imported, "drivers", "infinireach")
             and not is_or_holds(imported, "drivers.modem.codec")
             and not is_or_holds(imported, "drivers.modem.emulator")
-            and not is_or_holds(imported, "drivers.runtime.control_socket")
+            and not is_or_holds(imported, "drivers.fake_kit")
+            and not of_every_command_line(imported)
         ),
     ),
     rule(
@@ -125,22 +143,24 @@ RULES = (
         forbidden=("neonize",),
     ),
     Rule(
-        "the fake Graph knows the control socket and nothing of the driver",
+        "the fake Graph knows the kit of the fakes and nothing of the driver",
         applies=lambda module: inside(module, "drivers.whatsapp_cloud.fake_graph"),
         forbids=lambda _, imported: (
             inside(imported, "drivers", "infinireach")
             and not is_or_holds(imported, "drivers.whatsapp_cloud.fake_graph")
-            and not is_or_holds(imported, "drivers.runtime.control_socket")
+            and not is_or_holds(imported, "drivers.fake_kit")
+            and not of_every_command_line(imported)
         ),
     ),
     Rule(
-        "the fake phone knows the codec, the control socket and nothing of the driver",
+        "the fake phone knows the codec, the kit of the fakes and nothing of the driver",
         applies=lambda module: inside(module, "drivers.android.fake_smsgate"),
         forbids=lambda _, imported: (
             inside(imported, "drivers", "infinireach")
             and not is_or_holds(imported, "drivers.modem.codec")
             and not is_or_holds(imported, "drivers.android.fake_smsgate")
-            and not is_or_holds(imported, "drivers.runtime.control_socket")
+            and not is_or_holds(imported, "drivers.fake_kit")
+            and not of_every_command_line(imported)
         ),
     ),
     Rule(
@@ -248,17 +268,22 @@ def test_every_module_keeps_the_import_rules() -> None:
         (
             "drivers.modem.emulator.modem",
             "from drivers.modem.at import results",
-            "the emulated modem knows the codec, the control socket and nothing of the driver",
+            "the emulated modem knows the codec, the kit of the fakes and nothing of the driver",
+        ),
+        (
+            "drivers.fake_kit.faults",
+            "from drivers.modem.emulator.fault_table import FAULTS",
+            "the kit of the fakes knows no fake and no driver",
         ),
         (
             "drivers.whatsapp_cloud.fake_graph.graph",
             "from drivers.whatsapp_cloud import errors",
-            "the fake Graph knows the control socket and nothing of the driver",
+            "the fake Graph knows the kit of the fakes and nothing of the driver",
         ),
         (
             "drivers.android.fake_smsgate.gate",
             "from drivers.android import states",
-            "the fake phone knows the codec, the control socket and nothing of the driver",
+            "the fake phone knows the codec, the kit of the fakes and nothing of the driver",
         ),
         (
             "core.eventlog.relay",
@@ -287,11 +312,15 @@ def test_a_broken_rule_is_quoted(module: str, statement: str, sentence: str) -> 
         ("core.messages", "from core import ids, store"),
         ("core.sessions.session", "import asyncio\nfrom core import store"),
         ("drivers.modem.driver", "from drivers import runtime"),
-        ("drivers.modem.emulator.command", "from drivers.runtime import control_socket"),
+        ("drivers.fake_kit.telling", "from drivers.runtime import control_socket"),
+        ("drivers.modem.emulator.command", "from drivers.fake_kit.serving import listen"),
         ("drivers.modem.emulator.modem", "from drivers.modem.codec import decode_submit"),
         ("drivers.runtime.client", "import drivers.runtime.journal"),
         ("drivers.whatsapp_web.adapter.client", "from neonize.exc import NeonizeError"),
-        ("drivers.whatsapp_cloud.fake_graph.command", "from drivers.runtime import control_socket"),
+        (
+            "drivers.whatsapp_cloud.fake_graph.orders",
+            "from drivers.runtime.control_socket import RequestRefused",
+        ),
         ("rest_facade.core_client", "from infinireach.v1 import messages_service_pb2_grpc"),
     ],
 )

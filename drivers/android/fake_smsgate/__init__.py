@@ -4,11 +4,12 @@ The app's own client takes it for the app. Tests make a `FakeSmsGate`; people st
 (docs/fake-smsgate.md). It knows nothing of the driver.
 """
 
-from drivers.android.fake_smsgate.fault_table import FAULTS, Extent, FaultKind
-from drivers.android.fake_smsgate.faults import FaultInvalid, Faults
+from drivers.android.fake_smsgate.fault_table import FAULTS
 from drivers.android.fake_smsgate.gate import NUMBER, PASSWORD, SENDER, SIGNING_KEY, USER, FakeSmsGate
 from drivers.android.fake_smsgate.radio import Conditions
 from drivers.android.fake_smsgate.values import AppKind, OverLimit, Received, SentPart, Sim, State
+from drivers.fake_kit.fault_table import Extent, FaultKind
+from drivers.fake_kit.faults import FaultInvalid, Faults
 
 __all__ = [
     "FAULTS",

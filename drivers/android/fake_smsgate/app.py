@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from drivers.android.fake_smsgate.clock import PhoneClock
-from drivers.android.fake_smsgate.faults import Faults
 from drivers.android.fake_smsgate.outbox import Outbox, Phone
 from drivers.android.fake_smsgate.radio import Result
 from drivers.android.fake_smsgate.values import (
@@ -20,6 +19,7 @@ from drivers.android.fake_smsgate.values import (
     without_nulls,
 )
 from drivers.android.fake_smsgate.webhooks import Webhooks
+from drivers.fake_kit.faults import Faults
 
 _EVENTS = {State.SENT: "sms:sent", State.DELIVERED: "sms:delivered", State.FAILED: "sms:failed"}
 _TIMES = {State.SENT: "sentAt", State.DELIVERED: "deliveredAt", State.FAILED: "failedAt"}

@@ -1,51 +1,18 @@
 """Every fault that the fake phone can be told to have: the one table behind control socket, help and documents.
 
-What a fault does is done where it strikes; `faults` keeps which are in force.
+What a fault does is done where it strikes.
 """
 
-from dataclasses import dataclass
-from enum import Enum
+from drivers.fake_kit.fault_table import Extent, FaultKind, Parameter
 
-Value = str | int | float | bool
 SECONDS_MAX = 604_800.0
 PERCENT_MAX = 100
 STATUS_MIN, STATUS_MAX = 400, 599
 SIMS_MAX = 3
 
 
-class Extent(Enum):
-    """How far a fault reaches."""
-
-    COUNT = "next time"
-    """It strikes the next `count` times (1) that there is an occasion, after `skip` (0) of them went well."""
-    DURATION = "lasts"
-    """It lasts for `seconds`, or until it is cleared."""
-    NOW = "at once"
-    """It happens at once, and once."""
-
-
-@dataclass(slots=True, frozen=True)
-class Parameter:
-    """Something that a fault may be told. The type of `default` is the type of the value."""
-
-    name: str
-    default: Value
-    sentence: str
-    least: float = 0.0
-    most: float = SECONDS_MAX
-    """Of a number. Most numbers are seconds."""
-    choices: tuple[str, ...] = ()
-    """Of a text; none: any text."""
-
-
-@dataclass(slots=True, frozen=True)
-class FaultKind:
-    """One line of the table."""
-
-    name: str
-    extent: Extent
-    sentence: str
-    parameters: tuple[Parameter, ...] = ()
+def _seconds(name: str, default: float, sentence: str, least: float = 0.0) -> Parameter:
+    return Parameter(name, default, sentence, least, SECONDS_MAX)
 
 
 _COUNT, _LASTS, _NOW = Extent.COUNT, Extent.DURATION, Extent.NOW
@@ -57,7 +24,7 @@ _KINDS = (
         "slow",
         _LASTS,
         "Every answer takes its time.",
-        (Parameter("delay_s", 5.0, "Seconds until it comes."),),
+        (_seconds("delay_s", 5.0, "Seconds until it comes."),),
     ),
     FaultKind(
         "error",
@@ -72,7 +39,7 @@ _KINDS = (
         _NOW,
         "The system ends the app; it comes back later.",
         (
-            Parameter("away_s", 5.0, "Seconds until it is back."),
+            _seconds("away_s", 5.0, "Seconds until it is back."),
             Parameter("memory", "kept", "What it knew: messages, webhooks, its inbox.", choices=_KEPT),
             Parameter("results", "kept", "What the radio reports meanwhile.", choices=_KEPT),
         ),
@@ -123,7 +90,7 @@ _KINDS = (
         "clock_off",
         _LASTS,
         "The phone's clock is wrong.",
-        (Parameter("ahead_s", 3600.0, "How far ahead; less than 0: late.", -SECONDS_MAX),),
+        (_seconds("ahead_s", 3600.0, "How far ahead; less than 0: late.", -SECONDS_MAX),),
     ),
 )
 

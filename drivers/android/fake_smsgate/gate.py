@@ -11,12 +11,12 @@ from typing import Any, Self
 
 from drivers.android.fake_smsgate.app import App, Identity
 from drivers.android.fake_smsgate.clock import PhoneClock
-from drivers.android.fake_smsgate.fault_table import SIMS_MAX
-from drivers.android.fake_smsgate.faults import Fault, Faults
+from drivers.android.fake_smsgate.fault_table import FAULTS, SIMS_MAX
 from drivers.android.fake_smsgate.radio import Conditions, Job, Radio, Result
 from drivers.android.fake_smsgate.radio_log import RadioLog
 from drivers.android.fake_smsgate.server import Listener, Server
 from drivers.android.fake_smsgate.values import AppKind, Heard, Message, Received, SentPart, Sim
+from drivers.fake_kit.faults import Fault, Faults
 
 NUMBER = "+15559876543"
 USER, PASSWORD, SIGNING_KEY = "sms", "fake-password", "fake-signing-key"
@@ -51,7 +51,7 @@ class FakeSmsGate:
         if not 1 <= len(sims) <= SIMS_MAX:
             raise ValueError(f"A phone has 1 to {SIMS_MAX} SIMs.")
         self.clock = PhoneClock(speed=speed, zone=zone)
-        self.faults = Faults(self.clock, struck=self._struck)
+        self.faults = Faults(FAULTS, later=self.clock.later, struck=self._struck)
         self.provider: list[Received] = []
         self.requests: deque[Heard] = deque(maxlen=REQUESTS_KEPT)
         """The last requests."""

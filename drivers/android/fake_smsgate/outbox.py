@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 from drivers.android.fake_smsgate.clock import PhoneClock
-from drivers.android.fake_smsgate.faults import Faults
 from drivers.android.fake_smsgate.radio import Job, Result
 from drivers.android.fake_smsgate.values import Message, Recipient, Sim, State
+from drivers.fake_kit.faults import Faults
 from drivers.modem.codec.segments import split_text
 
 MESSAGES_MAX = 100_000

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.android.fake_smsgate.clock import PhoneClock, Timer
-from drivers.android.fake_smsgate.faults import Faults
 from drivers.android.fake_smsgate.values import OverLimit, SentPart, Sim, State
+from drivers.fake_kit.faults import Faults
 
 QUEUE_MAX = 10_000
 """Messages that wait for the radio; Android refuses more with RESULT_ERROR_LIMIT_EXCEEDED."""

@@ -19,10 +19,10 @@ from drivers.android.fake_smsgate.bodies import (
     wants_events,
 )
 from drivers.android.fake_smsgate.clock import PhoneClock
-from drivers.android.fake_smsgate.faults import Faults
 from drivers.android.fake_smsgate.outbox import IdTaken, OutboxFull
 from drivers.android.fake_smsgate.values import AppKind, Heard, Received, Sim, State
 from drivers.android.fake_smsgate.webhooks import WebhookInvalid
+from drivers.fake_kit.faults import Faults
 
 SHUTDOWN_S = 0.05
 """For requests that are being answered when the app dies; with 0 aiohttp would wait for ever."""

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from drivers.android.fake_smsgate.clock import PhoneClock
-from drivers.android.fake_smsgate.faults import Faults
+from drivers.fake_kit.faults import Faults
 
 EVENTS = (
     "sms:received",

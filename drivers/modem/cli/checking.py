@@ -1,9 +1,9 @@
 """`infinireach modem check-config`: whether a modems.toml can be used, before a driver is started with it."""
 
 from drivers.modem.cli.options import ConfigOption, config_file
-from drivers.modem.cli.output import CommandFailed, say
 from drivers.modem.config import read_config
 from drivers.runtime.config_file import ConfigInvalid
+from drivers.runtime.output import CommandFailed, say
 
 
 def check_config(*, config: ConfigOption = None) -> None:

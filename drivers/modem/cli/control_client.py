@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from drivers.modem.cli.output import CommandFailed
 from drivers.modem.timing import Timing
 from drivers.runtime import control_socket
+from drivers.runtime.output import CommandFailed
 
 TIMEOUT_S = Timing().ussd_whole_s + 15.0
 """Longer than the driver takes for a USSD code, so that its end is always told."""

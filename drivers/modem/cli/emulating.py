@@ -9,17 +9,21 @@ from typing import Annotated, Any
 
 import typer
 
-from drivers.modem.cli.options import AsJson, var_folder
-from drivers.modem.cli.output import CommandFailed, say, say_json, table
+from drivers.fake_kit.telling import Listener, kind_named, parameters_shown, values
+from drivers.modem.cli.options import AsJson
 from drivers.modem.emulator import FAULTS, NUMBER
-from drivers.modem.emulator.command import MODEMS_MAX, SOCKET_NAME, EmulatorAbsent, Options, ask, serve
-from drivers.modem.emulator.fault_table import FaultKind, Value
+from drivers.modem.emulator.command import MODEMS_MAX, SOCKET_NAME, Options, serve
 from drivers.modem.emulator.inbound import SENDER, Kind
 from drivers.modem.emulator.network import RADIO_S, REPORT_AFTER_S
 from drivers.modem.emulator.script import ScriptInvalid
+from drivers.runtime.command_line import var_folder
 from drivers.runtime.control_socket import SocketUnusable
+from drivers.runtime.output import CommandFailed, say, say_json, table
 
 FOLDER_NAME = "emulated"
+EMULATOR = Listener(
+    "emulated modem", start="infinireach up --modem emulated", place=f"{FOLDER_NAME}/{SOCKET_NAME}"
+)
 PORT_MAX = 65_535
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 HELP = "Serve modems that need no hardware, and make things happen to them."
@@ -84,7 +88,7 @@ def emulate(  # noqa: PLR0913 - one option each
     if tcp is not None and tcp + modems - 1 > PORT_MAX:
         raise CommandFailed(f"--tcp must leave a port for each modem: at most {PORT_MAX + 1 - modems}.")
     options = Options(
-        folder=folder or _folder(),
+        folder=folder or var_folder() / FOLDER_NAME,
         modems=modems,
         number=number,
         tcp_port=tcp,
@@ -143,13 +147,11 @@ def fault(
     socket: SocketOption = None,
 ) -> None:
     """Have an emulated modem, its SIM or its network misbehave."""
-    kind = FAULTS.get(name)
-    if kind is None:
-        raise CommandFailed(f"There is no fault {name}. There are: {', '.join(FAULTS)}")
+    kind = kind_named(FAULTS, name)
     extent: dict[str, Any] = {"count": count, "skip": skip, "seconds": seconds}
     fields = {
         "name": name,
-        **_values(kind, parameters or []),
+        **values(kind, parameters or []),
         **{k: v for k, v in extent.items() if v is not None},
     }
     _tell(socket, "fault", fields, modem)
@@ -176,9 +178,9 @@ def faults() -> None:
         [
             [
                 kind.name,
-                kind.extent.value,
+                kind.when.name.lower(),
                 kind.sentence,
-                "; ".join(f"{each.name}={_text(each.default)}: {each.sentence}" for each in kind.parameters),
+                "; ".join(parameters_shown(kind)),
             ]
             for kind in FAULTS.values()
         ],
@@ -258,49 +260,5 @@ def taken(
     )
 
 
-def _folder() -> Path:
-    return var_folder() / FOLDER_NAME
-
-
 def _tell(socket: Path | None, order: str, fields: dict[str, Any], modem: str = "") -> dict[str, Any]:
-    """Tell the emulator something; its answer. Raises CommandFailed with its own sentence if it refuses."""
-    try:
-        answer = ask(
-            socket or _folder() / SOCKET_NAME, {order: {**fields, **({"modem": modem} if modem else {})}}
-        )
-    except EmulatorAbsent as absent:
-        raise CommandFailed(f"{absent} Start one: infinireach up --modem emulated") from None
-    if not answer.get("ok"):
-        raise CommandFailed(str(answer.get("error") or "The emulator refused it."))
-    return answer
-
-
-def _values(kind: FaultKind, given: list[str]) -> dict[str, Value]:
-    """What KEY=VALUE means, by the kinds of the parameters. Raises CommandFailed."""
-    known = {parameter.name: parameter.default for parameter in kind.parameters}
-    values: dict[str, Value] = {}
-    for each in given:
-        key, _, text = each.partition("=")
-        if key not in known:
-            raise CommandFailed(f"{kind.name} takes {', '.join(known) or 'no parameters'}, not {key}.")
-        try:
-            values[key] = _value(text, known[key])
-        except (ValueError, KeyError):
-            raise CommandFailed(f"{key} must be like {_text(known[key])}, not {text!r}.") from None
-    return values
-
-
-def _value(text: str, like: Value) -> Value:
-    match like:
-        case bool():
-            return {"yes": True, "true": True, "no": False, "false": False}[text]
-        case int():
-            return int(text, 0)
-        case float():
-            return float(text)
-        case str():
-            return text
-
-
-def _text(value: Value) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    return EMULATOR.tell(socket, order, {**fields, **({"modem": modem} if modem else {})})

@@ -3,8 +3,8 @@
 from dataclasses import asdict
 
 from drivers.modem.cli.options import AsJson
-from drivers.modem.cli.output import say, say_json, table
 from drivers.modem.link.serial_ports import serial_ports
+from drivers.runtime.output import say, say_json, table
 
 
 def list_(*, as_json: AsJson = False) -> None:

@@ -5,7 +5,6 @@ Owns the list of commands and that a fault ends in one sentence and a status, no
 
 import logging
 import os
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +14,7 @@ import typer
 
 from drivers.modem.cli import checking, emulating, listing, probing, running, system_files, ussd
 from drivers.modem.cli.options import CONFIG_VARIABLE, ConfigOption
-from drivers.modem.cli.output import EXIT_FAILED, CommandFailed, note
+from drivers.runtime.command_line import Application
 
 HELP = """GSM, LTE and 5G modems: find out what is wrong with one, see how they fare, play one.
 
@@ -33,29 +32,16 @@ def no_logs() -> Generator[None]:
         structlog.configure(**before)
 
 
-class Application(typer.Typer):
-    """The whole command line."""
+class ModemApplication(Application):
+    """The whole command line, without logs."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the command of `args`, or of the process; ends with SystemExit."""
-        try:
-            with no_logs():
-                return super().__call__(*args, prog_name="infinireach modem", **kwargs)
-        except CommandFailed as failed:
-            note(str(failed))
-            sys.exit(EXIT_FAILED)
-        except BrokenPipeError:  # the reader, such as head, has seen enough
-            sys.stderr.close()
-            sys.exit(EXIT_FAILED)
+        with no_logs():
+            return super().__call__(*args, **kwargs)
 
 
-app = Application(
-    name="modem",
-    help=HELP,
-    pretty_exceptions_enable=False,  # a traceback with local variables would show numbers
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = ModemApplication("infinireach modem", name="modem", help=HELP)
 
 
 @app.callback(invoke_without_command=True, help=HELP)

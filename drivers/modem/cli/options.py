@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from drivers.modem.cli.output import CommandFailed
+from drivers.runtime.command_line import expanded
 
 CONFIG_VARIABLE = "INFINIREACH_MODEM_CONFIG"
 CONFIG_DEFAULT = "modems.toml"
@@ -20,18 +20,6 @@ ConfigOption = Annotated[
 ]
 
 
-def var_folder() -> Path:
-    """The data folder."""
-    return _expanded(os.environ.get("INFINIREACH_VAR") or "var")
-
-
 def config_file(given: Path | None) -> Path:
     """The modems.toml: the one given, or else the one that the driver would take."""
-    return given or _expanded(os.environ.get(CONFIG_VARIABLE) or CONFIG_DEFAULT)
-
-
-def _expanded(path: str) -> Path:
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        raise CommandFailed(f"{path} begins in the home of a user whom there is not.") from None
+    return given or expanded(os.environ.get(CONFIG_VARIABLE) or CONFIG_DEFAULT)

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from drivers.modem.cli.options import AsJson
-from drivers.modem.cli.output import EXIT_FAILED, note, printable, say, say_json
 from drivers.modem.config import BAUD_MAX, BAUD_MIN
 from drivers.modem.probe.examining import BAUD, examine
 from drivers.modem.probe.findings import Examination, Finding, Mark
 from drivers.modem.timing import Timing
+from drivers.runtime.output import EXIT_FAILED, note, printable, say, say_json
 
 EXAMPLES = "Example: infinireach modem probe /dev/serial/by-id/usb-HUAWEI_Mobile-if00-port0 --all-ports"
 _MARKS = {Mark.OK: ("ok", "green"), Mark.WARNING: ("warning", "yellow"), Mark.FAULT: ("fault", "red")}

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 
 from drivers.modem.cli.control_client import ask
-from drivers.modem.cli.options import AsJson, var_folder
-from drivers.modem.cli.output import say, say_json, table
+from drivers.modem.cli.options import AsJson
 from drivers.modem.control import SOCKET_NAME
+from drivers.runtime.command_line import var_folder
+from drivers.runtime.output import say, say_json, table
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The modem's name in modems.toml.")]
 

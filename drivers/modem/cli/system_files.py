@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from drivers.modem.cli.output import CommandFailed, say
+from drivers.runtime.output import CommandFailed, say
 
 NAMES = ("65-infinireach-modem.rules", "infinireach-modem.service")
 EXAMPLES = (

@@ -13,8 +13,7 @@ import typer
 
 from drivers.modem.at.results import AtFailure, CommandRefused
 from drivers.modem.cli.control_client import NobodyListens, ask
-from drivers.modem.cli.options import AsJson, ConfigOption, config_file, var_folder
-from drivers.modem.cli.output import CommandFailed, note, printable, say, say_json
+from drivers.modem.cli.options import AsJson, ConfigOption, config_file
 from drivers.modem.conditions import NotReady
 from drivers.modem.config import ModemConfig, read_config, unknown_modem
 from drivers.modem.control import SOCKET_NAME
@@ -26,7 +25,9 @@ from drivers.modem.setup.quirks import Quirks, quirks_for
 from drivers.modem.timing import Timing
 from drivers.modem.ussd import UssdDialogue, UssdRefused, UssdUnanswered
 from drivers.runtime.clock import SystemClock
+from drivers.runtime.command_line import var_folder
 from drivers.runtime.config_file import ConfigInvalid
+from drivers.runtime.output import CommandFailed, note, printable, say, say_json
 
 EXAMPLES = "Example: infinireach modem ussd office '*100#'"
 

@@ -4,13 +4,12 @@ Owns what a command line needs of the emulator; parses no arguments and prints n
 """
 
 import asyncio
-import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from drivers.fake_kit.serving import listen, stop_signal
 from drivers.modem.emulator.clock import LoopClock
 from drivers.modem.emulator.emulator import NUMBER, Emulator
 from drivers.modem.emulator.general_commands import Equipment
@@ -19,11 +18,9 @@ from drivers.modem.emulator.orders import Orders
 from drivers.modem.emulator.radio_log import RadioLog
 from drivers.modem.emulator.script import ScriptRun, read_script
 from drivers.modem.emulator.sim import Sim
-from drivers.runtime import control_socket
 
 MODEMS_MAX = 1000
 SOCKET_NAME = "emulator.sock"
-ASK_TIMEOUT_S = 10.0
 
 
 @dataclass(slots=True, frozen=True)
@@ -55,10 +52,6 @@ class Options:
         return self.control_socket or self.folder / SOCKET_NAME
 
 
-class EmulatorAbsent(Exception):
-    """No emulator answers at that socket; the text is for people."""
-
-
 def serve(options: Options, *, say: Callable[[str], None]) -> None:
     """Run the modems until SIGTERM or SIGINT. `say` gets a line for each modem once all of them are there.
 
@@ -67,22 +60,9 @@ def serve(options: Options, *, say: Callable[[str], None]) -> None:
     asyncio.run(run(options, say=say))
 
 
-def ask(socket_path: Path, order: dict[str, Any], *, timeout_s: float = ASK_TIMEOUT_S) -> dict[str, Any]:
-    """Tell the emulator behind a control socket something (`orders`): its answer. Raises EmulatorAbsent."""
-    try:
-        return control_socket.ask(socket_path, order, timeout_s=timeout_s)
-    except control_socket.NobodyListens:
-        raise EmulatorAbsent(f"No emulated modem runs at {socket_path}.") from None
-    except control_socket.AnswerMissing as missing:
-        raise EmulatorAbsent(f"The emulator at {socket_path} {missing}") from None
-
-
 async def run(options: Options, *, say: Callable[[str], None]) -> None:
     """As `serve`, in a loop that runs already."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+    stopped = stop_signal()
     async with AsyncExitStack() as stack:
         clock = LoopClock()
         network = Network(clock, radio_s=options.radio_s, report_after_s=options.report_after_s)
@@ -95,9 +75,7 @@ async def run(options: Options, *, say: Callable[[str], None]) -> None:
         if options.script is not None:
             steps = read_script(options.script.read_text(encoding="utf-8"), orders)
             ScriptRun(steps, orders, network, clock, failed=say)
-        control = control_socket.ControlSocket(orders.answer)
-        await control.open(options.socket_path)
-        stack.push_async_callback(control.close)
+        await listen(stack, options.socket_path, orders.answer)
         lines: list[str] = []
         for index, emulator in enumerate(emulators):
             await stack.enter_async_context(emulator)

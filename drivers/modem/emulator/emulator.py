@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from drivers.fake_kit.faults import Faults
 from drivers.modem.emulator.clock import Clock, LoopClock
-from drivers.modem.emulator.faults import Faults
 from drivers.modem.emulator.general_commands import Equipment
 from drivers.modem.emulator.inbound import SENDER, Inbound, Kind
 from drivers.modem.emulator.modem import Absence, Modem

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from drivers.modem.emulator.faults import Fault, Faults
+from drivers.fake_kit.faults import Fault, Faults
 
 DELIVERED, EXPIRED = 0x00, 0x46
 """TP-Status of a final report (3GPP TS 23.040, 9.2.3.15)."""

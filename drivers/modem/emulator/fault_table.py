@@ -1,12 +1,10 @@
 """Every fault that the emulator can be told to have: the one table behind control socket, help and documents.
 
-What a fault does is done where it strikes; `faults` keeps which are in force.
+What a fault does is done where it strikes.
 """
 
-from dataclasses import dataclass
-from enum import Enum
+from drivers.fake_kit.fault_table import Extent, FaultKind, Parameter
 
-Value = str | int | float | bool
 SECONDS_MAX = 86_400.0
 ERROR_MAX = 9_999
 OCTET_MAX = 255
@@ -15,39 +13,8 @@ PIN_PATTERN, PUK_PATTERN = "[0-9]{4,8}", "[0-9]{8}"
 NUMBER_PATTERN, ICCID_PATTERN = r"\+[1-9][0-9]{6,14}", "[0-9]{18,20}"
 
 
-class Extent(Enum):
-    """How far a fault reaches."""
-
-    COUNT = "count"
-    """It strikes the next `count` times (1) that there is an occasion, after `skip` (0) of them went well."""
-    DURATION = "duration"
-    """It lasts for `seconds`, or until it is cleared."""
-    NOW = "now"
-    """It happens at once, and once."""
-
-
-@dataclass(slots=True, frozen=True)
-class Parameter:
-    """Something that a fault may be told. The type of `default` is the type of the value."""
-
-    name: str
-    default: Value
-    sentence: str
-    least: float = 0.0
-    most: float = SECONDS_MAX
-    """Of a number. Most numbers are seconds."""
-    pattern: str = ".*"
-    """Of the whole of a text."""
-
-
-@dataclass(slots=True, frozen=True)
-class FaultKind:
-    """One line of the table."""
-
-    name: str
-    extent: Extent
-    sentence: str
-    parameters: tuple[Parameter, ...] = ()
+def _seconds(name: str, default: float, sentence: str) -> Parameter:
+    return Parameter(name, default, sentence, most=SECONDS_MAX)
 
 
 TAKEN = Parameter("taken", default=True, sentence="Whether the network has the message all the same.")
@@ -57,7 +24,7 @@ POWERED = Parameter(
     default=False,
     sentence="Whether the modem keeps its power; else it starts anew when it is back.",
 )
-AWAY_S = Parameter("away_s", default=2.0, sentence="Seconds until the port is back.")
+AWAY_S = _seconds("away_s", 2.0, "Seconds until the port is back.")
 
 _SENDING = (
     FaultKind("no_prompt", Extent.COUNT, "AT+CMGS gets no prompt; the modem forgets the command."),
@@ -65,7 +32,7 @@ _SENDING = (
         "late_prompt",
         Extent.COUNT,
         "The prompt takes its time.",
-        (Parameter("delay_s", 5.0, "Seconds until it comes."),),
+        (_seconds("delay_s", 5.0, "Seconds until it comes."),),
     ),
     FaultKind("bare_prompt", Extent.COUNT, "The prompt is `>` without the blank."),
     FaultKind(
@@ -85,13 +52,13 @@ _SENDING = (
         "hang_after_pdu",
         Extent.COUNT,
         "After the PDU the modem says nothing, and never how it ended.",
-        (TAKEN, Parameter("hang_s", 30.0, "Seconds until it takes commands again.")),
+        (TAKEN, _seconds("hang_s", 30.0, "Seconds until it takes commands again.")),
     ),
     FaultKind(
         "slow_radio",
         Extent.COUNT,
         "The network takes its time with a part.",
-        (Parameter("delay_s", 20.0, "Seconds from the PDU to the result."),),
+        (_seconds("delay_s", 20.0, "Seconds from the PDU to the result."),),
     ),
     FaultKind("reboot_in_send", Extent.COUNT, "The modem restarts between PDU and result.", (TAKEN,)),
     FaultKind(
@@ -110,7 +77,7 @@ _REPORTS = (
         "report_late",
         Extent.COUNT,
         "The report takes its time.",
-        (Parameter("delay_s", 60.0, "Seconds until it comes."),),
+        (_seconds("delay_s", 60.0, "Seconds until it comes."),),
     ),
     FaultKind(
         "report_failed",
@@ -210,7 +177,7 @@ _WIRE = (
         "merged_reads",
         Extent.DURATION,
         "What the modem says is held back and comes in one piece.",
-        (Parameter("delay_s", 0.2, "Seconds for which it is held back."),),
+        (_seconds("delay_s", 0.2, "Seconds for which it is held back."),),
     ),
     FaultKind("garbage", Extent.COUNT, "Bytes that mean nothing come before what the modem says."),
 )

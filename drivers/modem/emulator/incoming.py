@@ -7,11 +7,11 @@ told the network as a failure, and the modem stops routing: mt and ds become 0.
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from drivers.fake_kit.faults import Faults
 from drivers.modem.codec import Deliver, decode_incoming
 from drivers.modem.emulator.clock import Clock, Timer
 from drivers.modem.emulator.command_line import Call, Form
 from drivers.modem.emulator.errors import MessageRefusal
-from drivers.modem.emulator.faults import Faults
 from drivers.modem.emulator.interpreter import Answer, Handler, Prompt
 from drivers.modem.emulator.memories import RECEIVING, Memories
 from drivers.modem.emulator.presentation import Presentation

@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from drivers.fake_kit.faults import Faults
 from drivers.modem.emulator.command_line import SIGNS, Call, Form, commands_on
 from drivers.modem.emulator.errors import EquipmentRefusal, Refusal
-from drivers.modem.emulator.faults import Faults
 from drivers.modem.emulator.profile import Profile
 
 INPUT_BYTES_MAX = 8192

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+from drivers.fake_kit.faults import Faults
 from drivers.modem.emulator.command_line import Call, Form
 from drivers.modem.emulator.errors import MessageRefusal
-from drivers.modem.emulator.faults import Faults
 from drivers.modem.emulator.interpreter import Handler
 from drivers.modem.emulator.sim_slot import SimSlot
 from drivers.modem.emulator.storage import Store, StoredMessage

@@ -6,12 +6,13 @@ Bytes in, bytes out and a clock; knows no port. It keeps its state while ports c
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from drivers.fake_kit.fault_table import Extent
+from drivers.fake_kit.faults import Fault, Faults
 from drivers.modem.codec import Submit
 from drivers.modem.emulator.clock import Clock, Timer
 from drivers.modem.emulator.command_line import Call, Form
 from drivers.modem.emulator.fates import Ending, Fate
-from drivers.modem.emulator.fault_table import Extent
-from drivers.modem.emulator.faults import Fault, Faults
+from drivers.modem.emulator.fault_table import FAULTS
 from drivers.modem.emulator.general_commands import Equipment, GeneralCommands, names_of
 from drivers.modem.emulator.inbound import Inbound
 from drivers.modem.emulator.incoming import Receiver, Taken
@@ -66,7 +67,7 @@ class Modem:
         self._clock = clock
         self._vanish = vanish
         self._changed = changed
-        self.faults = Faults(clock, struck=self._struck)
+        self.faults = Faults(FAULTS, later=clock.later, struck=self._struck)
         self._profile = Profile()
         self._wire = Wire(self.faults, clock, deliver=say)
         self._booting: Timer | None = None
@@ -258,9 +259,9 @@ class Modem:
 
     def _struck(self, fault: Fault) -> None:
         """A fault has begun or ended."""
-        if fault.kind.extent is Extent.NOW:
+        if fault.kind.when is Extent.NOW:
             self._happen(fault)
-        elif fault.kind.extent is Extent.DURATION:
+        elif fault.kind.when is Extent.DURATION:
             self.radio.refresh()
             self._wake_network()
             self._interpreter.go_on()

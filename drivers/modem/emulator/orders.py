@@ -12,9 +12,18 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from drivers.fake_kit.faults import Fault, FaultInvalid
+from drivers.fake_kit.orders import (
+    Fields,
+    OrderInvalid,
+    fault_values,
+    nothing_else,
+    pop,
+    pop_last,
+    taken_apart,
+)
 from drivers.modem.emulator.emulator import Emulator
 from drivers.modem.emulator.fault_table import SECONDS_MAX
-from drivers.modem.emulator.faults import Fault, FaultInvalid
 from drivers.modem.emulator.inbound import SENDER, Inbound, InboundInvalid, Kind
 from drivers.modem.emulator.network import Network, TakenMessage
 from drivers.modem.emulator.radio import SIGNAL_MAX
@@ -22,11 +31,6 @@ from drivers.modem.emulator.radio import SIGNAL_MAX
 TAKEN_DEFAULT, TAKEN_MAX = 20, 1000
 YEARS = range(1990, 2090)
 """What the two digits of a year in a PDU can stand for."""
-Fields = dict[str, Any]
-
-
-class OrderInvalid(ValueError):
-    """The order cannot be carried out; the text is for people."""
 
 
 class Orders:
@@ -49,7 +53,8 @@ class Orders:
     def carry_out(self, order: object) -> Fields:
         """The answer. Never raises for what it is told."""
         try:
-            return {"ok": True, **self._carry_out(order)}
+            name, fields = taken_apart(order, self._orders)
+            return {"ok": True, **self._orders[name](fields)}
         except (OrderInvalid, FaultInvalid, InboundInvalid) as refused:
             return {"ok": False, "error": str(refused)}
 
@@ -59,16 +64,7 @@ class Orders:
 
     def check(self, order: object) -> None:
         """Whether there is such an order; its fields are looked at when it is carried out. Raises OrderInvalid."""
-        if not isinstance(order, dict) or len(order) != 1 or not set(order) <= set(self._orders):
-            raise OrderInvalid(f"An order is an object with one key of {', '.join(self._orders)}.")
-
-    def _carry_out(self, order: object) -> Fields:
-        self.check(order)
-        assert isinstance(order, dict)
-        [(name, fields)] = order.items()
-        if not isinstance(fields, dict):
-            raise OrderInvalid(f"What is told of {name} must be an object.")
-        return self._orders[name](dict(fields))
+        taken_apart(order, self._orders)
 
     def _emulator(self, fields: Fields) -> Emulator:
         """The modem that is meant: by its name or its number; the only one need not be named."""
@@ -85,41 +81,39 @@ class Orders:
             fields["modem"] = fields.pop("to")
         emulator = self._emulator(fields)
         inbound = Inbound(
-            text=_pop(fields, "body", str, ""),
-            sender=_pop(fields, "from", str, SENDER),
+            text=pop(fields, "body", str, ""),
+            sender=pop(fields, "from", str, SENDER),
             kind=_kind(fields.pop("kind", "text")),
             order=tuple(_numbers(fields.pop("parts", []))),
-            reference=_pop(fields, "reference", int, None),
-            reference_bits=_pop(fields, "reference_bits", int, 8),
+            reference=pop(fields, "reference", int, None),
+            reference_bits=pop(fields, "reference_bits", int, 8),
             sent_at=_time(fields.pop("sent_at", None)),
         )
         if inbound.reference_bits not in {8, 16}:
             raise OrderInvalid("reference_bits must be 8 or 16.")
-        _nothing_else(fields)
+        nothing_else(fields)
         return {"pdus": emulator.modem.deliver(inbound)}
 
     def _pdus(self, fields: Fields) -> Fields:
         emulator = self._emulator(fields)
         pdus = fields.pop("pdus", None)
-        _nothing_else(fields)
+        nothing_else(fields)
         if not isinstance(pdus, list) or not all(isinstance(pdu, str) for pdu in pdus):
             raise OrderInvalid("pdus must be a list of texts in hexadecimal.")
         return {"pdus": self._network.deliver_pdus(pdus, to=emulator.modem.number)}
 
     def _fault(self, fields: Fields) -> Fields:
         emulator = self._emulator(fields)
-        name = _pop(fields, "name", str, "")
-        count, skip = _pop(fields, "count", int, None), _pop(fields, "skip", int, 0)
+        name = pop(fields, "name", str, "")
+        count, skip = pop(fields, "count", int, None), pop(fields, "skip", int, 0)
         seconds = _seconds(fields, "seconds", None)
-        if not all(isinstance(value, (str, int, float)) for value in fields.values()):
-            raise OrderInvalid("What a fault is told is a text, a number, true or false.")
-        emulator.faults.add(name, count=count, seconds=seconds, skip=skip, **fields)
+        emulator.faults.add(name, count=count, seconds=seconds, skip=skip, **fault_values(fields))
         return {}
 
     def _clear(self, fields: Fields) -> Fields:
         emulator = self._emulator(fields)
-        name = _pop(fields, "name", str, None)
-        _nothing_else(fields)
+        name = pop(fields, "name", str, None)
+        nothing_else(fields)
         return {"cleared": emulator.faults.clear(name)}
 
     def _change_network(self, fields: Fields) -> Fields:
@@ -127,20 +121,20 @@ class Orders:
         network.radio_s = _seconds(fields, "radio_s", network.radio_s)
         network.report_after_s = _seconds(fields, "report_after_s", network.report_after_s)
         network.retry_s = _seconds(fields, "retry_s", network.retry_s)
-        _nothing_else(fields)
+        nothing_else(fields)
         return {}
 
     def _change_modem(self, fields: Fields) -> Fields:
         radio = self._emulator(fields).modem.radio
-        signal = _pop(fields, "signal", int, radio.signal)
+        signal = pop(fields, "signal", int, radio.signal)
         if not 0 <= signal <= SIGNAL_MAX:
             raise OrderInvalid(f"signal must be from 0 to {SIGNAL_MAX}.")
         radio.signal = signal
-        _nothing_else(fields)
+        nothing_else(fields)
         return {}
 
     def _state(self, fields: Fields) -> Fields:
-        _nothing_else(fields)
+        nothing_else(fields)
         network = self._network
         return {
             "network": {
@@ -171,10 +165,7 @@ class Orders:
         }
 
     def _taken(self, fields: Fields) -> Fields:
-        last = _pop(fields, "last", int, TAKEN_DEFAULT)
-        _nothing_else(fields)
-        if not 1 <= last <= TAKEN_MAX:
-            raise OrderInvalid(f"last must be from 1 to {TAKEN_MAX}.")
+        last = pop_last(fields, default=TAKEN_DEFAULT, most=TAKEN_MAX)
         messages = self._network.messages
         first = max(0, len(messages) - last)
         return {"messages": [_message_shown(messages[position]) for position in range(first, len(messages))]}
@@ -193,16 +184,6 @@ def _message_shown(message: TakenMessage) -> Fields:
         "body": message.text,
         "references": [part.reference for part in message.parts],
     }
-
-
-def _pop(fields: Fields, name: str, kind: type, default: Any) -> Any:
-    """A field of a kind; `default` if it is not there."""
-    value = fields.pop(name, None)
-    if value is None:
-        return default
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise OrderInvalid(f"{name} must be a {'text' if kind is str else 'whole number'}.")
-    return value
 
 
 def _seconds(fields: Fields, name: str, default: float | None) -> Any:
@@ -239,8 +220,3 @@ def _time(value: object) -> datetime | None:
             "sent_at must be a time from 1990 to 2089 with its zone, such as 2026-01-02T03:04:05+00:00."
         )
     return time
-
-
-def _nothing_else(fields: Fields) -> None:
-    if fields:
-        raise OrderInvalid(f"Not known: {', '.join(fields)}.")

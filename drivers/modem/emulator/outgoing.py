@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Protocol
 
+from drivers.fake_kit.faults import Faults
 from drivers.modem.codec import AddressInvalid, Submit, decode_submit, submit_pdus
 from drivers.modem.emulator.clock import Clock
 from drivers.modem.emulator.command_line import Call, Form
 from drivers.modem.emulator.errors import MessageRefusal
 from drivers.modem.emulator.fates import Ending, Fate, fate_of
-from drivers.modem.emulator.faults import Faults
 from drivers.modem.emulator.interpreter import Answer, Handler, Pending, Prompt
 from drivers.modem.emulator.memories import READING, WRITING, Memories
 from drivers.modem.emulator.presentation import INTERNATIONAL, NATIONAL, tpdu_octets

@@ -6,10 +6,10 @@ Sources: 3GPP TS 27.007, 7.2 (+CREG), 7.3 (+COPS), 8.5 (+CSQ), 8.2 (+CFUN), 10.1
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 
+from drivers.fake_kit.faults import Faults
 from drivers.modem.emulator.clock import Clock, Timer
 from drivers.modem.emulator.command_line import Call, Form
 from drivers.modem.emulator.errors import EquipmentRefusal, Refusal
-from drivers.modem.emulator.faults import Faults
 from drivers.modem.emulator.interpreter import Handler
 from drivers.modem.emulator.profile import Profile
 from drivers.modem.emulator.sim_slot import SimSlot

@@ -3,20 +3,12 @@
 It holds numbers and texts, so only its owner may read it. Nothing of the product reads it; it only grows.
 """
 
-import json
-import os
-from pathlib import Path
-
+from drivers.fake_kit.line_log import LineLog
 from drivers.modem.emulator.network import TakenPart
 
 
-class RadioLog:
+class RadioLog(LineLog):
     """Appends to a file."""
-
-    def __init__(self, path: Path) -> None:
-        """Open or create the file at `path`. Raises OSError."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
 
     def __call__(self, part: TakenPart, whole_text: str | None) -> None:
         """Write one part; with the text of the message if this part made it whole."""
@@ -35,10 +27,4 @@ class RadioLog:
             }
         if whole_text is not None:
             fields["text"] = whole_text
-        line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"
-        while line:
-            line = line[os.write(self._file, line) :]
-
-    def close(self) -> None:
-        """Give the file free."""
-        os.close(self._file)
+        self.write(fields)

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from drivers.fake_kit.faults import Faults
 from drivers.modem.emulator.command_line import Call, Form
 from drivers.modem.emulator.errors import MessageRefusal, Refusal
-from drivers.modem.emulator.faults import Faults
 from drivers.modem.emulator.interpreter import Handler
 from drivers.modem.emulator.memories import READING, Memories
 from drivers.modem.emulator.presentation import Presentation

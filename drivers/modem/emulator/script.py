@@ -8,10 +8,11 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from drivers.fake_kit.orders import OrderInvalid
 from drivers.modem.emulator.clock import Clock
 from drivers.modem.emulator.fault_table import SECONDS_MAX
 from drivers.modem.emulator.network import Network
-from drivers.modem.emulator.orders import OrderInvalid, Orders
+from drivers.modem.emulator.orders import Orders
 
 LINES_MAX = 10_000
 

@@ -1,7 +1,7 @@
 """The place for a SIM in a modem: which card is in it, and whether it can be used just now."""
 
+from drivers.fake_kit.faults import Faults
 from drivers.modem.emulator.errors import EquipmentRefusal, MessageRefusal
-from drivers.modem.emulator.faults import Faults
 from drivers.modem.emulator.sim import Sim, SimState
 
 _EQUIPMENT_CODES = {SimState.PIN: 11, SimState.PUK: 12, SimState.BLOCKED: 13}

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
+from drivers.fake_kit.faults import Faults
 from drivers.modem.emulator.clock import Clock
-from drivers.modem.emulator.faults import Faults
 
 GARBAGE = b"\x00\xff\xfe~\x80\x81 \xc3\x28"
 WAITING_BYTES_MAX = 1024 * 1024

@@ -5,16 +5,13 @@ Parses no arguments and prints nothing itself.
 
 import asyncio
 import os
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from drivers.runtime.control_socket import AnswerMissing, ControlSocket, NobodyListens
-from drivers.runtime.control_socket import ask as ask_socket
+from drivers.fake_kit.serving import listen, stop_signal
 from drivers.whatsapp_cloud.fake_graph.acceptance import Rules
 from drivers.whatsapp_cloud.fake_graph.checking import Template
 from drivers.whatsapp_cloud.fake_graph.graph import NUMBER, Credentials, FakeGraph
@@ -23,7 +20,6 @@ from drivers.whatsapp_cloud.fake_graph.orders import Orders
 
 SOCKET_NAME = "graph.sock"
 CONFIG_NAME, TOKEN_NAME, SECRET_NAME = "whatsapp.toml", "token", "app-secret"
-ASK_TIMEOUT_S = 10.0
 PORT = 8085
 CALLBACK_URL = "http://127.0.0.1:8087/whatsapp"
 
@@ -50,10 +46,6 @@ class Options:
         return self.control_socket or self.folder / SOCKET_NAME
 
 
-class GraphAbsent(Exception):
-    """No fake Graph answers at that socket; the text is for people."""
-
-
 def serve(options: Options, *, say: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT. `say` gets the text and the place of a whatsapp.toml once it listens.
 
@@ -62,22 +54,9 @@ def serve(options: Options, *, say: Callable[[str], None]) -> None:
     asyncio.run(run(options, say=say))
 
 
-def ask(socket_path: Path, order: dict[str, Any], *, timeout_s: float = ASK_TIMEOUT_S) -> dict[str, Any]:
-    """Tell the fake behind a control socket something (`orders`): its answer. Raises GraphAbsent."""
-    try:
-        return ask_socket(socket_path, order, timeout_s=timeout_s)
-    except NobodyListens:
-        raise GraphAbsent(f"No fake Graph runs at {socket_path}.") from None
-    except AnswerMissing as missing:
-        raise GraphAbsent(f"The fake Graph at {socket_path} {missing}") from None
-
-
 async def run(options: Options, *, say: Callable[[str], None]) -> None:
     """As `serve`, in a loop that runs already."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+    stopped = stop_signal()
     token_path, secret_path = options.folder / TOKEN_NAME, options.folder / SECRET_NAME
     async with AsyncExitStack() as stack:
         graph = FakeGraph(
@@ -89,9 +68,7 @@ async def run(options: Options, *, say: Callable[[str], None]) -> None:
             port=options.port,
         )
         orders = Orders(graph, token_changed=lambda token: write_secret(token_path, token))
-        control = ControlSocket(orders.carry_out)
-        await control.open(options.socket_path)
-        stack.push_async_callback(control.close)
+        await listen(stack, options.socket_path, orders.carry_out)
         await stack.enter_async_context(graph)
         write_secret(token_path, graph.token)
         write_secret(secret_path, graph.credentials.app_secret)

@@ -3,33 +3,32 @@
 Owns the commands and options; what they mean is said in docs/fake-graph.md.
 """
 
-import os
 import re
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from drivers.fake_kit.telling import Listener, kind_named, parameters_shown, values
+from drivers.runtime.command_line import Application, var_folder
 from drivers.runtime.control_socket import SocketUnusable
+from drivers.runtime.output import CommandFailed, say, say_json, table
 from drivers.whatsapp_cloud.fake_graph.acceptance import Rules
 from drivers.whatsapp_cloud.fake_graph.checking import Template
 from drivers.whatsapp_cloud.fake_graph.command import (
     CALLBACK_URL,
     PORT,
     SOCKET_NAME,
-    GraphAbsent,
     Options,
-    ask,
     serve,
 )
-from drivers.whatsapp_cloud.fake_graph.fault_table import FAULTS, FaultKind, Value
+from drivers.whatsapp_cloud.fake_graph.fault_table import FAULTS
 from drivers.whatsapp_cloud.fake_graph.graph import NUMBER, VERIFY_TOKEN, Credentials
 from drivers.whatsapp_cloud.fake_graph.limits import MESSAGES_PER_S, PAIR_BURST
 from drivers.whatsapp_cloud.fake_graph.notices import Number
-from drivers.whatsapp_cloud.fake_graph.output import EXIT_FAILED, CommandFailed, say, say_json, table
 
 FOLDER_NAME = "fake-graph"
+GRAPH = Listener("fake Graph", start="infinireach fake graph", place=f"{FOLDER_NAME}/{SOCKET_NAME}")
 PORT_MAX = 65_535
 NUMBER_FORM = re.compile(r"(\+[1-9][0-9]{6,14})(?:=([0-9]{1,20}))?")
 TEMPLATE_FORM = re.compile(r"([a-z0-9_]{1,512}):([A-Za-z_]{2,15})(?::([0-9]{1,2}))?")
@@ -48,25 +47,7 @@ SocketOption = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Write one JSON document instead of text.")]
 
 
-class Application(typer.Typer):
-    """The whole command line: a fault ends in one sentence and a status, not in a traceback."""
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the command of `args`, or of the process; ends with SystemExit."""
-        try:
-            return super().__call__(*args, prog_name="infinireach fake graph", **kwargs)
-        except CommandFailed as failed:
-            typer.echo(str(failed), err=True)
-            sys.exit(EXIT_FAILED)
-
-
-app = Application(
-    name="graph",
-    help=HELP,
-    pretty_exceptions_enable=False,  # a traceback with local variables would show numbers
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = Application("infinireach fake graph", name="graph", help=HELP)
 
 
 @app.callback(invoke_without_command=True, help=HELP, epilog=EXAMPLES)
@@ -112,7 +93,7 @@ def graph(  # noqa: PLR0913 - one option each
     if not URL_FORM.fullmatch(callback):
         raise CommandFailed(f"--callback must be an http:// or https:// address, such as {CALLBACK_URL}.")
     options = Options(
-        folder=folder or _folder(),
+        folder=folder or var_folder() / FOLDER_NAME,
         port=port,
         numbers=[_number(each, place) for place, each in enumerate(number or [], start=1)] or [NUMBER],
         templates=[_template(each) for each in template or []],
@@ -145,7 +126,7 @@ def inbound(
 ) -> None:
     """Have a user write, which opens the window of 24 hours."""
     fields = {"from": sender, "body": body, "to": to, "kind": kind, "name": name}
-    say(_tell(socket, "inbound", {**fields, "reply_to": reply_to, "group_id": group})["id"])
+    say(GRAPH.tell(socket, "inbound", {**fields, "reply_to": reply_to, "group_id": group})["id"])
 
 
 @app.command("fault", epilog=FAULT_EXAMPLES)
@@ -162,11 +143,9 @@ def fault(
     socket: SocketOption = None,
 ) -> None:
     """Have the fake Graph misbehave."""
-    kind = FAULTS.get(name)
-    if kind is None:
-        raise CommandFailed(f"There is no fault {name}. There are: {', '.join(FAULTS)}")
+    kind = kind_named(FAULTS, name)
     fields = {"name": name, "count": count, "lasting": lasting, "skip": skip, "to": to}
-    _tell(socket, "fault", {**_values(kind, parameters or []), **fields})
+    GRAPH.tell(socket, "fault", {**values(kind, parameters or []), **fields})
     say(kind.sentence)
 
 
@@ -177,7 +156,7 @@ def clear(
     socket: SocketOption = None,
 ) -> None:
     """End faults."""
-    say(f"Faults that were ended: {_tell(socket, 'clear', {'name': name})['cleared']}.")
+    say(f"Faults that were ended: {GRAPH.tell(socket, 'clear', {'name': name})['cleared']}.")
 
 
 @app.command("faults")
@@ -188,9 +167,9 @@ def faults() -> None:
         [
             [
                 kind.name,
-                kind.occasion.value,
+                kind.when.value,
                 kind.sentence,
-                "; ".join(f"{each.name}={_text(each.default)}: {each.sentence}" for each in kind.parameters),
+                "; ".join(parameters_shown(kind)),
             ]
             for kind in FAULTS.values()
         ],
@@ -214,35 +193,35 @@ def status(
     fields: dict[str, Any] = {"id": message_id, "status": name, "code": code}
     if callback_data is not None:
         fields["callback_data"] = callback_data
-    _tell(socket, "status", {**fields, "phone_number_id": phone_number_id})
+    GRAPH.tell(socket, "status", {**fields, "phone_number_id": phone_number_id})
     say("It is on its way.")
 
 
 @app.command("revoke-token")
 def revoke_token(*, socket: SocketOption = None) -> None:
     """Let no token be valid any more."""
-    _tell(socket, "token", {"revoke": True})
+    GRAPH.tell(socket, "token", {"revoke": True})
     say("The token is not valid any more.")
 
 
 @app.command("new-token")
 def new_token(*, socket: SocketOption = None) -> None:
     """Make a new token and write it into the token file; those before are not valid any more."""
-    _tell(socket, "token", {})
+    GRAPH.tell(socket, "token", {})
     say("The token file has a new token.")
 
 
 @app.command("pause")
 def pause(*, socket: SocketOption = None) -> None:
     """Let webhooks wait."""
-    _tell(socket, "webhooks", {"paused": True})
+    GRAPH.tell(socket, "webhooks", {"paused": True})
     say("Webhooks wait.")
 
 
 @app.command("resume")
 def resume(*, socket: SocketOption = None) -> None:
     """Let go the webhooks that wait."""
-    _tell(socket, "webhooks", {"paused": False})
+    GRAPH.tell(socket, "webhooks", {"paused": False})
     say("Webhooks go out.")
 
 
@@ -251,14 +230,14 @@ def advance(
     hours: Annotated[float, typer.Argument(min=0, help="How many.")], *, socket: SocketOption = None
 ) -> None:
     """Let hours pass at once: windows close, limits are free again."""
-    _tell(socket, "clock", {"advance_s": hours * 3600})
+    GRAPH.tell(socket, "clock", {"advance_s": hours * 3600})
     say("It is later now.")
 
 
 @app.command("state")
 def state(*, socket: SocketOption = None) -> None:
     """Show how the fake Graph is, as one JSON document."""
-    say_json({key: value for key, value in _tell(socket, "state", {}).items() if key != "ok"})
+    say_json({key: value for key, value in GRAPH.tell(socket, "state", {}).items() if key != "ok"})
 
 
 @app.command("taken")
@@ -269,7 +248,7 @@ def taken(
     as_json: AsJson = False,
 ) -> None:
     """Show the messages that were accepted, the last ones."""
-    messages = _tell(socket, "taken", {"last": last})["messages"]
+    messages = GRAPH.tell(socket, "taken", {"last": last})["messages"]
     if as_json:
         say_json({"messages": messages})
         return
@@ -293,21 +272,6 @@ def _serve(options: Options) -> None:
         raise CommandFailed(f"It cannot be served: {error.strerror or error}.") from None
 
 
-def _folder() -> Path:
-    return Path(os.environ.get("INFINIREACH_VAR") or "var") / FOLDER_NAME
-
-
-def _tell(socket: Path | None, order: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Tell the fake something; its answer. Raises CommandFailed with its own sentence if it refuses."""
-    try:
-        answer = ask(socket or _folder() / SOCKET_NAME, {order: fields})
-    except GraphAbsent as absent:
-        raise CommandFailed(f"{absent} Start one: infinireach fake graph") from None
-    if not answer.get("ok"):
-        raise CommandFailed(str(answer.get("error") or "The fake Graph refused it."))
-    return answer
-
-
 def _number(text: str, place: int) -> Number:
     match = NUMBER_FORM.fullmatch(text)
     if match is None:
@@ -320,28 +284,3 @@ def _template(text: str) -> Template:
     if match is None:
         raise CommandFailed(f"--template must be like order_update:en_US:2, not {text}.")
     return Template(match[1], match[2], int(match[3] or 0))
-
-
-def _values(kind: FaultKind, given: list[str]) -> dict[str, Value]:
-    """What KEY=VALUE means, by the kinds of the parameters. Raises CommandFailed."""
-    known = {parameter.name: parameter.default for parameter in kind.parameters}
-    values: dict[str, Value] = {}
-    for each in given:
-        key, _, text = each.partition("=")
-        if key not in known:
-            raise CommandFailed(f"{kind.name} takes {', '.join(known) or 'no parameters'}, not {key}.")
-        try:
-            values[key] = _value(text, known[key])
-        except (ValueError, KeyError):
-            raise CommandFailed(f"{key} must be like {_text(known[key])}, not {text!r}.") from None
-    return values
-
-
-def _value(text: str, like: Value) -> Value:
-    if isinstance(like, bool):
-        return {"yes": True, "true": True, "no": False, "false": False}[text]
-    return type(like)(text)
-
-
-def _text(value: Value) -> str:
-    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)

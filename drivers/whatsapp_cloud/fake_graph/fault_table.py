@@ -3,11 +3,9 @@
 What a fault does is done where it strikes; `faults` keeps which are in force.
 """
 
-from dataclasses import dataclass
 from enum import Enum
 
-Value = str | int | float | bool
-NUMBER_MAX = 1_000_000_000.0
+from drivers.fake_kit.fault_table import FaultKind, Parameter
 
 
 class Occasion(Enum):
@@ -16,25 +14,6 @@ class Occasion(Enum):
     REQUEST = "a message is posted"
     MESSAGE = "a message was accepted"
     WEBHOOK = "a webhook goes out"
-
-
-@dataclass(slots=True, frozen=True)
-class Parameter:
-    """Something that a fault may be told. The type of `default` is the type of the value."""
-
-    name: str
-    default: Value
-    sentence: str
-
-
-@dataclass(slots=True, frozen=True)
-class FaultKind:
-    """One line of the table."""
-
-    name: str
-    occasion: Occasion
-    sentence: str
-    parameters: tuple[Parameter, ...] = ()
 
 
 def _taken(default: bool) -> Parameter:

@@ -14,9 +14,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from drivers.fake_kit.faults import FaultInvalid
+from drivers.fake_kit.orders import (
+    Fields,
+    OrderInvalid,
+    fault_values,
+    nothing_else,
+    pop,
+    pop_last,
+    taken_apart,
+)
 from drivers.runtime.control_socket import RequestRefused
 from drivers.whatsapp_cloud.fake_graph.acceptance import Rules, Taken
-from drivers.whatsapp_cloud.fake_graph.faults import Fault, FaultInvalid
+from drivers.whatsapp_cloud.fake_graph.faults import Fault
 from drivers.whatsapp_cloud.fake_graph.graph import FakeGraph
 from drivers.whatsapp_cloud.fake_graph.notices import FILES, Inbound
 
@@ -27,7 +37,6 @@ STATUSES = ("sent", "delivered", "read", "failed")
 SENDER = re.compile(r"\+[1-9][0-9]{6,14}|[A-Z]{2}\.[A-Za-z0-9]{1,128}")
 """E.164, or the id of a user who hides the number."""
 KINDS = ("text", *FILES)
-Fields = dict[str, Any]
 
 
 class Orders:
@@ -52,54 +61,53 @@ class Orders:
 
     async def carry_out(self, order: Any) -> Fields:
         """The fields of the answer. Raises RequestRefused."""
-        if not isinstance(order, dict) or len(order) != 1 or not set(order) <= set(self._orders):
-            raise _refused(f"An order is an object with one key of {', '.join(self._orders)}.")
-        [(name, fields)] = order.items()
-        if not isinstance(fields, dict):
-            raise _refused(f"What is told of {name} must be an object.")
-        return self._orders[name](dict(fields))
+        try:
+            name, fields = taken_apart(order, self._orders)
+            return self._orders[name](fields)
+        except (OrderInvalid, FaultInvalid) as invalid:
+            raise RequestRefused("invalid_request", str(invalid)) from None
 
     def _inbound(self, fields: Fields) -> Fields:
-        sender = _pop(fields, "from", str, "")
+        sender = pop(fields, "from", str, "")
         if not SENDER.fullmatch(sender):
-            raise _refused("from must be a number such as +15551230000, or an id such as US.1349.")
-        text = _pop(fields, "body", str, "")
+            raise OrderInvalid("from must be a number such as +15551230000, or an id such as US.1349.")
+        text = pop(fields, "body", str, "")
         if len(text) > TEXT_CHARACTERS_MAX:
-            raise _refused(f"body must be at most {TEXT_CHARACTERS_MAX} characters long.")
+            raise OrderInvalid(f"body must be at most {TEXT_CHARACTERS_MAX} characters long.")
         told = Inbound(
             sender,
-            type=_pop(fields, "kind", str, "text"),
-            content=_pop(fields, "content", dict, None),
+            type=pop(fields, "kind", str, "text"),
+            content=pop(fields, "content", dict, None),
             text=text,
-            name=_pop(fields, "name", str, "A user"),
-            reply_to=_pop(fields, "reply_to", str, ""),
-            group_id=_pop(fields, "group_id", str, ""),
+            name=pop(fields, "name", str, "A user"),
+            reply_to=pop(fields, "reply_to", str, ""),
+            group_id=pop(fields, "group_id", str, ""),
         )
-        to = _pop(fields, "to", str, "")
-        _nothing_else(fields)
+        to = pop(fields, "to", str, "")
+        nothing_else(fields)
         try:
             self._graph.number_of(to)
         except KeyError:
             known = ", ".join(each.number for each in self._graph.numbers.values())
-            raise _refused(f"to must be one of {known}.") from None
+            raise OrderInvalid(f"to must be one of {known}.") from None
         return {"id": self._graph.inbound(told, to=to)}
 
     def _status(self, fields: Fields) -> Fields:
-        message_id, name = _pop(fields, "id", str, ""), _pop(fields, "status", str, "")
+        message_id, name = pop(fields, "id", str, ""), pop(fields, "status", str, "")
         if name not in STATUSES:
-            raise _refused(f"status must be one of {', '.join(STATUSES)}.")
-        code = _pop(fields, "code", int, 0)
-        callback_data = _pop(fields, "callback_data", str, None)
+            raise OrderInvalid(f"status must be one of {', '.join(STATUSES)}.")
+        code = pop(fields, "code", int, 0)
+        callback_data = pop(fields, "callback_data", str, None)
         number = self._graph.number
-        if phone_number_id := _pop(fields, "phone_number_id", str, ""):
+        if phone_number_id := pop(fields, "phone_number_id", str, ""):
             number = dataclasses.replace(number, phone_number_id=phone_number_id)
-        _nothing_else(fields)
+        nothing_else(fields)
         self._graph.report(message_id, name, code=code, callback_data=callback_data, number=number)
         return {}
 
     def _token(self, fields: Fields) -> Fields:
-        is_revoked = _pop(fields, "revoke", bool, False)
-        _nothing_else(fields)
+        is_revoked = pop(fields, "revoke", bool, False)
+        nothing_else(fields)
         if is_revoked:
             self._graph.revoke_token()
             return {}
@@ -107,8 +115,8 @@ class Orders:
         return {}
 
     def _webhooks(self, fields: Fields) -> Fields:
-        url, is_paused = _pop(fields, "url", str, None), _pop(fields, "paused", bool, None)
-        _nothing_else(fields)
+        url, is_paused = pop(fields, "url", str, None), pop(fields, "paused", bool, None)
+        nothing_else(fields)
         if url is not None:
             self._graph.subscribe(url)
         if is_paused is True:
@@ -118,43 +126,38 @@ class Orders:
         return {}
 
     def _fault(self, fields: Fields) -> Fields:
-        name = _pop(fields, "name", str, "")
-        is_lasting = _pop(fields, "lasting", bool, False)
-        count, skip = _pop(fields, "count", int, 1), _pop(fields, "skip", int, 0)
-        recipient = _pop(fields, "to", str, "")
-        if not all(isinstance(value, (str, int, float)) for value in fields.values()):
-            raise _refused("What a fault is told is a text, a number, true or false.")
-        try:
-            self._graph.faults.add(
-                name, count=None if is_lasting else count, skip=skip, recipient=recipient, **fields
-            )
-        except FaultInvalid as invalid:
-            raise _refused(str(invalid)) from None
+        name = pop(fields, "name", str, "")
+        is_lasting = pop(fields, "lasting", bool, False)
+        count, skip = pop(fields, "count", int, 1), pop(fields, "skip", int, 0)
+        recipient = pop(fields, "to", str, "")
+        self._graph.faults.add(
+            name, count=None if is_lasting else count, skip=skip, recipient=recipient, **fault_values(fields)
+        )
         return {}
 
     def _clear(self, fields: Fields) -> Fields:
-        name = _pop(fields, "name", str, "")
-        _nothing_else(fields)
-        return {"cleared": self._graph.faults.clear(name)}
+        name = pop(fields, "name", str, "")
+        nothing_else(fields)
+        return {"cleared": self._graph.faults.clear(name or None)}
 
     def _rules(self, fields: Fields) -> Fields:
         for rule in dataclasses.fields(Rules):
-            value = _pop(fields, rule.name, float if rule.type is float else bool, None)
+            value = pop(fields, rule.name, float if rule.type is float else bool, None)
             if value is not None:
                 setattr(self._graph.rules, rule.name, value)
-        _nothing_else(fields)
+        nothing_else(fields)
         return {}
 
     def _clock(self, fields: Fields) -> Fields:
-        seconds = _pop(fields, "advance_s", float, 0.0)
+        seconds = pop(fields, "advance_s", float, 0.0)
         if not 0 <= seconds <= SECONDS_MAX:
-            raise _refused(f"advance_s must be from 0 to {SECONDS_MAX:.0f}.")
-        _nothing_else(fields)
+            raise OrderInvalid(f"advance_s must be from 0 to {SECONDS_MAX:.0f}.")
+        nothing_else(fields)
         self._graph.clock.advance(seconds)
         return {}
 
     def _state(self, fields: Fields) -> Fields:
-        _nothing_else(fields)
+        nothing_else(fields)
         callback = self._graph.callback
         return {
             "url": self._graph.url,
@@ -178,10 +181,7 @@ class Orders:
         }
 
     def _taken(self, fields: Fields) -> Fields:
-        last = _pop(fields, "last", int, TAKEN_DEFAULT)
-        if not 1 <= last <= TAKEN_MAX:
-            raise _refused(f"last must be from 1 to {TAKEN_MAX}.")
-        _nothing_else(fields)
+        last = pop_last(fields, default=TAKEN_DEFAULT, most=TAKEN_MAX)
         return {"messages": [_shown(each) for each in self._graph.taken[-last:]]}
 
 
@@ -206,24 +206,3 @@ def _shown_fault(fault: Fault) -> Fields:
         "to": fault.recipient,
         **fault.parameters,
     }
-
-
-def _pop(fields: Fields, name: str, kind: type, default: Any) -> Any:
-    """A field of an order, of its kind. Raises RequestRefused."""
-    if name not in fields:
-        return default
-    value = fields.pop(name)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise _refused(f"{name} must be a {kind.__name__}.")
-    return value
-
-
-def _nothing_else(fields: Fields) -> None:
-    if fields:
-        raise _refused(f"There is no field {next(iter(fields))} in this order.")
-
-
-def _refused(sentence: str) -> RequestRefused:
-    return RequestRefused("invalid_request", sentence)

@@ -1,26 +1,21 @@
 """A scripted driver at work in the test's own process, connected to the stub core over gRPC."""
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from drivers.runtime import Context, Driver, Outcome, SendAgain, Submitted
 from drivers.runtime.client import Client
-from drivers.runtime.clock import SystemClock
-from drivers.runtime.commands import SendingLimits
-from drivers.runtime.core_address import CoreAddress
 from drivers.runtime.engine import Engine
-from drivers.runtime.journal import Journal
-from drivers.runtime.protocol import DriverProtocol
-from drivers.runtime.session import Identity
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.session_pb2 import (
     DeviceDescription,
 )
 from infinireach.v1.device_pb2 import DEVICE_STATE_ONLINE
 from tests.fakes.core_stub import TOKEN, StubCore
+from tests.fakes.driver_at_work import address_of, driver_at_work
 
 Send = Callable[[SendCommand], Outcome]
 
@@ -79,32 +74,16 @@ async def running(
     others: Sequence[StubCore] = (),
 ) -> AsyncGenerator[Running]:
     driver = driver or ScriptedDriver()
-    journal = Journal(folder / "journal.db", horizon_s=1e6, settled_commands_max=10**6)
-    protocol = DriverProtocol(
-        Identity("scripted", driver.kind, "1", "instance", tuple(driver.capabilities)),
-        journal.state(),
-        limits=SendingLimits(driver.groups_at_once, driver.group_commands_max),
-        clock=SystemClock(),
-    )
-    engine = Engine(driver, protocol, journal)
-    address = CoreAddress(
-        tuple(each.address for each in (core, *others)),
+    address = replace(
+        address_of(core, *others),
         token=lambda: token,
         is_tls=ca_file is not None,
         ca_file=ca_file,
         cert_file=cert_file,
         key_file=key_file,
     )
-    client = Client(address, engine, chance=random.Random(1))
-    await engine.start(lambda host: Context(host, settings={}, var_folder=folder, clock=SystemClock()))
-    stream = asyncio.create_task(client.run())
-    try:
-        yield Running(driver, engine, client, stream)
-    finally:
-        await engine.drain(0.0, stop_s=1.0)
-        await client.leave("test", flush_s=0.5)
-        await asyncio.wait([stream])
-        await engine.close()
+    async with driver_at_work(driver, folder, address, name="scripted") as work:
+        yield Running(driver, work.engine, work.client, work.stream)
 
 
 def command(command_id: str) -> SendCommand:

@@ -1,6 +1,5 @@
 """The driver of Meta's Cloud API passes the contract, with a fake Graph behind it that signs webhooks."""
 
-import socket
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -11,16 +10,10 @@ from drivers.runtime.contract_kit.subject import Subject
 from drivers.runtime.contract_kit.suite import DeliveryReportContract, DriverContract, InboundContract
 from drivers.whatsapp_cloud.fake_graph import APP_SECRET, VERIFY_TOKEN, FakeGraph, Rules
 from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP
+from tools.engines.ports import free_port
 
 GROUP = "Y2FwaV9ncm91cDoxNzA1NTU1MDEzOToxMjAzNjM0MDQ2OTQyMzM4MjAZD"
 """The kit sends everything to one destination, and to one person Meta takes no more than 45 messages at once."""
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class TestWhatsAppCloudDriver(InboundContract, DeliveryReportContract, DriverContract):

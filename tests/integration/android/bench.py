@@ -4,7 +4,6 @@ Owns the two ends and what must hold between them: every message is sent once an
 """
 
 import secrets
-import socket
 import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ from drivers.runtime.contract_kit.subject import WAIT_S, Rig, Subject
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.v1.message_pb2 import CHANNEL_SMS
 from tests.fakes.phone_owner import TO
+from tools.engines.ports import free_port
 
 SECOND = "+15559876544"
 SPEED = 50.0
@@ -132,9 +132,3 @@ async def bench(
         async with Rig(subject, folder) as rig:
             await rig.start()
             yield Bench(rig, phone, has_webhook=has_webhook)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody uses at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

@@ -1,7 +1,5 @@
 """The modem driver at work on emulated modems, in the test's own process, connected to the stub core over gRPC."""
 
-import asyncio
-import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,19 +9,11 @@ from drivers.modem.driver import CONFIG, TIME_SCALE, ModemDriver
 from drivers.modem.emulator import Emulator
 from drivers.modem.emulator.clock import LoopClock
 from drivers.modem.emulator.network import Network
-from drivers.runtime import Context
-from drivers.runtime.client import Client
-from drivers.runtime.clock import SystemClock
-from drivers.runtime.commands import SendingLimits
-from drivers.runtime.core_address import CoreAddress
-from drivers.runtime.engine import Engine
-from drivers.runtime.journal import Journal
-from drivers.runtime.protocol import DriverProtocol
-from drivers.runtime.session import Identity
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.fact_pb2 import DeviceChanged
 from infinireach.v1.message_pb2 import CHANNEL_SMS
-from tests.fakes.core_stub import TOKEN, StubCore
+from tests.fakes.core_stub import StubCore
+from tests.fakes.driver_at_work import address_of, driver_at_work
 
 SCALE = 20.0
 """How many times as fast the driver's waits are. Its waits are then still long beside a busy machine's pauses."""
@@ -110,29 +100,10 @@ async def at_work(
 
     Whatever the block does to the modems, the driver itself does not fail at them, unless it `may_fail`.
     """
-    journal = Journal(folder / "journal.db", horizon_s=1e6, settled_commands_max=10**6)
     driver = driver_class()
-    protocol = DriverProtocol(
-        Identity("modem", driver.kind, "1", "instance", tuple(driver.capabilities)),
-        journal.state(),
-        limits=SendingLimits(driver.groups_at_once, driver.group_commands_max),
-        clock=SystemClock(),
-    )
-    engine = Engine(driver, protocol, journal)
-    address = CoreAddress(
-        (core.address,), token=lambda: TOKEN, is_tls=False, ca_file=None, cert_file=None, key_file=None
-    )
-    client = Client(address, engine, chance=random.Random(1))
     settings = {CONFIG.name: configs, TIME_SCALE.name: scale}
-    await engine.start(lambda host: Context(host, settings=settings, var_folder=folder, clock=SystemClock()))
-    stream = asyncio.create_task(client.run())
-    try:
+    async with driver_at_work(driver, folder, address_of(core), name="modem", settings=settings, stop_s=3.0):
         scene = Scene(core, driver)
         yield scene
         told = [change for config in configs for change in scene.changes(config.name)]
         assert may_fail or "fault" not in [change.reason for change in told]
-    finally:
-        await engine.drain(0.0, stop_s=3.0)
-        await client.leave("test", flush_s=0.5)
-        await asyncio.wait([stream])
-        await engine.close()

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from drivers.modem.codec import submit_pdus
-from drivers.modem.emulator.command import EmulatorAbsent, Options, ask, run
+from drivers.modem.emulator.command import Options, run
 from drivers.modem.emulator.script import ScriptInvalid
+from drivers.runtime import control_socket
 from drivers.runtime.control_socket import SOCKET_PATH_BYTES_MAX, SocketUnusable
 
 MODEMS = 64
@@ -46,7 +47,7 @@ async def running(options: Options) -> AsyncGenerator[list[str]]:
 
 async def told(options: Options, order: dict[str, Any]) -> dict[str, Any]:
     """The answer through the socket."""
-    return await asyncio.to_thread(ask, options.socket_path, order)
+    return await asyncio.to_thread(control_socket.ask, options.socket_path, order, timeout_s=10.0)
 
 
 async def send_parts(url: str) -> None:
@@ -119,11 +120,6 @@ async def test_a_path_that_is_too_long_for_a_socket_is_said_so(tmp_path: Path) -
     with pytest.raises(SocketUnusable, match="longer than"):
         async with running(options):
             pass
-
-
-async def test_an_emulator_that_is_not_there_is_said_so(tmp_path: Path) -> None:
-    with pytest.raises(EmulatorAbsent, match="No emulated modem runs at"):
-        await told(Options(folder=tmp_path), {"state": {}})
 
 
 async def test_a_script_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:

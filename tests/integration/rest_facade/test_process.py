@@ -16,16 +16,10 @@ import pytest
 from tests.integration.rest_facade.conftest import MESSAGE
 from tests.integration.rest_facade.stub_core import StubCore
 from tests.integration.rest_facade.stub_world import CREDENTIAL
+from tools.engines.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 Run = Callable[..., Awaitable[Process]]
-
-
-def free_port() -> int:
-    """A port that nobody uses at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 Owns what every test asks afterwards: nothing posted twice, and what Graph took is known in the end.
 """
 
-import asyncio
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -23,8 +21,10 @@ from infinireach.v1.message_pb2 import (
     FAILURE_REASON_NO_SERVICE,
     FAILURE_REASON_RATE_LIMITED,
 )
+from tests.fakes.first_of import first_of
 from tests.fakes.whatsapp_files import DEVICES, whatsapp_toml, write_secret
 from tests.integration.modem.faults.nursery import Nursery
+from tools.engines.ports import free_port
 
 DRIVER = "drivers.whatsapp_cloud.driver:WhatsAppCloudDriver"
 NUMBERS = (Number("+15559876501", "1001"), Number("+15559876502", "1002"))
@@ -80,18 +80,7 @@ class Bench:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something holds that the core or the fake tells."""
-        waits = [
-            asyncio.create_task(self.core.until(condition, timeout_s=WAIT_S)),
-            asyncio.create_task(self.graph.until(condition)),
-        ]
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.wait(waits)
-        for wait in done:
-            wait.result()
+        await first_of(self.core.until(condition, timeout_s=WAIT_S), self.graph.until(condition))
 
     async def settled(self, command_id: str) -> None:
         """Wait for the result of a message."""
@@ -166,12 +155,6 @@ class Bench:
                 )
             else:
                 assert self.command(command_id).state == "outcome_unknown"
-
-
-def free_port() -> int:
-    """A port of loopback that nobody uses at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @asynccontextmanager

@@ -92,9 +92,7 @@ async def test_a_fault_of_a_request(desk: Bench, case: Case) -> None:
     assert states == ([DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE] if case.is_paused else [])
 
 
-@pytest.mark.parametrize(
-    "name", [name for name, kind in FAULTS.items() if kind.occasion is not Occasion.REQUEST]
-)
+@pytest.mark.parametrize("name", [name for name, kind in FAULTS.items() if kind.when is not Occasion.REQUEST])
 async def test_a_fault_of_statuses_and_webhooks(desk: Bench, name: str) -> None:
     desk.begin()
     if name == "statuses_late":
@@ -118,7 +116,7 @@ async def test_a_fault_of_statuses_and_webhooks(desk: Bench, name: str) -> None:
 
 async def test_each_fault_of_a_request_has_a_case() -> None:
     assert {case.name for case in CASES} == {
-        name for name, kind in FAULTS.items() if kind.occasion is Occasion.REQUEST
+        name for name, kind in FAULTS.items() if kind.when is Occasion.REQUEST
     }
 
 

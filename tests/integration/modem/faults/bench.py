@@ -3,7 +3,6 @@
 Owns what every test of faults asks afterwards: nothing lost, no part handed over twice, the next message goes out.
 """
 
-import asyncio
 import json
 import sys
 from collections import Counter
@@ -24,6 +23,7 @@ from infinireach.v1.message_pb2 import (
     FAILURE_REASON_NO_SERVICE,
     FAILURE_REASON_RATE_LIMITED,
 )
+from tests.fakes.first_of import first_of
 from tests.integration.modem.faults.wire import Wire
 
 DEVICE = "stick"
@@ -151,18 +151,7 @@ class Bench:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until something holds that the core or the emulator tells."""
-        waits = [
-            asyncio.create_task(self.core.until(condition, timeout_s=self.wait_s)),
-            asyncio.create_task(self.emulator.until(condition)),
-        ]
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.wait(waits)
-        for wait in done:
-            wait.result()
+        await first_of(self.core.until(condition, timeout_s=self.wait_s), self.emulator.until(condition))
 
     # What a test sees.
 

@@ -1,9 +1,6 @@
 """The driver of phones at work in the test's own process, with a fake phone and a small core."""
 
-import asyncio
-import random
 import secrets
-import socket
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,19 +12,13 @@ from drivers.android.config import Config, read_config
 from drivers.android.driver import CONFIG, AndroidDriver
 from drivers.android.fake_smsgate import NUMBER, Conditions, FakeSmsGate
 from drivers.android.timing import Timing
-from drivers.runtime import Context
-from drivers.runtime.client import Client
-from drivers.runtime.clock import SystemClock
-from drivers.runtime.commands import SendingLimits
-from drivers.runtime.core_address import CoreAddress
 from drivers.runtime.engine import Engine
-from drivers.runtime.journal import Journal
-from drivers.runtime.protocol import DriverProtocol
-from drivers.runtime.session import Identity
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.fact_pb2 import CommandReport, DeviceChanged
 from infinireach.v1.message_pb2 import CHANNEL_SMS, FAILURE_REASON_NO_SERVICE
-from tests.fakes.core_stub import TOKEN, StubCore
+from tests.fakes.core_stub import StubCore
+from tests.fakes.driver_at_work import address_of, driver_at_work
+from tools.engines.ports import free_port
 
 FAST = Timing(
     examine_s=0.02,
@@ -105,12 +96,6 @@ class Gateway:
         await self.core.until(lambda: self.core.window("phone") > 0)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def configured(folder: Path, text: str) -> Config:
     file = folder / "phones.toml"
     file.write_text(text)
@@ -135,26 +120,8 @@ async def gateway(
         text += f'[webhook]\nurl = "http://127.0.0.1:{port}/phones"\nport = {port}\n'
     config = configured(folder, text)
     driver = FastAndroidDriver()
-    journal = Journal(folder / "journal.db", horizon_s=1e6, settled_commands_max=10**6)
-    protocol = DriverProtocol(
-        Identity("phones", driver.kind, "1", secrets.token_hex(8), tuple(driver.capabilities)),
-        journal.state(),
-        limits=SendingLimits(driver.groups_at_once, driver.group_commands_max),
-        clock=SystemClock(),
-    )
-    engine = Engine(driver, protocol, journal)
-    address = CoreAddress(
-        (core.address,), token=lambda: TOKEN, is_tls=False, ca_file=None, cert_file=None, key_file=None
-    )
-    client = Client(address, engine, chance=random.Random(1))
-    settings = {CONFIG.name: config}
-    await engine.start(lambda host: Context(host, settings=settings, var_folder=folder, clock=SystemClock()))
-    it = Gateway(core, driver, engine)
-    stream = asyncio.create_task(client.run())
-    try:
-        yield it
-    finally:
-        await engine.drain(0.0, stop_s=1.0)
-        await client.leave("test", flush_s=0.5)
-        await asyncio.wait([stream])
-        await engine.close()
+    settings, instance = {CONFIG.name: config}, secrets.token_hex(8)
+    async with driver_at_work(
+        driver, folder, address_of(core), name="phones", instance=instance, settings=settings
+    ) as work:
+        yield Gateway(core, driver, work.engine)

@@ -12,7 +12,7 @@ from drivers.android.config import read_config
 from drivers.android.doctor import Examination, examine
 from drivers.android.fake_smsgate import NUMBER, PASSWORD, USER, AppKind, FakeSmsGate
 from drivers.modem.probe.findings import Finding, Mark
-from tests.unit.drivers.android.phones import free_port
+from tools.engines.ports import free_port
 
 
 async def examined(

@@ -271,4 +271,4 @@ async def test_a_fault_that_cannot_be_is_refused(graph: FakeGraph, name: str, to
 
 def test_each_fault_has_an_occasion_and_a_check() -> None:
     assert set(CHECKS) == set(FAULTS)
-    assert {kind.occasion for kind in FAULTS.values()} == set(Occasion)
+    assert {kind.when for kind in FAULTS.values()} == set(Occasion)

@@ -21,7 +21,7 @@ def row(kind: FaultKind) -> str:
     told = "<br>".join(
         f"`{each.name}` ({json.dumps(each.default)}): {each.sentence}" for each in kind.parameters
     )
-    return f"| `{kind.name}` | {kind.occasion.value} | {kind.sentence} | {told} |"
+    return f"| `{kind.name}` | {kind.when.value} | {kind.sentence} | {told} |"
 
 
 def test_the_table_of_faults_is_that_of_the_fake() -> None:

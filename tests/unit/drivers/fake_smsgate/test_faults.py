@@ -8,19 +8,17 @@ import aiohttp
 import pytest
 
 from drivers.android.fake_smsgate import FAULTS, FaultInvalid
-from drivers.android.fake_smsgate.fault_table import Extent
-from drivers.android.fake_smsgate.faults import FAULTS_MAX
+from drivers.fake_kit.fault_table import Extent
+from drivers.fake_kit.faults import FAULTS_MAX
 from tests.unit.drivers.fake_smsgate.room import room, states
 
 
 async def test_every_fault_can_be_had_and_ended() -> None:
     async with room() as (phone, _):
         for kind in FAULTS.values():
-            if kind.extent is not Extent.NOW:
+            if kind.when is not Extent.NOW:
                 phone.faults.add(kind.name)
-        assert phone.faults.clear() == len([
-            kind for kind in FAULTS.values() if kind.extent is not Extent.NOW
-        ])
+        assert phone.faults.clear() == len([kind for kind in FAULTS.values() if kind.when is not Extent.NOW])
 
 
 @pytest.mark.parametrize(

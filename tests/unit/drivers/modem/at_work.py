@@ -4,10 +4,10 @@ The journal, the modem's memory, the network and the core outlive the process, w
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
+from typing import ClassVar
 
 from drivers.modem.at.results import Unsolicited
 from drivers.modem.line import Line
@@ -17,25 +17,16 @@ from drivers.modem.messages.reports import Reports
 from drivers.modem.messages.sending import Sender
 from drivers.modem.timing import Timing
 from drivers.runtime import Context, Driver, Outcome, SendAgain
-from drivers.runtime.commands import SendingLimits
-from drivers.runtime.contract_kit.core_model import CoreModel, ModelSession
-from drivers.runtime.engine import Engine
-from drivers.runtime.protocol import DriverProtocol
-from drivers.runtime.session import Identity
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
-from infinireach.driver.v1.session_pb2 import CAPABILITY_CANCEL, DeviceDescription
-from tests.unit.drivers.modem.played_modem import KillableJournal, Killer, PlayedModem
-from tests.unit.drivers.runtime.world import SetClock
+from infinireach.driver.v1.session_pb2 import CAPABILITY_CANCEL, Capability, DeviceDescription
+from tests.unit.drivers.modem.played_modem import Killer, PlayedModem
+from tests.unit.drivers.played_process import PlayedProcess, PlayedWorld
 
 DEVICE = "stick"
 NUMBER = "+15559876543"
 ICCID = "8949000000000000001"
 LONG = "abcdefghij" * 40
 """A text of three segments."""
-PATIENCE_S = 20.0
-"""How long a test waits for what must happen."""
-LOOK_AGAIN_S = 0.01
-"""How often it looks, where nothing says that it has."""
 
 SHORT = replace(
     Timing(), retry_step_s=0.0, journal_s=5.0, journal_retry_s=0.01, report_parking_s=60.0, resume_s=5.0
@@ -69,6 +60,7 @@ class OneModem(Driver):
     """The driver: one modem whose line the test sets."""
 
     kind = "modem"
+    capabilities: ClassVar[frozenset[Capability]] = frozenset({CAPABILITY_CANCEL})
 
     def __init__(self, world: "World") -> None:
         self._world = world
@@ -143,14 +135,12 @@ class OneModem(Driver):
             await asyncio.wait([self._receiving])
 
 
-class World:
+class World(PlayedWorld):
     """What outlives a process."""
 
     def __init__(self, timing: Timing = SHORT) -> None:
-        self.clock = SetClock()
+        super().__init__()
         self.timing = timing
-        self.journal = KillableJournal()
-        self.core = CoreModel()
         self.modem = PlayedModem(self.clock)
         self.line = Line(
             commands=self.modem,
@@ -161,23 +151,8 @@ class World:
             stores=("ME",),
             acknowledges=False,
         )
-        self.changed = asyncio.Event()
         self.modem.changed = self.changed.set
         self.modem.may_answer.set()
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until it holds."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not holds():
-                self.changed.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_AGAIN_S):
-                        await self.changed.wait()
-
-    async def settled(self) -> dict[str, str]:
-        """Wait until every command has a result; their states."""
-        await self.until(lambda: all(self.core.states().values()))
-        return self.core.states()
 
     async def cleared(self) -> None:
         """Wait until the modem's memories are empty."""
@@ -205,56 +180,15 @@ class World:
             self.journal.killer = self.modem.killer = None
 
 
-class Process:
+class Process(PlayedProcess[World, OneModem]):
     """One process, with its stream to the core."""
 
     def __init__(self, world: World) -> None:
-        self.driver = OneModem(world)
-        self._world = world
-        identity = Identity("stick", "modem", "1", "instance", (CAPABILITY_CANCEL,))
-        limits = SendingLimits(groups_at_once=1, group_commands_max=1)
-        self.protocol = DriverProtocol(identity, world.journal.state(), limits=limits, clock=world.clock)
-        self.engine = Engine(self.driver, self.protocol, world.journal)
-        self._session: ModelSession | None = None
-        self._is_pumping = False
+        super().__init__(world, OneModem(world), name="stick")
 
     @property
     def inbox(self) -> Inbox:
         return self.driver.inbox
-
-    async def start(self) -> None:
-        world = self._world
-        await self.engine.start(lambda host: Context(host, settings={}, var_folder=Path(), clock=world.clock))
-        await self.engine.journal_idle()
-        self.protocol.connected()
-        self.engine.on_frames = self.pump
-        self.pump()
-
-    def pump(self) -> None:
-        """Carry frames between driver and core until neither has any."""
-        if self._is_pumping:
-            return
-        self._is_pumping = True
-        self.protocol.tick()
-        has_moved = True
-        while has_moved:
-            has_moved = False
-            while (frame := self.protocol.next_frame()) is not None:
-                has_moved = True
-                if frame.WhichOneof("frame") == "hello":
-                    self._session = self._world.core.open(frame.hello)
-                elif self._session is not None:
-                    self._world.core.receive(self._session, frame)
-            while self._session is not None and self._session.out:
-                has_moved = True
-                self.protocol.receive(self._session.out.popleft())
-        self.engine.wake()
-        self._is_pumping = False
-        self._world.changed.set()
-
-    def offer(self, *commands: SendCommand) -> None:
-        self._world.core.offer(commands)
-        self.pump()
 
     def comes_in(self, pdu: str) -> int:
         """A message comes in, is stored, and the modem says so; its index."""
@@ -265,10 +199,6 @@ class Process:
     def says(self, name: str, *, parameters: str = "", pdu: str = "") -> None:
         """The modem says something unasked."""
         self.inbox.take(Unsolicited(name, parameters, pdu))
-
-    async def end(self) -> None:
-        await self.engine.drain(0.0, stop_s=1.0)
-        await self.engine.close()
 
 
 def command(

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from drivers.modem.codec import Concatenation, deliver_pdus, encode_deliver
 from drivers.modem.messages.incoming import GAP
-from tests.unit.drivers.modem.at_work import PATIENCE_S, SHORT, Process, World
+from tests.unit.drivers.modem.at_work import SHORT, Process, World
 from tests.unit.drivers.modem.played_modem import Killer
+from tests.unit.drivers.played_process import PATIENCE_S
 
 SENDER = "+491701234567"
 SENT_AT = datetime(2026, 11, 3, 10, 0, tzinfo=UTC)

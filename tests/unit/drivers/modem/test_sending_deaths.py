@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from drivers.modem.at.results import AtFailure
-from tests.unit.drivers.modem.at_work import LONG, PATIENCE_S, SHORT, Process, World, command
+from tests.unit.drivers.modem.at_work import LONG, SHORT, Process, World, command
 from tests.unit.drivers.modem.played_modem import Killer, refused
+from tests.unit.drivers.played_process import PATIENCE_S
 
 
 async def test_refused_part_that_waits_for_its_next_try_is_not_in_doubt_after_a_crash() -> None:

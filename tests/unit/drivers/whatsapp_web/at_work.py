@@ -4,17 +4,11 @@ The journal, the session's folder, WhatsApp and the core outlive the process.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from drivers.runtime import Context
-from drivers.runtime.commands import SendingLimits
-from drivers.runtime.contract_kit.core_model import CoreModel, ModelSession
-from drivers.runtime.engine import Engine
-from drivers.runtime.protocol import DriverProtocol
-from drivers.runtime.session import Identity
 from drivers.whatsapp_web import config
 from drivers.whatsapp_web.account import Connected, Event, Handle, Incoming
 from drivers.whatsapp_web.config import Range
@@ -22,15 +16,11 @@ from drivers.whatsapp_web.driver import WhatsAppWebDriver
 from drivers.whatsapp_web.life import Waits
 from infinireach.driver.v1.command_pb2 import SendCommand, TextContent
 from infinireach.driver.v1.fact_pb2 import CommandReport, DeviceChanged
-from tests.unit.drivers.modem.played_modem import KillableJournal
-from tests.unit.drivers.runtime.world import SetClock
+from tests.unit.drivers.played_process import PlayedProcess, PlayedWorld
 
 NAME = "office"
 NUMBER = "+15559876543"
 PEER = "+15551112222"
-PATIENCE_S = 20.0
-"""How long a test waits for what must happen."""
-LOOK_AGAIN_S = 0.01
 SOON = Waits(retry_s=0.01, retry_max_s=0.02, pairing_silence_s=60.0, close_s=1.0, look_s=0.01)
 
 
@@ -84,14 +74,12 @@ async def found(number: str) -> str:
     return number
 
 
-class World:
+class World(PlayedWorld):
     """What outlives a process."""
 
     def __init__(self, folder: Path, **settings: Any) -> None:
+        super().__init__()
         self.folder = folder
-        self.clock = SetClock()
-        self.journal = KillableJournal()
-        self.core = CoreModel()
         self.waits = SOON
         self.settings = {
             config.ACCOUNT.name: NAME,
@@ -114,7 +102,6 @@ class World:
         self.sent: list[tuple[str, str]] = []
         self.asked: list[str] = []
         self.accounts: list[PlayedAccount] = []
-        self.changed = asyncio.Event()
 
     @property
     def account(self) -> PlayedAccount:
@@ -133,31 +120,17 @@ class World:
     def reports(self, command_id: str) -> list[CommandReport]:
         return self.core.commands[command_id].reports
 
-    async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until it holds."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not holds():
-                self.changed.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_AGAIN_S):
-                        await self.changed.wait()
-
     async def until_reason(self, reason: str) -> DeviceChanged:
         """Wait until the core was told this reason last."""
         await self.until(lambda: bool(self.core.device_changes) and self.device.reason == reason)
         return self.device
-
-    async def settled(self) -> dict[str, str]:
-        """Wait until every command has a result; their states."""
-        await self.until(lambda: all(self.core.states().values()))
-        return self.core.states()
 
     @asynccontextmanager
     async def process(self) -> AsyncGenerator["Process"]:
         """A process of the driver, until the block ends."""
         process = Process(self)
         try:
-            await process.start()
+            await process.start(self.settings, self.folder)
             yield process
         finally:
             await process.end()
@@ -170,7 +143,7 @@ class World:
             yield process
 
 
-class Process:
+class Process(PlayedProcess[World, WhatsAppWebDriver]):
     """One process, with its stream to the core."""
 
     def __init__(self, world: World) -> None:
@@ -178,54 +151,7 @@ class Process:
             open_account = staticmethod(world.open)
             waits = world.waits
 
-        self.driver = Played()
-        self._world = world
-        identity = Identity(NAME, self.driver.kind, "1", "instance", tuple(self.driver.capabilities))
-        limits = SendingLimits(groups_at_once=1, group_commands_max=1)
-        self.protocol = DriverProtocol(identity, world.journal.state(), limits=limits, clock=world.clock)
-        self.engine = Engine(self.driver, self.protocol, world.journal)
-        self._session: ModelSession | None = None
-        self._is_pumping = False
-
-    async def start(self) -> None:
-        world = self._world
-        await self.engine.start(
-            lambda host: Context(host, settings=world.settings, var_folder=world.folder, clock=world.clock)
-        )
-        await self.engine.journal_idle()
-        self.protocol.connected()
-        self.engine.on_frames = self.pump
-        self.pump()
-
-    def pump(self) -> None:
-        """Carry frames between driver and core until neither has any."""
-        if self._is_pumping:
-            return
-        self._is_pumping = True
-        self.protocol.tick()
-        has_moved = True
-        while has_moved:
-            has_moved = False
-            while (frame := self.protocol.next_frame()) is not None:
-                has_moved = True
-                if frame.WhichOneof("frame") == "hello":
-                    self._session = self._world.core.open(frame.hello)
-                elif self._session is not None:
-                    self._world.core.receive(self._session, frame)
-            while self._session is not None and self._session.out:
-                has_moved = True
-                self.protocol.receive(self._session.out.popleft())
-        self.engine.wake()
-        self._is_pumping = False
-        self._world.changed.set()
-
-    def offer(self, *commands: SendCommand) -> None:
-        self._world.core.offer(commands)
-        self.pump()
-
-    async def end(self) -> None:
-        await self.engine.drain(0.0, stop_s=1.0)
-        await self.engine.close()
+        super().__init__(world, Played(), name=NAME)
 
 
 def command(command_id: str, text: str = "hello", *, to: str = PEER) -> SendCommand:

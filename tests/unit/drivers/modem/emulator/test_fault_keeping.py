@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from drivers.modem.emulator.faults import FAULTS_MAX, FaultInvalid
+from drivers.fake_kit.faults import FAULTS_MAX, FaultInvalid
 from tests.unit.drivers.modem.emulator.desk import Desk
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from drivers.modem.emulator import FAULTS, Extent, FaultKind, Kind, Network
+from drivers.modem.emulator import FAULTS, FaultKind, Kind, Network
 from drivers.modem.emulator.fates import FATES
 from drivers.modem.emulator.orders import Orders
 from drivers.modem.emulator.script import read_script
@@ -14,7 +14,6 @@ from tests import repository
 from tests.unit.drivers.modem.emulator.manual_clock import ManualClock
 
 TEXT = (repository.ROOT / "docs/modem-emulator.md").read_text(encoding="utf-8")
-REACH = {Extent.COUNT: "next time", Extent.DURATION: "lasts", Extent.NOW: "at once"}
 
 
 def row(kind: FaultKind) -> str:
@@ -22,7 +21,7 @@ def row(kind: FaultKind) -> str:
     told = "<br>".join(
         f"`{each.name}` ({json.dumps(each.default)}): {each.sentence}" for each in kind.parameters
     )
-    return f"| `{kind.name}` | {REACH[kind.extent]} | {kind.sentence} | {told} |"
+    return f"| `{kind.name}` | {kind.when.value} | {kind.sentence} | {told} |"
 
 
 def test_the_table_of_faults_is_that_of_the_emulator() -> None:
