@@ -5,6 +5,7 @@ says so; it ends when Graph answers a look-up of the number, which sends nothing
 """
 
 import asyncio
+from asyncio import sleep
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
@@ -131,7 +132,7 @@ class Number:
         self._recipients.come(recipient, message_id)
         async with self._counted(turn):
             if self._trouble is None:
-                await asyncio.sleep(self._rate.take(self._now()))
+                await sleep(self._rate.take(self._now()))
             async with self._proven():
                 if self._evidence.is_stopped:
                     raise CutShort

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import io
 import json
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -163,7 +164,7 @@ class Office:
         if secret is not None:
             signature = hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
             headers = {"X-Hub-Signature-256": f"sha256={signature}"}
-        async with self._client.post(self.url, data=raw, headers=headers) as response:
+        async with self._client.post(self.url, data=io.BytesIO(raw), headers=headers) as response:
             assert await response.read() == b""
             return response.status
 
