@@ -8,7 +8,17 @@ import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
-from drivers.runtime import Context, CutShort, Driver, Failed, Outcome, SendAgain, Setting, Submitted
+from drivers.runtime import (
+    Context,
+    CutShort,
+    Driver,
+    Failed,
+    Outcome,
+    SendAgain,
+    Setting,
+    StartRefused,
+    Submitted,
+)
 from drivers.runtime import settings as read
 from drivers.runtime.config_file import setting_reader
 from drivers.runtime.control_socket import ControlSocket
@@ -121,11 +131,12 @@ class WhatsAppCloudDriver(Driver):
             await self._listener.open(
                 config.host, config.port, cert_file=config.cert_file, key_file=config.key_file
             )
-        except OSError as error:
-            remedy = "see host, port, cert_file and key_file of [webhook]"
-            context.log.error("webhook.not_open", error=error.strerror, remedy=remedy)
+        except (OSError, UnicodeError) as error:
+            remedy = "mend host, port, cert_file and key_file of [webhook] in whatsapp.toml"
+            reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+            context.log.error("webhook.not_open", error=reason, remedy=remedy)
             await self._graph.close()
-            raise
+            raise StartRefused from error
         context.log.info("webhook.listens", port=self.webhook_port, path=config.path)
 
     @property

@@ -1,6 +1,5 @@
 """Where answer and status contradict each other, or the answer says nothing certain, nothing is sent a second time."""
 
-import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -64,14 +63,15 @@ def answers(monkeypatch: pytest.MonkeyPatch, status: int, body: str, retry_after
     ("status", "code"), [(500, 131000), (400, 131026), (429, 130429), (401, 190), (400, 100), (503, 1)]
 )
 async def test_message_of_which_a_status_told_before_an_error_came_is_sent(
-    office: Office, monkeypatch: pytest.MonkeyPatch, status: int, code: int
+    office: Office, status: int, code: int
 ) -> None:
-    command_id = await asked(office, "slow", delay_s=1.0)
-    answers(monkeypatch, status, json.dumps({"error": {"code": code, "message": "no"}}))
-    assert await office.post(of_graph(office, "sent")) == 200
-    report = await office.settled(command_id)
-    assert list(report.submitted.segment_references) == [office.graph.taken[0].id]
-    assert office.outcomes(command_id) == ["submitted"]
+    office.graph.faults.add("status_before_answer")
+    office.graph.faults.add("error", code=code, status=status, taken=True)
+    await office.settled(office.offer("cmd-1"))
+    await office.until(lambda: {"submitted", "delivered"} <= set(office.outcomes("cmd-1")))
+    assert sorted(office.outcomes("cmd-1")) == ["delivered", "submitted"]
+    submitted = next(report for report in office.of("cmd-1") if report.HasField("submitted"))
+    assert list(submitted.submitted.segment_references) == [office.graph.taken[0].id]
 
 
 @pytest.mark.parametrize("fault", ["disconnect", "no_answer", "answer_without_id", "garbage"])

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from drivers.runtime import Context, JournalUnwritable
+from drivers.runtime import Context, JournalUnwritable, StartRefused
 from drivers.runtime.clock import SystemClock
 from drivers.runtime.context import DriverHost
 from drivers.whatsapp_cloud import statuses
@@ -244,7 +244,11 @@ async def test_journal_that_cannot_be_written_makes_meta_send_it_again(
     assert len(office.inbound) == 1
 
 
-async def test_everything_that_comes_from_meta_reaches_the_core_whatever_its_order(office: Office) -> None:
+@pytest.mark.parametrize("at_once", [1, 8])
+async def test_everything_that_comes_from_meta_reaches_the_core_whatever_its_order(
+    office: Office, at_once: int
+) -> None:
+    office.graph.callback.at_once = at_once
     for fault in (
         "statuses_reordered",
         "statuses_doubled",
@@ -297,6 +301,7 @@ async def test_port_that_is_taken_ends_the_start_and_the_log_says_what_to_mend(
     context = Context(
         cast(DriverHost, MemoryHost()), settings=settings, var_folder=folder, clock=SystemClock()
     )
-    with capture_logs() as lines, pytest.raises(OSError, match="address already in use"):
+    with capture_logs() as lines, pytest.raises(StartRefused):
         await WhatsAppCloudDriver().start(context)
     assert [line["event"] for line in lines] == ["webhook.not_open"]
+    assert "address already in use" in lines[0]["error"]
