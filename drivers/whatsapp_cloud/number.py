@@ -35,8 +35,8 @@ from infinireach.v1.message_pb2 import (
 )
 
 TEXT_CHARACTERS_MAX = 4096
-WAITING_MAX = WINDOW // 2
-"""Commands of the number that wait for their recipient's turn; the others are for other recipients."""
+WAITING_MAX = WINDOW - 10
+"""Commands of the number that wait for a person's turn; the others are for other people."""
 INVALID_PARAMETER = 100
 """What Graph says to the look-up of an id that it does not know, or not for this token."""
 
@@ -126,7 +126,7 @@ class Number:
         recipient, message_id = command.destination, command.message_id or command.command_id
         place = self._recipients.place(recipient, message_id)
         turn = self._turns.setdefault(recipient, asyncio.Lock())
-        has_room = not turn.locked() or self._waiting < WAITING_MAX
+        has_room = not turn.locked() or self._waiting < WAITING_MAX or is_group(recipient)
         if not has_room or self._recipients.wait_s(recipient, self._now(), place=place) > 0:
             return self._put_off(recipient, message_id, place)
         self._recipients.come(recipient, message_id)

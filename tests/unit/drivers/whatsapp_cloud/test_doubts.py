@@ -78,7 +78,7 @@ async def test_message_of_which_a_status_told_before_an_error_came_is_sent(
 async def test_message_of_which_a_status_told_before_the_answer_was_lost_is_sent(
     office: Office, fault: str
 ) -> None:
-    parameters = {"hang_s": 0.5} if fault == "no_answer" else {}
+    parameters: dict[str, Any] = {"hang_s": 0.5} if fault == "no_answer" else {}
     office.graph.faults.add("status_before_answer")
     office.graph.faults.add(fault, taken=True, **parameters)
     await office.settled(office.offer("cmd-1"))
