@@ -4,7 +4,7 @@ A driver imports what it needs from here; docs/writing-a-driver.md shows one in 
 """
 
 from drivers.runtime.context import Context, Receipt, Store
-from drivers.runtime.driver import Driver
+from drivers.runtime.driver import Driver, StartRefused
 from drivers.runtime.journal import JournalUnwritable
 from drivers.runtime.main import run
 from drivers.runtime.outcomes import (
@@ -35,6 +35,7 @@ __all__ = [
     "SegmentMark",
     "SendAgain",
     "Setting",
+    "StartRefused",
     "Store",
     "Submitted",
     "Unknown",

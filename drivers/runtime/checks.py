@@ -7,6 +7,7 @@ refused before it is among the others. Does no I/O.
 from collections.abc import Iterable
 
 from drivers.runtime.context import Changes
+from drivers.runtime.records import SegmentMark
 
 SEGMENT_NUMBER_MAX = 2**31 - 1
 """Largest number of a segment; no network comes near it."""
@@ -25,6 +26,13 @@ def check_number(number: object) -> None:
         raise TypeError(f"a number is wanted, not {type(number).__name__}")
     if not 0 <= number <= SEGMENT_NUMBER_MAX:
         raise ValueError(f"a segment has a number up to {SEGMENT_NUMBER_MAX}, not {number}")
+
+
+def check_mark(mark: SegmentMark) -> None:
+    """Raise TypeError or ValueError if the journal cannot keep the mark."""
+    check_text(mark.command_id)
+    check_text(mark.reference)
+    check_number(mark.segment)
 
 
 def check_changes(changes: Changes) -> None:

@@ -48,7 +48,14 @@ class Receipt:
 class DriverHost(Protocol):
     """What the context needs of the runtime."""
 
-    async def report(self, reports: Sequence[tuple[str, Report]], changes: Changes) -> None: ...
+    async def report(
+        self,
+        reports: Sequence[tuple[str, Report]],
+        changes: Changes,
+        *,
+        taken: Sequence[SegmentMark] = (),
+        refusable: bool = False,
+    ) -> None: ...
     async def receive(self, inbound: InboundMessage, identity: str, changes: Changes) -> Receipt: ...
     async def change_device(self, change: DeviceChanged) -> None: ...
     async def mark_segment(self, mark: SegmentMark, changes: Changes) -> None: ...
@@ -115,9 +122,24 @@ class Context:
         """The network reports that a message it had taken will not arrive."""
         await self._host.report([(command_id, Failed(reason, network_code, detail))], _NO_CHANGES)
 
-    async def report(self, reports: Iterable[tuple[str, Report]], *, changes: Changes = _NO_CHANGES) -> None:
-        """Many reports in one transaction, in this order; each with its command id."""
-        await self._host.report(list(reports), changes)
+    async def report(
+        self,
+        reports: Iterable[tuple[str, Report]],
+        *,
+        changes: Changes = _NO_CHANGES,
+        taken: Iterable[tuple[str, str]] = (),
+        refusable: bool = False,
+    ) -> None:
+        """Many reports in one transaction, in this order; each with its command id.
+
+        `taken` are commands whose first segment the network took, with its reference: as `segment_taken` notes it.
+        Refusable is what the network tells again until it is acknowledged: it raises JournalUnwritable if nothing of
+        it is on disk, and nothing of it is kept. Without that it waits for as long as the journal cannot be written.
+        """
+        marks = [
+            SegmentMark(command_id, 1, taken=True, reference=reference) for command_id, reference in taken
+        ]
+        await self._host.report(list(reports), changes, taken=marks, refusable=refusable)
 
     async def received(
         self, inbound: InboundMessage, *, identity: str = "", changes: Changes = _NO_CHANGES

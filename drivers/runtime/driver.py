@@ -20,6 +20,10 @@ from infinireach.driver.v1.session_pb2 import (
 )
 
 
+class StartRefused(Exception):
+    """Raised by `start` where the log says already what to mend: the process ends, without a word more."""
+
+
 class Driver(ABC):
     """A kind of driver. The runtime makes one object of it per process, with the settings it asked for."""
 

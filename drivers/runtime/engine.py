@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import structlog
 
 from drivers.runtime.abilities import refusal
-from drivers.runtime.checks import check_changes, check_number, check_text
+from drivers.runtime.checks import check_changes, check_mark, check_text
 from drivers.runtime.commands import Group
 from drivers.runtime.context import Changes, ContextFactory, Receipt
 from drivers.runtime.crash_points import CrashPoint, reached
@@ -23,7 +23,7 @@ from drivers.runtime.journal import Journal, JournalUnwritable
 from drivers.runtime.outcomes import CutShort, Failed, Outcome, Report, SendAgain, Unknown
 from drivers.runtime.pace import Pace
 from drivers.runtime.protocol import DriverProtocol
-from drivers.runtime.records import Batch, Committed, PendingFact, SegmentMark
+from drivers.runtime.records import Batch, Committed, Notes, PendingFact, SegmentMark
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.fact_pb2 import DeviceChanged, Fact, InboundMessage
 from infinireach.driver.v1.session_pb2 import DeviceDescription
@@ -279,15 +279,29 @@ class Engine:
 
     # What the context asks for.
 
-    async def report(self, reports: Sequence[tuple[str, Report]], changes: Changes) -> None:
-        """Journal reports that come after the result."""
+    async def report(
+        self,
+        reports: Sequence[tuple[str, Report]],
+        changes: Changes,
+        *,
+        taken: Sequence[SegmentMark] = (),
+        refusable: bool = False,
+    ) -> None:
+        """Journal reports that come after the result, and marks of segments that turned out to be taken."""
         check_changes(changes)
-        if not reports and not changes:
+        for mark in taken:
+            check_mark(mark)
+        if not reports and not changes and not taken:
             return
         wait = _Wait()
         for command_id, report in reports:
-            self.protocol.report(command_id, report)
-        self.protocol.store(changes, wait)
+            self.protocol.report(command_id, report, refusable=refusable)
+        if refusable:
+            self.protocol.note(Notes(wait, list(taken), list(changes.items())))
+        else:
+            for mark in taken:
+                self.protocol.mark_segment(mark)
+            self.protocol.store(changes, wait)
         await self._written(wait)
 
     async def receive(self, inbound: InboundMessage, identity: str, changes: Changes) -> Receipt:
@@ -328,9 +342,7 @@ class Engine:
 
     async def mark_segment(self, mark: SegmentMark, changes: Changes) -> None:
         """Journal how far a segment is."""
-        check_text(mark.command_id)
-        check_text(mark.reference)
-        check_number(mark.segment)
+        check_mark(mark)
         check_changes(changes)
         before, after = (
             (CrashPoint.BEFORE_SEGMENT_TAKEN, CrashPoint.AFTER_SEGMENT_TAKEN)

@@ -9,7 +9,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from drivers.runtime.outcomes import Cancelled, to_report
-from drivers.runtime.records import Batch, Committed, KnownCommand, PendingFact
+from drivers.runtime.records import Batch, Committed, KnownCommand, PendingFact, SegmentMark
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.fact_pb2 import CommandReport
 
@@ -203,19 +203,30 @@ class Transaction:
 
     def _write_notes(self) -> None:
         """Segment marks and the driver's own store."""
-        if self._batch.segments:
+        if marks := self._marks():
             self._connection.executemany(
                 "INSERT OR REPLACE INTO segments (command_id, segment, taken, reference) VALUES (?, ?, ?, ?)",
-                [(m.command_id, m.segment, m.taken, m.reference) for m in self._batch.segments],
+                [(m.command_id, m.segment, m.taken, m.reference) for m in marks],
             )
         with_facts = (change for pending in self._batch.facts for change in pending.store)
-        for key, value in itertools.chain(with_facts, self._batch.store):
+        refusable = (change for notes in self._batch.refusable for change in notes.store)
+        for key, value in itertools.chain(with_facts, self._batch.store, refusable):
             if value is None:
                 self._connection.execute("DELETE FROM store WHERE key = ?", (key,))
             else:
                 self._connection.execute(
                     "INSERT OR REPLACE INTO store (key, value) VALUES (?, ?)", (key, value)
                 )
+
+    def _marks(self) -> list[SegmentMark]:
+        """The marks of commands that are still open after this; those of a settled one would never be deleted."""
+        refusable = (mark for notes in self._batch.refusable for mark in notes.segments)
+        settled = set(self._settled)
+        return [
+            mark
+            for mark in itertools.chain(self._batch.segments, refusable)
+            if mark.command_id not in settled and self._number(mark.command_id) is not None
+        ]
 
     def _acknowledge(self) -> int:
         """Drop the facts that the core has; the number up to which it has them, 0 if that is no news."""
@@ -272,7 +283,7 @@ class Transaction:
         for command_id in self._settled:
             position.numbers.pop(command_id, None)
             position.with_segments.discard(command_id)
-        position.with_segments.update(mark.command_id for mark in self._batch.segments)
+        position.with_segments.update(mark.command_id for mark in self._marks())
         position.last_sequence = max(position.last_sequence, last_sequence)
         position.acknowledged_sequence = max(position.acknowledged_sequence, acknowledged)
         position.oldest_number = oldest_number

@@ -22,7 +22,7 @@ from drivers.runtime.clock import SystemClock
 from drivers.runtime.commands import SendingLimits
 from drivers.runtime.context import Context, ContextFactory
 from drivers.runtime.core_address import CoreAddress
-from drivers.runtime.driver import Driver
+from drivers.runtime.driver import Driver, StartRefused
 from drivers.runtime.engine import Engine
 from drivers.runtime.failures import describe
 from drivers.runtime.journal import Journal, JournalError
@@ -212,6 +212,8 @@ async def serve(driver_class: type[Driver], settings: Mapping[str, Any]) -> int:
             status = await work(client, engine, stop, grace_s=settings["INFINIREACH_DRIVER_GRACE_S"])
         else:
             status = EXIT_CLEAN
+    except StartRefused:
+        status = EXIT_FAILED
     except Exception:
         log.exception("driver.failed")
         status = EXIT_FAILED

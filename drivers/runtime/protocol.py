@@ -14,7 +14,7 @@ from drivers.runtime.clock import Clock
 from drivers.runtime.commands import CommandBook, Group, Phase, SendingLimits
 from drivers.runtime.fact_window import FactWindow
 from drivers.runtime.outcomes import Cancelled, Failed, Report, to_report
-from drivers.runtime.records import Batch, Committed, JournalState, PendingFact, SegmentMark, Waiter
+from drivers.runtime.records import Batch, Committed, JournalState, Notes, PendingFact, SegmentMark, Waiter
 from drivers.runtime.session import Identity, Session, build_hello
 from infinireach.driver.v1.command_pb2 import CommandsAccepted, SendCommand
 from infinireach.driver.v1.driver_service_pb2 import ConnectRequest, ConnectResponse
@@ -77,9 +77,9 @@ class DriverProtocol:
         self._stamp(pending.fact)
         self._pending.facts.append(pending)
 
-    def report(self, command_id: str, report: Report) -> None:
-        """Say something about a command that is not its result."""
-        self.add_fact(PendingFact(Fact(command_report=to_report(command_id, report))))
+    def report(self, command_id: str, report: Report, *, refusable: bool = False) -> None:
+        """Say something about a command that is not its result. Refusable: the network will say it again."""
+        self.add_fact(PendingFact(Fact(command_report=to_report(command_id, report)), refusable=refusable))
 
     def settle(self, command_id: str, result: Report) -> None:
         """Say the result of a command. If it has one already, this is one more report."""
@@ -107,6 +107,10 @@ class DriverProtocol:
         """Write to the driver's own store; None deletes the key."""
         self._pending.store.extend(changes.items())
         self._pending.waiters.append(waiter)
+
+    def note(self, notes: Notes) -> None:
+        """Write marks and changes, or refuse them."""
+        self._pending.refusable.append(notes)
 
     def pause(self, device_key: str, *, paused: bool) -> None:
         """Start nothing on the device for now, or go on."""
@@ -177,7 +181,7 @@ class DriverProtocol:
                 # The core has had this result and lost it, or it would not offer the command again.
                 self.add_fact(PendingFact(Fact(command_report=known.report)))
         self._hand_over(writing.groups, result)
-        for waiter in batch.waiters:
+        for waiter in (*batch.waiters, *(notes.waiter for notes in batch.refusable)):
             waiter.journalled(0)
 
     def _facts_committed(self, batch: Batch, result: Committed) -> None:
@@ -212,16 +216,12 @@ class DriverProtocol:
         for group in reversed(writing.groups):
             self._book.hold_again(group)
         self._book.hold_failed(batch)
-        batch.hold, batch.start = [], []
-        refused = [pending for pending in batch.facts if pending.refusable]
-        batch.facts = [pending for pending in batch.facts if not pending.refusable]
-        batch.acknowledged = 0
+        refused = batch.take_back()
         self._pending = batch.followed_by(self._pending)
         if writing.session is not self._session:
             self._forget_arrived()
-        for pending in refused:
-            if pending.waiter is not None:
-                pending.waiter.refused(error)
+        for waiter in refused:
+            waiter.refused(error)
 
     def _take_writing(self) -> _Writing:
         writing, self._writing = self._writing, None

@@ -50,6 +50,16 @@ class SegmentMark:
 
 
 @dataclass(slots=True)
+class Notes:
+    """Marks and changes of the driver's own store of which the network will tell again: if the journal cannot be
+    written they are refused instead of kept in memory."""
+
+    waiter: Waiter
+    segments: list[SegmentMark] = field(default_factory=list[SegmentMark])
+    store: list[tuple[str, bytes | None]] = field(default_factory=list[tuple[str, bytes | None]])
+
+
+@dataclass(slots=True)
 class Batch:
     """One transaction of the journal: all that waits."""
 
@@ -68,6 +78,7 @@ class Batch:
     """Keys of the driver's own store with their new value; None deletes."""
     waiters: list[Waiter] = field(default_factory=list[Waiter])
     """Who waits for `segments` and `store`."""
+    refusable: list[Notes] = field(default_factory=list[Notes])
 
     def is_empty(self) -> bool:
         """True if committing it would change nothing."""
@@ -81,7 +92,17 @@ class Batch:
             or self.segments
             or self.store
             or self.waiters
+            or self.refusable
         )
+
+    def take_back(self) -> list[Waiter]:
+        """Leave out what may be refused, and commands and acknowledgements; who waits for what was refused."""
+        self.hold, self.start, self.acknowledged = [], [], 0
+        waiters = [pending.waiter for pending in self.facts if pending.refusable]
+        waiters += [notes.waiter for notes in self.refusable]
+        self.facts = [pending for pending in self.facts if not pending.refusable]
+        self.refusable = []
+        return [waiter for waiter in waiters if waiter is not None]
 
     def followed_by(self, later: "Batch") -> "Batch":
         """Both as one transaction."""
@@ -95,6 +116,7 @@ class Batch:
             segments=self.segments + later.segments,
             store=self.store + later.store,
             waiters=self.waiters + later.waiters,
+            refusable=self.refusable + later.refusable,
         )
 
 

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from drivers.runtime.conditions import ON, PERSON, WAIT, Row
 
+WINDOW_UNPROVEN = 1
+"""Until Meta takes a message again, where nothing else shows that it does."""
 WINDOW = 50
 """Commands that a number which can send has in hand: what 80 messages a second need at an answer in half a second."""
 
@@ -47,8 +49,8 @@ CONDITIONS: dict[Reason, Row] = {
     ),
     Reason.PERMISSION_MISSING: Row(
         PERSON,
-        "The token lacks whatsapp_business_messaging for this number's account. Assign the account to the system user "
-        "with full control, and make a new token with that permission.",
+        "The token lacks whatsapp_business_messaging or whatsapp_business_management for this number's account. Assign "
+        "the account to the system user with full control, and make a new token with both permissions.",
     ),
     Reason.NUMBER_UNKNOWN: Row(
         PERSON, "Meta knows no such number, or not for this token. Compare `phone_number_id` with API Setup."
@@ -70,3 +72,13 @@ CONDITIONS: dict[Reason, Row] = {
         "Meta has restricted or locked the account. Business Support Home says why and takes an appeal.",
     ),
 }
+
+UNPROVEN = frozenset({
+    Reason.GRAPH_FAILING,
+    Reason.PERMISSION_MISSING,
+    Reason.NOT_REGISTERED,
+    Reason.NAME_NOT_APPROVED,
+    Reason.SPAM_LIMIT,
+    Reason.RESTRICTED,
+})
+"""Met by a message: that Graph answers the look-up of the number does not show that they are over."""

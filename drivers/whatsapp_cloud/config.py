@@ -30,6 +30,8 @@ from drivers.whatsapp_cloud.secret_files import Secret, check_secret
 NUMBERS_MAX = 100
 MESSAGES_PER_S = 80
 """What Meta allows a number to begin with ("Throughput")."""
+LABEL_CHARACTERS_MAX = 63
+"""Of a name between two dots (RFC 1035, 2.3.4)."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -88,7 +90,8 @@ def _url(value: Any) -> str:
         raise ValueError(sentence)
     try:
         parts = urlsplit(value)
-        is_usable = bool(parts.hostname) and parts.port != 0
+        labels = (parts.hostname or "").removesuffix(".").split(".")
+        is_usable = parts.port != 0 and all(0 < len(label) <= LABEL_CHARACTERS_MAX for label in labels)
     except ValueError:
         raise ValueError(sentence) from None
     is_private = parts.scheme == "https" or parts.hostname in LOOPBACK

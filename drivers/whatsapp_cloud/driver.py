@@ -8,19 +8,32 @@ import asyncio
 from collections.abc import Sequence
 from typing import ClassVar
 
-from drivers.runtime import Context, CutShort, Driver, Failed, Outcome, SendAgain, Setting, Submitted
+from drivers.runtime import (
+    Context,
+    CutShort,
+    Driver,
+    Failed,
+    Outcome,
+    SendAgain,
+    Setting,
+    StartRefused,
+    Submitted,
+)
 from drivers.runtime import settings as read
 from drivers.runtime.config_file import setting_reader
 from drivers.runtime.control_socket import ControlSocket
 from drivers.runtime.hooks import HookListener
+from drivers.whatsapp_cloud.callback_data import CallbackData
 from drivers.whatsapp_cloud.config import Config, WebhookConfig, read_config
 from drivers.whatsapp_cloud.control import SOCKET_NAME, Requests
 from drivers.whatsapp_cloud.counts import Counts
+from drivers.whatsapp_cloud.deadlines import EXPIRED, left_s
 from drivers.whatsapp_cloud.evidence import Evidence
 from drivers.whatsapp_cloud.graph import Graph
-from drivers.whatsapp_cloud.number import Number, Timing
+from drivers.whatsapp_cloud.number import Number
 from drivers.whatsapp_cloud.replies import Replies
 from drivers.whatsapp_cloud.statuses import Statuses
+from drivers.whatsapp_cloud.troubles import Timing
 from drivers.whatsapp_cloud.webhook import Webhook
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.session_pb2 import (
@@ -72,14 +85,21 @@ class WhatsAppCloudDriver(Driver):
         config: Config = context.settings[CONFIG.name]
         for file in config.exposed:
             context.log.warning("config.exposed", file=file, remedy=f"chmod o-rwx {file}")
-        replies = Replies(context)
+        replies, callback_data = Replies(context), CallbackData()
         await replies.load()
+        await callback_data.load(context)
         self._evidence = Evidence()
         self._graph = Graph(config.graph)
         await self._graph.open()
         self._numbers = {
             each.name: Number(
-                context, each, self._graph, replies=replies, evidence=self._evidence, timing=self.timing
+                context,
+                each,
+                self._graph,
+                replies=replies,
+                evidence=self._evidence,
+                callback_data=callback_data,
+                timing=self.timing,
             )
             for each in config.numbers
         }
@@ -88,7 +108,9 @@ class WhatsAppCloudDriver(Driver):
             context,
             config.webhook,
             {number.config.phone_number_id: number for number in self._numbers.values()},
-            statuses=Statuses(context, replies, self._evidence, self.counts),
+            statuses=Statuses(
+                context, replies, self._evidence, callback_data=callback_data, counts=self.counts
+            ),
             replies=replies,
             counts=self.counts,
         )
@@ -109,11 +131,12 @@ class WhatsAppCloudDriver(Driver):
             await self._listener.open(
                 config.host, config.port, cert_file=config.cert_file, key_file=config.key_file
             )
-        except OSError as error:
-            remedy = "see host, port, cert_file and key_file of [webhook]"
-            context.log.error("webhook.not_open", error=error.strerror, remedy=remedy)
+        except (OSError, UnicodeError) as error:
+            remedy = "mend host, port, cert_file and key_file of [webhook] in whatsapp.toml"
+            reason = (isinstance(error, OSError) and error.strerror) or type(error).__name__
+            context.log.error("webhook.not_open", error=reason, remedy=remedy)
             await self._graph.close()
-            raise
+            raise StartRefused from error
         context.log.info("webhook.listens", port=self.webhook_port, path=config.path)
 
     @property
@@ -148,9 +171,11 @@ class WhatsAppCloudDriver(Driver):
             return Submitted([marks[0].reference])
         if marks:
             said = await self._evidence.wait_for(command.command_id, wait_s)
+        elif (rest_s := left_s(command, self._context.clock.wall_ns())) <= 0:
+            said = EXPIRED
         else:  # Graph was not asked yet
             if number := self._numbers.get(command.device_key):
-                await self._evidence.until(number.is_ready.wait(), wait_s)
+                await self._evidence.until(number.is_ready.wait(), min(wait_s, rest_s))
             said = SendAgain()
         if self._evidence.is_stopped and not isinstance(said, Submitted | Failed):
             raise CutShort

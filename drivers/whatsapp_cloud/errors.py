@@ -24,8 +24,14 @@ from infinireach.v1.message_pb2 import (
     FailureReason,
 )
 
+TOKEN_INVALID = 190
+UNAUTHORIZED = 401
 TOO_MANY_REQUESTS = 429
 """HTTP's status, for an answer without an error object; no code of Graph's is the same."""
+SERVER_ERRORS = range(500, 600)
+NO_CODE = -1
+RETRIED = frozenset({FAILURE_REASON_NO_SERVICE, FAILURE_REASON_DEVICE_FAULT, FAILURE_REASON_RATE_LIMITED})
+"""After these the core tries a message again."""
 
 
 class Effect(Enum):
@@ -36,6 +42,8 @@ class Effect(Enum):
     """No more to this recipient for a while."""
     NUMBER = auto()
     """The number pauses; `condition` says how it is."""
+    UNCERTAIN = auto()
+    """With HTTP 5xx nobody knows whether Meta took the message. Also pauses the number then."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -58,7 +66,10 @@ def _pauses(condition: Reason, detail: str) -> Meaning:
 
 _SLOW = _pauses(Reason.SLOWED_DOWN, "Meta asks to slow down.")
 _PERMISSION = _pauses(Reason.PERMISSION_MISSING, "The token may not send from this number.")
-_LATER = Meaning(FAILURE_REASON_NO_SERVICE, "Meta has a fault and did not take the message.")
+_FAULT = Meaning(
+    FAILURE_REASON_NO_SERVICE, "Meta has a fault.", Effect.UNCERTAIN, condition=Reason.GRAPH_FAILING
+)
+_LATER = Meaning(FAILURE_REASON_NO_SERVICE, "Meta does not take messages of this number just now.")
 _PARAMETER = Meaning(FAILURE_REASON_CONTENT_UNSUPPORTED, "Meta does not take the message in this form.")
 _TEMPLATE = Meaning(FAILURE_REASON_TEMPLATE_REJECTED, "Meta does not take the template or its parameters.")
 
@@ -77,15 +88,18 @@ MEANINGS: dict[int, Meaning] = {
     368: _pauses(Reason.RESTRICTED, "Meta has restricted the account."),
     131031: _pauses(Reason.RESTRICTED, "Meta has locked the account."),
     4: _SLOW,
+    17: _SLOW,
+    613: _SLOW,
     80007: _SLOW,
+    80008: _SLOW,
     130429: _SLOW,
     131057: _SLOW,
     TOO_MANY_REQUESTS: _SLOW,
     131056: Meaning(FAILURE_REASON_RATE_LIMITED, "Too many messages to this recipient.", Effect.PAIR),
-    1: _LATER,
-    2: _LATER,
-    131000: _LATER,
-    131016: _LATER,
+    1: _FAULT,
+    2: _FAULT,
+    131000: _FAULT,
+    131016: _FAULT,
     133004: _LATER,
     131047: Meaning(
         FAILURE_REASON_WINDOW_CLOSED,
@@ -129,13 +143,34 @@ _OTHER = Meaning(FAILURE_REASON_NETWORK_REJECTED, "Meta refused the message.")
 _LONG_NUMBER = re.compile(r"\+?[0-9][0-9 ()./-]{5,}[0-9]")
 
 
-def meaning_of(code: int) -> Meaning:
-    """What a code means; one that is not known fails its message and nothing else."""
+def meaning_of(code: int, http_status: int = 0) -> Meaning:
+    """What a code means; one that is not known means what the HTTP status does.
+
+    0: a status of a webhook told it, which has none. A code that neither explains fails its message and nothing else.
+    """
     if code in PERMISSION_CODES:
         return _PERMISSION
     if code in TEMPLATE_CODES:
         return _TEMPLATE
-    return MEANINGS.get(code, _OTHER)
+    return MEANINGS.get(code) or _meaning_of_status(http_status)
+
+
+def _meaning_of_status(http_status: int) -> Meaning:
+    if http_status == UNAUTHORIZED:
+        return MEANINGS[TOKEN_INVALID]
+    if http_status == TOO_MANY_REQUESTS:
+        return _SLOW
+    return _FAULT if http_status in SERVER_ERRORS else _OTHER
+
+
+def is_certain(meaning: Meaning, http_status: int) -> bool:
+    """Whether an answer with that meaning proves that Meta did not take the message."""
+    return meaning.effect is not Effect.UNCERTAIN or http_status not in SERVER_ERRORS
+
+
+def final(reason: FailureReason) -> FailureReason:
+    """The reason for a message that Meta had taken: never one after which it would be sent again."""
+    return FAILURE_REASON_NETWORK_REJECTED if reason in RETRIED else reason
 
 
 def detail_of(meaning: Meaning, said: str) -> str:

@@ -22,11 +22,14 @@ class Evidence:
     def __init__(self) -> None:
         self._said: OrderedDict[str, Said] = OrderedDict()
         self._waiting: dict[str, asyncio.Future[None]] = {}
-        self._asked: set[str] = set()
+        self._asked: dict[str, Said | None] = {}
+        """What was said of those that Graph is being asked about; not among what may be forgotten."""
         self._stopping = asyncio.Event()
 
     def add(self, command_id: str, said: Said) -> None:
         """A status named the command. That it failed is the last word."""
+        if command_id in self._asked and not isinstance(self._asked[command_id], Failed):
+            self._asked[command_id] = said
         if not isinstance(self._said.get(command_id), Failed):
             self._said[command_id] = said
         self._said.move_to_end(command_id)
@@ -38,19 +41,19 @@ class Evidence:
 
     def of(self, command_id: str) -> Said | None:
         """What was said of the command so far."""
-        return self._said.get(command_id)
+        return self._asked.get(command_id) or self._said.get(command_id)
 
     @contextmanager
     def asking(self, command_id: str) -> Generator[None]:
-        """While Graph is asked to send it and has not answered."""
-        self._asked.add(command_id)
+        """While Graph is asked to send it and what came of it is not known."""
+        self._asked[command_id] = None
         try:
             yield
         finally:
-            self._asked.discard(command_id)
+            del self._asked[command_id]
 
     def is_asked(self, command_id: str) -> bool:
-        """Whether Graph is being asked to send it now."""
+        """Whether it is being found out now what came of it; `of` is asked then at the end."""
         return command_id in self._asked
 
     async def wait_for(self, command_id: str, timeout_s: float) -> Said | None:

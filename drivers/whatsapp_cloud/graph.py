@@ -13,6 +13,7 @@ import aiohttp
 
 from drivers.whatsapp_cloud.config import GraphConfig, NumberConfig
 from drivers.whatsapp_cloud.errors import TOO_MANY_REQUESTS
+from drivers.whatsapp_cloud.fields import code_in, object_in, text_in
 
 ANSWER_BYTES_MAX = 64 * 1024
 CONNECT_S = 10.0
@@ -34,9 +35,10 @@ class Answered:
 
 @dataclass(slots=True, frozen=True)
 class Refused:
-    """Graph answered with an error object, which proves that it did not take the message."""
+    """Graph answered with an error object; `errors` says whether that proves that it did not take the message."""
 
     code: int
+    http_status: int
     details: str = ""
     """What Meta says of it; may hold anything."""
     retry_after_s: float | None = None
@@ -128,10 +130,10 @@ def _understood(status: int, retry_after: str, content: bytes | None) -> Result:
     retry_after_s = min(float(retry_after), RETRY_AFTER_MAX_S) if retry_after.isdecimal() else None
     document = _document(content)
     match document.get("error"):
-        case {"code": int(code)} as error:
-            return Refused(code, _details(error), retry_after_s)
+        case dict() as error if (code := code_in(error)) is not None:
+            return Refused(code, status, _details(error), retry_after_s)
         case _ if status == TOO_MANY_REQUESTS:
-            return Refused(TOO_MANY_REQUESTS, "", retry_after_s)
+            return Refused(TOO_MANY_REQUESTS, status, "", retry_after_s)
         case None if 200 <= status < 300 and document:
             return Answered(document)
         case _:
@@ -148,7 +150,5 @@ def _document(content: bytes | None) -> dict[str, Any]:
 
 
 def _details(error: dict[str, Any]) -> str:
-    data = error.get("error_data")
-    details = data.get("details") if isinstance(data, dict) else None
-    said = details or error.get("message")
-    return said[:DETAILS_CHARACTERS_MAX] if isinstance(said, str) else ""
+    details = text_in(object_in(error, "error_data"), "details", DETAILS_CHARACTERS_MAX)
+    return details or text_in(error, "message", DETAILS_CHARACTERS_MAX)

@@ -5,18 +5,21 @@ nothing is lost; what is missing or of another type than Meta says is left out. 
 """
 
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
+from drivers.whatsapp_cloud.fields import (
+    TEXT_CHARACTERS_MAX,
+    Json,
+    id_in,
+    object_in,
+    objects_in,
+    text_in,
+    time_in,
+)
 from drivers.whatsapp_cloud.payloads import GROUP_SUFFIX, MEDIA_NAMES, is_user_id
 from infinireach.driver.v1.fact_pb2 import InboundMessage
 from infinireach.v1.message_pb2 import CHANNEL_WHATSAPP, MEDIA_TYPE_AUDIO, Media, MediaType
 
-Json = Mapping[str, Any]
-
-TEXT_CHARACTERS_MAX = 20_000
 SOURCE_CHARACTERS_MAX = 140
 NAME_CHARACTERS_MAX = 100
 FILENAME_CHARACTERS_MAX = 240
@@ -24,9 +27,6 @@ MIME_TYPE_CHARACTERS_MAX = 100
 NETWORK_ID_CHARACTERS_MAX = 255
 GROUP_ID_CHARACTERS_MAX = 123
 """With the suffix it is the 128 that a fact may have."""
-MESSAGE_ID_CHARACTERS_MAX = 255
-SECONDS_MAX = 253402300799
-"""Last second that a Timestamp can say: the end of the year 9999."""
 
 _MEDIA_TYPES: dict[str, MediaType] = {name: kind for kind, name in MEDIA_NAMES.items()} | {
     "voice": MEDIA_TYPE_AUDIO
@@ -38,40 +38,12 @@ class Malformed(ValueError):
     """It is no message; the text says what it lacks."""
 
 
-def text_in(holder: object, key: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
-    """A text as a database takes it, cut; empty if there is none. Numbers count as texts."""
-    value: object = holder.get(key) if isinstance(holder, dict) else None
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return ""
-    return str(value)[:characters_max].replace("\0", "\ufffd").encode(errors="replace").decode()
-
-
-def object_in(holder: object, key: str) -> Json:
-    """An object; empty if there is none."""
-    value = holder.get(key) if isinstance(holder, dict) else None
-    return value if isinstance(value, dict) else {}
-
-
-def objects_in(holder: object, key: str) -> list[Json]:
-    """The objects of an array; empty if there is none."""
-    value = holder.get(key) if isinstance(holder, dict) else None
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def time_in(holder: Json) -> Timestamp | None:
-    """Its `timestamp`, which is a text of seconds since 1970."""
-    text = text_in(holder, "timestamp", 20)
-    if not text.isdecimal() or int(text) > SECONDS_MAX:
-        return None
-    return Timestamp(seconds=int(text))
-
-
-def identity_of(message: Json) -> str:
-    """WhatsApp's id of the message. Raises Malformed."""
-    identity = text_in(message, "id", MESSAGE_ID_CHARACTERS_MAX)
-    if not identity:
+def identity_of(message: Json, phone_number_id: str) -> str:
+    """Number and WhatsApp's id of the message, which two numbers of a group may have in common. Raises Malformed."""
+    message_id = id_in(message, "id")
+    if not message_id:
         raise Malformed("a message without an id")
-    return identity
+    return f"{phone_number_id}/{message_id}"
 
 
 def to_inbound(
@@ -84,7 +56,7 @@ def to_inbound(
 ) -> InboundMessage:
     """The message as a fact. `command_of` tells which command became a message of WhatsApp's. Raises Malformed."""
     contact = _contact_of(message, contacts)
-    answered = text_in(object_in(message, "context"), "id") or text_in(
+    answered = id_in(object_in(message, "context"), "id") or id_in(
         object_in(message, "reaction"), "message_id"
     )
     group = text_in(message, "group_id", GROUP_ID_CHARACTERS_MAX)
@@ -105,14 +77,15 @@ def to_inbound(
 
 
 def _contact_of(message: Json, contacts: list[Json]) -> Json:
-    """What the webhook tells of the sender."""
-    number, user = text_in(message, "from"), text_in(message, "from_user_id")
-    for contact in contacts:
-        if number and text_in(contact, "wa_id") == number:
-            return contact
-        if user and text_in(contact, "user_id") == user:
-            return contact
-    return contacts[0] if len(contacts) == 1 else {}
+    """What the webhook tells of the sender; of one who has a name only what has the same."""
+    named = _names(message, "from", "from_user_id")
+    if not named:
+        return contacts[0] if len(contacts) == 1 else {}
+    return next((contact for contact in contacts if named & _names(contact, "wa_id", "user_id")), {})
+
+
+def _names(holder: Json, *keys: str) -> set[str]:
+    return {name.removeprefix("+") for key in keys if (name := text_in(holder, key))}
 
 
 def _source(message: Json, contact: Json) -> str:

@@ -5,88 +5,40 @@ says so; it ends when Graph answers a look-up of the number, which sends nothing
 """
 
 import asyncio
-from dataclasses import dataclass
+from asyncio import sleep
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 from drivers.runtime import Context, CutShort, Failed, Outcome, Submitted, Unknown
 from drivers.runtime.failures import describe
-from drivers.whatsapp_cloud.conditions import CONDITIONS, WINDOW, Reason
+from drivers.whatsapp_cloud.callback_data import CallbackData
+from drivers.whatsapp_cloud.conditions import CONDITIONS, UNPROVEN, WINDOW, WINDOW_UNPROVEN, Reason
 from drivers.whatsapp_cloud.config import NumberConfig
-from drivers.whatsapp_cloud.errors import Effect, Meaning, detail_of, meaning_of
+from drivers.whatsapp_cloud.deadlines import EXPIRED, left_s
+from drivers.whatsapp_cloud.errors import Effect, Meaning, detail_of, is_certain, meaning_of
 from drivers.whatsapp_cloud.evidence import Evidence
-from drivers.whatsapp_cloud.graph import Answered, Graph, Lost, NotSent, Refused
+from drivers.whatsapp_cloud.fields import id_in, objects_in
+from drivers.whatsapp_cloud.graph import Answered, Graph, Lost, NotSent, Refused, Result
 from drivers.whatsapp_cloud.limits import Recipients, rate_of_number
 from drivers.whatsapp_cloud.payloads import MEDIA_NAMES, Unsendable, build, is_group
 from drivers.whatsapp_cloud.replies import Replies
+from drivers.whatsapp_cloud.troubles import Timing, Trouble
 from infinireach.driver.v1.command_pb2 import SendCommand
 from infinireach.driver.v1.fact_pb2 import DeviceChanged
 from infinireach.driver.v1.session_pb2 import DeviceDescription
 from infinireach.v1.device_pb2 import DeviceAddress, DeviceFeatures
 from infinireach.v1.message_pb2 import (
     CHANNEL_WHATSAPP,
-    FAILURE_REASON_DEVICE_FAULT,
     FAILURE_REASON_NO_SERVICE,
     FAILURE_REASON_RATE_LIMITED,
-    FailureReason,
 )
 
 TEXT_CHARACTERS_MAX = 4096
+WAITING_MAX = WINDOW - 10
+"""Commands of the number that wait for a person's turn; the others are for other people."""
 INVALID_PARAMETER = 100
 """What Graph says to the look-up of an id that it does not know, or not for this token."""
-
-
-@dataclass(slots=True, frozen=True)
-class Timing:
-    """How long a number pauses, in seconds; doubled each time in a row, up to the second of the pair."""
-
-    slowed_s: tuple[float, float] = (2.0, 600.0)
-    away_s: tuple[float, float] = (1.0, 60.0)
-    """Graph cannot be reached, or answers with what is no answer."""
-    person_s: tuple[float, float] = (30.0, 1800.0)
-    """A person is needed; a new token ends it at once."""
-    token_look_s: float = 2.0
-    """Between two looks at the token's file."""
-    give_back_s: float = 5.0
-    """A shorter pause is not worth giving back what waits: it would come again later than the pause ends."""
-
-    def pause_s(self, reason: Reason, times: int) -> float:
-        """The pause for a reason that is the `times`-th trouble in a row, from 1."""
-        first_s, most_s = self.away_s
-        if reason is Reason.SLOWED_DOWN:
-            first_s, most_s = self.slowed_s
-        elif CONDITIONS[reason].is_for_a_person:
-            first_s, most_s = self.person_s
-        return min(first_s * 2.0 ** (min(times, 32) - 1), most_s)
-
-
-@dataclass(slots=True, frozen=True)
-class Trouble:
-    """Why the number does not send now, and for how long at least."""
-
-    reason: Reason
-    pause_s: float
-
-    def failed(self) -> Failed:
-        """What becomes of a command that waits: it is tried again, here later or by another device."""
-        return Failed(self.failure_reason, detail=self.detail, retry_after_s=self.retry_after_s)
-
-    @property
-    def failure_reason(self) -> FailureReason:
-        """One that is retried."""
-        if self.reason is Reason.SLOWED_DOWN:
-            return FAILURE_REASON_RATE_LIMITED
-        is_for_a_person = CONDITIONS[self.reason].is_for_a_person
-        return FAILURE_REASON_DEVICE_FAULT if is_for_a_person else FAILURE_REASON_NO_SERVICE
-
-    @property
-    def detail(self) -> str:
-        """One sentence for people."""
-        return f"The number does not send now: {self.reason.value}."
-
-    @property
-    def retry_after_s(self) -> float | None:
-        """Where the pause is known to be over then."""
-        return self.pause_s if self.reason is Reason.SLOWED_DOWN else None
 
 
 class Number:
@@ -100,6 +52,7 @@ class Number:
         *,
         replies: Replies,
         evidence: Evidence,
+        callback_data: CallbackData,
         timing: Timing,
     ) -> None:
         self.config = config
@@ -109,13 +62,21 @@ class Number:
         self._graph = graph
         self._replies = replies
         self._evidence = evidence
+        self._callback_data = callback_data
         self._timing = timing
         self._rate = rate_of_number(config.messages_per_s)
         self._recipients = Recipients()
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         """One message at a time to each recipient, so that they arrive in their order."""
+        self._waiting = 0
+        """Messages that wait for their turn."""
         self._told = Reason.STARTING
-        self._trouble: Trouble | None = Trouble(Reason.STARTING, 0.0)
+        self.window = 0
+        """How many commands it takes, as the core was told."""
+        self._trouble: Trouble | None = Trouble(Reason.STARTING, 0.0, 0.0, config.token.version)
+        self._is_unproven = False
+        """Whether only a message that Meta takes can show that it takes them again."""
+        self._probe = asyncio.Lock()
         self.is_ready = asyncio.Event()
         """Set while it sends."""
         self._is_troubled = asyncio.Event()
@@ -130,10 +91,10 @@ class Number:
         """Its condition, as the core was told."""
         return self._told
 
-    @property
-    def window(self) -> int:
-        """How many commands it takes."""
-        return WINDOW if self._told is Reason.READY else 0
+    def _window_of(self, reason: Reason) -> int:
+        if reason is not Reason.READY:
+            return 0
+        return WINDOW_UNPROVEN if self._is_unproven else WINDOW
 
     def describe(self) -> DeviceDescription:
         """The number as a device."""
@@ -157,87 +118,147 @@ class Number:
 
     async def send(self, command: SendCommand) -> Outcome:
         """Ask Graph to send it, once."""
+        data = self._callback_data.write(command.command_id, self.config.phone_number_id)
         try:
-            body = build(command, self.config.phone_number_id, groups=self.config.groups)
+            body = build(command, data, groups=self.config.groups)
         except Unsendable as error:
             return error.failed
-        turn = self._turns.setdefault(command.destination, asyncio.Lock())
-        async with turn:
+        recipient, message_id = command.destination, command.message_id or command.command_id
+        place = self._recipients.place(recipient, message_id)
+        turn = self._turns.setdefault(recipient, asyncio.Lock())
+        has_room = not turn.locked() or self._waiting < WAITING_MAX or is_group(recipient)
+        if not has_room or self._recipients.wait_s(recipient, self._now(), place=place) > 0:
+            return self._put_off(recipient, message_id, place)
+        self._recipients.come(recipient, message_id)
+        async with self._counted(turn):
             if self._trouble is None:
-                await asyncio.sleep(self._rate.take(self._now()))
-            if self._evidence.is_stopped:
-                raise CutShort
-            if self._trouble is not None:
-                return self._trouble.failed()
-            return await self._send(command, body)
+                await sleep(self._rate.take(self._now()))
+            async with self._proven():
+                if self._evidence.is_stopped:
+                    raise CutShort
+                if self._trouble is not None:
+                    return self._trouble.failed()
+                if left_s(command, self._context.clock.wall_ns()) <= 0:
+                    return EXPIRED
+                if self._recipients.wait_s(recipient, self._now(), place=place) > 0:
+                    return self._put_off(recipient, message_id, place)
+                return await self._send(command, body)
+
+    def _put_off(self, recipient: str, message_id: str, place: int) -> Failed:
+        """Keep none of the number's commands for a message that has to wait for its recipient's sake."""
+        wait_s = self._recipients.put_off(recipient, message_id, self._now(), place=place)
+        detail = "The recipient gets no more messages at once: Meta's limit, or many wait for their turn."
+        return Failed(FAILURE_REASON_RATE_LIMITED, detail=detail, retry_after_s=wait_s)
+
+    @asynccontextmanager
+    async def _counted(self, turn: asyncio.Lock) -> AsyncGenerator[None]:
+        """The recipient's turn; who waits for it is counted."""
+        self._waiting += 1
+        try:
+            await turn.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            turn.release()
+
+    @asynccontextmanager
+    async def _proven(self) -> AsyncGenerator[None]:
+        """One at a time, until Meta has taken one."""
+        if self._is_unproven:
+            async with self._probe:
+                if self._is_unproven:
+                    yield
+                    return
+        yield
 
     async def _send(self, command: SendCommand, body: bytes) -> Outcome:
-        wait_s = self._recipients.wait_s(command.destination, self._now())
-        if wait_s > 0:
-            detail = "The recipient got as many messages as Meta allows."
-            return Failed(FAILURE_REASON_RATE_LIMITED, detail=detail, retry_after_s=wait_s)
         if not is_group(command.destination):
             self._recipients.sent(command.destination, self._now())
         # Without this mark `recover` knows that nothing was sent.
         await self._context.segment_started(command.command_id, 1)
         with self._evidence.asking(command.command_id):
+            token_version = self.config.token.version
             result = await self._graph.post_message(self.config, body)
+            outcome = await self._outcome(command, result, token_version)
+            # A status that names the command says more than an answer does, and proves that Meta took it.
+            return self._evidence.of(command.command_id) or outcome
+
+    async def _outcome(self, command: SendCommand, result: Result, token_version: int) -> Outcome:
         match result:
             case Answered() if message_id := _message_id(result):
                 return await self._taken(command, message_id)
             case Refused():
-                return self._refused(command, result)
+                return self._refused(command, result, token_version)
             case NotSent(detail):
                 self._trouble_begins(Reason.UNREACHABLE)
                 return Failed(FAILURE_REASON_NO_SERVICE, detail=detail)
             case Lost(detail):
                 self._trouble_begins(Reason.GRAPH_FAILING)
-                return self._evidence.of(command.command_id) or Unknown(detail)
+                return Unknown(detail)
             case Answered():
                 self._trouble_begins(Reason.GRAPH_FAILING)
-                detail = "Graph's answer names no message."
-                return self._evidence.of(command.command_id) or Unknown(detail)
+                return Unknown("Graph's answer names no message.")
 
     async def _taken(self, command: SendCommand, message_id: str) -> Outcome:
-        self._troubles = 0
         self._recipients.accepted(command.destination)
-        changes = self._replies.note(message_id, command.command_id)
+        changes = self._replies.note(self.config.phone_number_id, message_id, command.command_id)
         await self._context.segment_taken(command.command_id, 1, reference=message_id, changes=changes)
-        return self._evidence.of(command.command_id) or Submitted([message_id])
+        if self._trouble is None:
+            self._troubles = 0
+            self._is_unproven = False
+            await self._tell(Reason.READY)
+        return Submitted([message_id])
 
-    def _refused(self, command: SendCommand, refused: Refused) -> Failed:
-        meaning = meaning_of(refused.code)
-        retry_after_s = refused.retry_after_s
-        if meaning.effect is Effect.PAIR:
-            retry_after_s = self._recipients.refused(command.destination, self._now())
-        elif meaning.effect is Effect.NUMBER:
-            retry_after_s = self._pause(meaning, at_least_s=refused.retry_after_s or 0.0)
+    def _refused(self, command: SendCommand, refused: Refused, token_version: int) -> Failed | Unknown:
+        meaning = meaning_of(refused.code, refused.http_status)
         detail = detail_of(meaning, refused.details)
+        retry_after_s = refused.retry_after_s
+        if not is_certain(meaning, refused.http_status):
+            self._trouble_begins(meaning.condition, at_least_s=retry_after_s or 0.0)
+            return Unknown(f"{detail} Code {refused.code}, HTTP {refused.http_status}.")
+        if meaning.effect is Effect.PAIR:
+            pair_s = self._recipients.refused(command.destination, self._now())
+            retry_after_s = max(pair_s, retry_after_s or 0.0)
+        elif meaning.effect is Effect.NUMBER:
+            trouble = self._trouble_begins(
+                meaning.condition, at_least_s=retry_after_s or 0.0, token_version=token_version
+            )
+            retry_after_s = trouble.retry_after_s
         return Failed(meaning.reason, str(refused.code), detail, retry_after_s)
 
     # Pauses.
 
     def pause_for(self, meaning: Meaning) -> None:
         """A status told of something that keeps the whole number."""
-        self._pause(meaning)
+        self._trouble_begins(meaning.condition)
 
-    def _pause(self, meaning: Meaning, *, at_least_s: float = 0.0) -> float | None:
-        self._trouble_begins(meaning.condition, at_least_s=at_least_s)
-        return self._trouble.retry_after_s if self._trouble is not None else None
+    def _trouble_begins(
+        self, reason: Reason, *, at_least_s: float = 0.0, token_version: int | None = None
+    ) -> Trouble:
+        """Send no more; what keeps the number now.
 
-    def _trouble_begins(self, reason: Reason, *, at_least_s: float = 0.0) -> None:
-        """Send no more. Of what several messages meet at once the first counts, unless another needs a person."""
-        if self._trouble is not None and (
-            CONDITIONS[self._trouble.reason].is_for_a_person or not CONDITIONS[reason].is_for_a_person
-        ):
-            return
-        self._trouble = self._next_trouble(reason, at_least_s=at_least_s)
+        Of what several messages meet at once the first counts, unless another needs a person; the longest pause that
+        Meta asks for counts in any case.
+        """
+        self._is_unproven |= reason in UNPROVEN
+        now = self._trouble
+        if now is not None and (is_for_a_person(now) or not CONDITIONS[reason].is_for_a_person):
+            now.extend(at_least_s, self._now())
+            return now
+        self._trouble = self._next_trouble(reason, at_least_s=at_least_s, token_version=token_version)
         self.is_ready.clear()
         self._is_troubled.set()
+        return self._trouble
 
-    def _next_trouble(self, reason: Reason, *, at_least_s: float = 0.0) -> Trouble:
+    def _next_trouble(
+        self, reason: Reason, *, at_least_s: float = 0.0, token_version: int | None = None
+    ) -> Trouble:
         self._troubles += 1
-        return Trouble(reason, max(self._timing.pause_s(reason, self._troubles), at_least_s))
+        pause_s = max(self._timing.pause_s(reason, self._troubles), at_least_s)
+        version = self.config.token.version if token_version is None else token_version
+        return Trouble(reason, pause_s, self._now() + pause_s, version)
 
     async def run(self) -> None:
         """Look the number up, then sit out every trouble. Ends when it is cancelled."""
@@ -264,17 +285,17 @@ class Number:
 
     async def _wait(self, trouble: Trouble) -> None:
         """Until the pause is over, a worse trouble came, or the token is another."""
-        token = self.config.token.text
-        until = self._now() + trouble.pause_s
-        while (left_s := until - self._now()) > 0 and self._trouble is trouble:
-            await asyncio.sleep(min(left_s, self._timing.token_look_s))
-            if self.config.token.text != token:
+        while self._trouble is trouble and self.config.token.version == trouble.token_version:
+            pause_s = trouble.until - self._now()
+            if pause_s <= 0:
                 return
+            await asyncio.sleep(min(pause_s, self._timing.token_look_s))
 
     async def _look_up(self, trouble: Trouble) -> Trouble | None:
         """What keeps the number now; None: nothing."""
         if trouble.reason is Reason.SLOWED_DOWN:
             return None  # one request more is not what Meta asked for
+        token_version = self.config.token.version
         result = await self._graph.look_up(self.config)
         match result:
             case Answered(document):
@@ -283,23 +304,25 @@ class Number:
                 return None
             case NotSent():
                 return self._next_trouble(Reason.UNREACHABLE)
-            case Refused(code):
-                meaning = meaning_of(code)
+            case Refused(code, http_status):
                 if code == INVALID_PARAMETER:
-                    return self._next_trouble(Reason.NUMBER_UNKNOWN)
-                is_known = meaning.effect is Effect.NUMBER
-                return self._next_trouble(meaning.condition if is_known else Reason.GRAPH_FAILING)
+                    return self._next_trouble(Reason.NUMBER_UNKNOWN, token_version=token_version)
+                meaning = meaning_of(code, http_status)
+                reason = meaning.condition if meaning.effect is Effect.NUMBER else Reason.GRAPH_FAILING
+                wait_s = result.retry_after_s or 0.0
+                return self._next_trouble(reason, at_least_s=wait_s, token_version=token_version)
             case Lost():
                 return self._next_trouble(Reason.GRAPH_FAILING)
 
     async def _tell(self, reason: Reason) -> None:
         """Tell the core, on a change."""
-        if reason is self._told:
+        window = self._window_of(reason)
+        if (reason, window) == (self._told, self.window):
             return
-        self._told = reason
+        self._told, self.window = reason, window
         condition = CONDITIONS[reason]
         if reason is Reason.READY:
-            self._context.log.info("number.ready", number=self.config.name)
+            self._context.log.info("number.ready", number=self.config.name, window=window)
         else:
             self._context.log.warning("number.paused", number=self.config.name, reason=reason.value)
         await self._context.device_changed(
@@ -308,7 +331,7 @@ class Number:
                 state=condition.state,
                 reason=reason.value,
                 remedy=condition.remedy,
-                window=self.window,
+                window=window,
                 signal_percent=-1,
                 battery_percent=-1,
             )
@@ -320,8 +343,9 @@ class Number:
 
 def _message_id(answered: Answered) -> str:
     """WhatsApp's id of the message that Graph took; empty if the answer names none."""
-    match answered.document.get("messages"):
-        case [{"id": str(message_id)}, *_]:
-            return message_id
-        case _:
-            return ""
+    return id_in(next(iter(objects_in(answered.document, "messages")), {}), "id")
+
+
+def is_for_a_person(trouble: Trouble) -> bool:
+    """Whether it stays until somebody does something."""
+    return CONDITIONS[trouble.reason].is_for_a_person

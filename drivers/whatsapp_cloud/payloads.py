@@ -59,24 +59,13 @@ def is_user_id(text: str) -> bool:
     return _USER_ID.fullmatch(text) is not None
 
 
-def callback_data(command_id: str, phone_number_id: str) -> str:
-    """What statuses bring back."""
-    return f"{command_id}:{phone_number_id}"
-
-
-def read_callback_data(text: str) -> tuple[str, str]:
-    """Command and phone number id of a `callback_data`; both empty if it is none."""
-    command_id, colon, phone_number_id = text.rpartition(":")
-    return (command_id, phone_number_id) if colon else ("", "")
-
-
-def build(command: SendCommand, phone_number_id: str, *, groups: bool) -> bytes:
-    """The body, JSON. Raises Unsendable."""
+def build(command: SendCommand, callback_data: str, *, groups: bool) -> bytes:
+    """The body, JSON; statuses bring `callback_data` back. Raises Unsendable."""
     body = {
         "messaging_product": "whatsapp",
         **_address(command.destination, groups=groups),
         **_content(command),
-        "biz_opaque_callback_data": callback_data(command.command_id, phone_number_id),
+        "biz_opaque_callback_data": callback_data,
     }
     try:
         return json.dumps(body).encode()

@@ -14,6 +14,7 @@ class Secret:
     _text: str = field(repr=False)
     file: Path | None = None
     _stamp: tuple[int, int, int] | None = None
+    _version: int = 0
 
     @classmethod
     def from_file(cls, path: Path) -> "Secret":
@@ -43,7 +44,14 @@ class Secret:
             return False
         is_another = text != self._text
         self._text, self._stamp = text, stamp
+        self._version += is_another
         return is_another
+
+    @property
+    def version(self) -> int:
+        """Counts how often it has become another: tells what a request used from what came later."""
+        self.renew()
+        return self._version
 
 
 def _stamp_of(path: Path) -> tuple[int, int, int]:

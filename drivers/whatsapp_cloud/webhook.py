@@ -7,26 +7,20 @@ once all of it is on disk; anything else makes Meta send it again.
 import hmac
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from drivers.runtime import Context, JournalUnwritable
-from drivers.runtime.hooks import HookAnswer, HookRequest, is_signed
+from drivers.runtime.hooks import HookAnswer, HookRequest
 from drivers.whatsapp_cloud.config import WebhookConfig
 from drivers.whatsapp_cloud.counts import Counts
-from drivers.whatsapp_cloud.inbound import (
-    Json,
-    Malformed,
-    identity_of,
-    object_in,
-    objects_in,
-    text_in,
-    to_inbound,
-)
+from drivers.whatsapp_cloud.fields import Json, object_in, objects_in, text_in
+from drivers.whatsapp_cloud.inbound import Malformed, identity_of, to_inbound
 from drivers.whatsapp_cloud.number import Number
 from drivers.whatsapp_cloud.replies import Replies
+from drivers.whatsapp_cloud.signatures import Signatures
 from drivers.whatsapp_cloud.statuses import Statuses
 
-SIGNATURE_PREFIX = "sha256="
 CHALLENGE_CHARACTERS_MAX = 256
 FIELD = "messages"
 """The only field of an app's subscription that this driver reads."""
@@ -49,6 +43,7 @@ class Webhook:
         self._context = context
         self._config = config
         self._numbers = numbers
+        self._signatures = Signatures(numbers)
         self._statuses = statuses
         self._replies = replies
         self._counts = counts
@@ -76,7 +71,7 @@ class Webhook:
         return HookAnswer(200, challenge.encode(errors="replace"))
 
     async def _take(self, request: HookRequest) -> HookAnswer:
-        signers = self._signers(request)
+        signers = await self._signatures.signers(request)
         if not signers:
             self._counts.dropped("wrongly_signed")
             return HookAnswer(401)
@@ -91,15 +86,6 @@ class Webhook:
         except JournalUnwritable:
             return HookAnswer(503)
         return HookAnswer(200)
-
-    def _signers(self, request: HookRequest) -> set[str]:
-        """The secrets that the body is signed with; there is one for each app."""
-        told = request.headers.get("X-Hub-Signature-256", "")
-        if not told.startswith(SIGNATURE_PREFIX):
-            return set()
-        secrets = {number.config.app_secret.text for number in self._numbers.values()}
-        signature = told.removeprefix(SIGNATURE_PREFIX)
-        return {secret for secret in secrets if is_signed(request.body, secret.encode(), signature)}
 
     async def _apply(self, change: Json, signers: set[str]) -> None:
         if text_in(change, "field", 64) != FIELD:
@@ -125,9 +111,10 @@ class Webhook:
                 contacts,
                 device_key=number.config.name,
                 number=number.config.number,
-                command_of=self._replies.command,
+                command_of=partial(self._replies.command, number.config.phone_number_id),
             )
-            await self._context.received(inbound, identity=identity_of(message))
+            identity = identity_of(message, number.config.phone_number_id)
+            await self._context.received(inbound, identity=identity)
         except Malformed:
             self._counts.dropped("malformed")
         else:

@@ -1,7 +1,7 @@
 """The way of webhooks to the application: the handshake, signed deliveries, and again what was not answered with 200.
 
-As Meta's "Webhooks: getting started" describes it. Deliveries go out one after the other; one that fails comes again
-later, behind others, so that the application sees them in another order than they happened.
+As Meta's "Webhooks: getting started" describes it. Deliveries go out one after the other, or several at the same time;
+one that fails comes again later, behind others, so that the application sees them in another order than they happened.
 """
 
 import asyncio
@@ -59,8 +59,10 @@ class Callback:
         self._waiting: deque[Delivery] = deque()
         self._later: set[asyncio.TimerHandle] = set()
         self._stirred = asyncio.Event()
-        self._under_way = 0
+        self._under_way: set[asyncio.Task[None]] = set()
         self._task: asyncio.Task[None] | None = None
+        self.at_once = 1
+        """How many may be under way at the same time; one keeps their order, Meta does not."""
         self.url = ""
         """Of the application; empty: nothing is delivered."""
         self.is_verified = False
@@ -85,6 +87,10 @@ class Callback:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
+        for delivery in self._under_way:
+            delivery.cancel()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
 
     def subscribe(self, url: str) -> None:
         """Deliver to this URL from now on, once it answered the handshake."""
@@ -114,7 +120,7 @@ class Callback:
     @property
     def waiting(self) -> int:
         """Webhooks that are not delivered yet."""
-        return len(self._waiting) + len(self._later) + self._under_way
+        return len(self._waiting) + len(self._later) + len(self._under_way)
 
     def _put(self, delivery: Delivery) -> None:
         if self.waiting >= WAITING_MAX:
@@ -129,16 +135,22 @@ class Callback:
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
-                if not self.url or self.is_paused or not self._waiting:
+                is_full = len(self._under_way) >= self.at_once
+                if not self.url or self.is_paused or not self._waiting or is_full:
                     self._stirred.clear()
                     await self._stirred.wait()
                 elif not self.is_verified:
                     await self._verify(session)
                 else:
-                    self._under_way = 1
-                    await self._deliver(session, self._waiting.popleft())
-                    self._under_way = 0
+                    delivery = asyncio.create_task(self._deliver(session, self._waiting.popleft()))
+                    self._under_way.add(delivery)
+                    delivery.add_done_callback(self._ended)
                 self._changes.happened()
+
+    def _ended(self, delivery: asyncio.Task[None]) -> None:
+        self._under_way.discard(delivery)
+        self._stirred.set()
+        self._changes.happened()
 
     async def _verify(self, session: aiohttp.ClientSession) -> None:
         challenge = str(secrets.randbelow(10**9))

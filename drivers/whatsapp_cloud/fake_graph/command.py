@@ -22,6 +22,7 @@ SOCKET_NAME = "graph.sock"
 CONFIG_NAME, TOKEN_NAME, SECRET_NAME = "whatsapp.toml", "token", "app-secret"
 PORT = 8085
 CALLBACK_URL = "http://127.0.0.1:8087/whatsapp"
+WEBHOOKS_AT_ONCE = 8
 
 
 @dataclass(slots=True, frozen=True)
@@ -67,6 +68,7 @@ async def run(options: Options, *, say: Callable[[str], None]) -> None:
             credentials=options.credentials,
             port=options.port,
         )
+        graph.callback.at_once = WEBHOOKS_AT_ONCE
         orders = Orders(graph, token_changed=lambda token: write_secret(token_path, token))
         await listen(stack, options.socket_path, orders.carry_out)
         await stack.enter_async_context(graph)

@@ -58,6 +58,7 @@ _KINDS = (
             Parameter("code", 131000, "Its code."),
             Parameter("status", 0, "The HTTP status; 0: the one that Meta lists for the code."),
             _DETAILS,
+            _taken(False),
         ),
     ),
     FaultKind("status_before_answer", Occasion.MESSAGE, "The status `sent` comes before the answer does."),

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -43,6 +43,10 @@ class Received:
         return [each["status"] for each in self.value.get("statuses", [])]
 
 
+async def _nothing() -> None:
+    pass
+
+
 @dataclass(slots=True)
 class Application:
     """Answers the handshake and takes webhooks."""
@@ -50,6 +54,8 @@ class Application:
     answers: list[int] = field(default_factory=list[int])
     """The statuses of the next answers; 200 when there is none left."""
     received: list[Received] = field(default_factory=list[Received])
+    before_answer: Callable[[], Awaitable[object]] = _nothing
+    """Awaited before a webhook is answered."""
     handshakes: int = 0
     knows_token: str = VERIFY_TOKEN
     url: str = ""
@@ -65,6 +71,7 @@ class Application:
         """A webhook."""
         body = await request.read()
         self.received.append(Received(body, request.headers.get("X-Hub-Signature-256")))
+        await self.before_answer()
         return web.Response(status=self.answers.pop(0) if self.answers else 200)
 
     @property

@@ -1,5 +1,6 @@
 """What the application is told: handshake, signatures, statuses, repetitions, and messages of users."""
 
+import asyncio
 from random import Random
 
 from drivers.whatsapp_cloud.fake_graph import FakeGraph, Inbound, Number, Rules
@@ -27,6 +28,18 @@ async def test_statuses_follow_in_their_order_signed_and_with_the_callback_data(
     assert status["biz_opaque_callback_data"] == "command-1"
     assert isinstance(status["timestamp"], str)
     assert int(status["timestamp"]) == int(graph.taken[0].at)
+
+
+async def test_several_webhooks_are_under_way_at_the_same_time_where_that_is_wanted(
+    graph: FakeGraph, app: Application, caller: Caller
+) -> None:
+    graph.callback.at_once = 3
+    together = asyncio.Barrier(3)
+    app.before_answer = together.wait
+    await caller.text()
+    await delivered(graph)
+    assert sorted(app.statuses) == ["delivered", "read", "sent"]
+    assert graph.callback.repeated == 0
 
 
 async def test_users_who_do_not_read_are_not_said_to(

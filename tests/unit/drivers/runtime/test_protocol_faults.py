@@ -3,8 +3,9 @@
 import pytest
 
 from drivers.runtime.journal import JournalUnwritable
-from drivers.runtime.outcomes import Submitted, Unknown
+from drivers.runtime.outcomes import Delivered, Submitted, Unknown
 from drivers.runtime.protocol import FENCE_S
+from drivers.runtime.records import Notes, SegmentMark
 from infinireach.driver.v1.session_pb2 import (
     Acknowledge,
     Drain,
@@ -147,6 +148,43 @@ def test_refused_inbound_message_takes_its_changes_of_the_store_with_it(desk: De
     desk.commit()
     assert written.sequence == 1
     assert desk.journal.values("") == {"first": b"journalled"}
+
+
+def test_report_that_may_be_refused_is_taken_back_with_its_notes_and_leaves_nothing(desk: Desk) -> None:
+    desk.connect()
+    desk.offer("a")
+    desk.commit()
+    refused, written = Witness(), Witness()
+
+    def tell(witness: Witness) -> None:
+        desk.protocol.report("a", Delivered(), refusable=True)
+        mark = SegmentMark("a", 1, taken=True, reference="reference")
+        desk.protocol.note(Notes(witness, [mark], [("key", b"value")]))
+
+    tell(refused)
+    assert desk.protocol.take_batch() is not None
+    desk.protocol.not_committed(JournalUnwritable("full"))
+    assert isinstance(refused.error, JournalUnwritable)
+    assert not desk.protocol.has_work()
+    assert (desk.journal.segments("a"), desk.journal.values("")) == ([], {})
+    tell(written)
+    desk.commit()
+    assert written.sequence == 0
+    assert [mark.reference for mark in desk.journal.segments("a")] == ["reference"]
+    assert desk.journal.value("key") == b"value"
+    assert [report.WhichOneof("outcome") for report in desk.reports()] == ["delivered"]
+
+
+def test_mark_of_a_command_that_is_settled_meanwhile_is_not_left_behind(desk: Desk) -> None:
+    desk.connect()
+    desk.offer("a")
+    desk.commit()
+    desk.protocol.settle("a", Submitted())
+    desk.protocol.note(Notes(Witness(), [SegmentMark("a", 1, taken=True)]))
+    desk.commit()
+    desk.protocol.note(Notes(Witness(), [SegmentMark("a", 1, taken=True)]))
+    desk.commit()
+    assert desk.journal.segments("a") == []
 
 
 def test_commands_of_a_stream_that_ended_before_they_were_written_are_left_to_the_core(desk: Desk) -> None:

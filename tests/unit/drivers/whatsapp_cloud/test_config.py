@@ -216,3 +216,26 @@ def test_secret_is_no_folder_and_no_device(tmp_path: Path) -> None:
         Secret.from_file(tmp_path)
     with pytest.raises(ValueError, match="regular file"):
         Secret.from_file(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://graph..example.org",
+        "https://.example.org",
+        f"https://{'a' * 64}.example.org",
+        "https://..",
+        "https://",
+    ],
+)
+def test_url_whose_name_cannot_be_looked_up_is_a_fault_of_the_file(path: Path, url: str) -> None:
+    (told,) = problems(path, f'[graph]\nurl = "{url}"\n' + WEBHOOK + NUMBER)
+    assert told.startswith("[graph]: url must be an https URL")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://graph.example.org.", f"https://{'a' * 63}.example.org", "http://[::1]:80"]
+)
+def test_url_whose_name_can_be_looked_up_is_taken(path: Path, url: str) -> None:
+    path.write_text(f'[graph]\nurl = "{url}"\n' + WEBHOOK + NUMBER)
+    assert read_config(path).graph.url == url

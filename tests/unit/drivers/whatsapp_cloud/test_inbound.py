@@ -164,6 +164,23 @@ def test_source_is_the_number_or_else_the_id_of_who_hides_it(
     assert read({"type": "text", "text": {"body": "a"}, **message}, contact).source == source
 
 
+@pytest.mark.parametrize(
+    ("message", "contact", "name"),
+    [
+        ({"from": None, "from_user_id": USER_ID}, {"wa_id": "15551230000"}, ""),
+        ({"from": "15551230001"}, {"wa_id": "15551230000"}, ""),
+        ({"from": None, "from_user_id": USER_ID}, {"user_id": USER_ID}, "Ada"),
+        ({"from": USER_ID}, {"user_id": USER_ID}, "Ada"),
+        ({"from": "15551230001"}, {"wa_id": "+15551230001"}, "Ada"),
+        ({"from": None}, {"wa_id": "15551230001"}, "Ada"),
+    ],
+)
+def test_sender_has_the_name_of_no_other_contact(
+    message: dict[str, Any], contact: dict[str, Any], name: str
+) -> None:
+    assert read(message, contact | {"profile": {"name": "Ada"}}).sender_name == name
+
+
 @pytest.mark.parametrize("sender", [None, "", "12", "abc", "US." + "1" * 129, "1" * 16])
 def test_message_without_a_sender_is_malformed(sender: str | None) -> None:
     with pytest.raises(Malformed):

@@ -7,7 +7,7 @@ import pytest
 
 from drivers.whatsapp_cloud.conditions import CONDITIONS, Reason
 from drivers.whatsapp_cloud.fake_graph import FakeGraph, Number, Rules
-from drivers.whatsapp_cloud.number import Timing
+from drivers.whatsapp_cloud.troubles import Timing
 from infinireach.v1.device_pb2 import DEVICE_STATE_ATTENTION, DEVICE_STATE_DEGRADED, DEVICE_STATE_ONLINE
 from infinireach.v1.message_pb2 import (
     FAILURE_REASON_DEVICE_FAULT,

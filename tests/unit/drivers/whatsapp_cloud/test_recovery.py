@@ -31,6 +31,7 @@ def crashed(folder: Path, *marks: SegmentMark, device: str = "main") -> None:
     journal.close()
 
 
+PREFIX = f"{replies.PREFIX}{NUMBERS[0].phone_number_id}/"
 STARTED = SegmentMark("cmd-1", 1)
 TAKEN = SegmentMark("cmd-1", 1, taken=True, reference="wamid.cmd-1")
 
@@ -128,15 +129,19 @@ async def test_oldest_replies_are_forgotten_in_memory_and_on_disk(
     for place in range(4):
         await office.settled(office.offer(f"cmd-{place}"))
     stored = await office.engine.read(replies.PREFIX)
-    assert set(stored) == {replies.PREFIX + taken.id for taken in graph.taken[2:]}
+    assert set(stored) == {PREFIX + taken.id for taken in graph.taken[2:]}
     await office.close()
 
 
 async def test_reply_that_is_known_is_not_written_again() -> None:
     known = replies.Replies(MemoryHost().context())
-    assert list(known.note("wamid.1", "cmd-1")) == [f"{replies.PREFIX}wamid.1"]
-    assert known.note("wamid.1", "cmd-2") == {}
-    assert (known.command("wamid.1"), known.command("wamid.2")) == ("cmd-1", "")
+    noted = known.note("1001", "wamid.1", "cmd-1")
+    assert list(noted) == [f"{replies.PREFIX}1001/wamid.1"]
+    assert known.note("1001", "wamid.1", "cmd-2") == {}
+    assert known.command("1001", "wamid.1") == "cmd-1"
+    assert (known.command("1001", "wamid.2"), known.command("1002", "wamid.1")) == ("", "")
+    known.take_back(noted)
+    assert known.note("1001", "wamid.1", "cmd-1") == noted
 
 
 def test_failure_is_the_last_word_whatever_comes_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,5 +163,5 @@ async def test_replies_older_than_a_month_are_forgotten(graph: FakeGraph, tmp_pa
     await office.close()
     office = await again(tmp_path, graph, recover_s=0)
     await office.settled(office.offer("cmd-1"))
-    assert list(await office.engine.read(replies.PREFIX)) == [replies.PREFIX + graph.taken[0].id]
+    assert list(await office.engine.read(replies.PREFIX)) == [PREFIX + graph.taken[0].id]
     await office.close()

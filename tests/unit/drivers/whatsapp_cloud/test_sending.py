@@ -1,13 +1,15 @@
 """What goes out to Graph, and what is said of it: accepted, refused for certain, or unknown."""
 
 import json
+import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from drivers.whatsapp_cloud import graph, limits
+from drivers.whatsapp_cloud import graph, limits, number
+from drivers.whatsapp_cloud.conditions import WINDOW
 from drivers.whatsapp_cloud.fake_graph import Rules, Template
 from infinireach.driver.v1.command_pb2 import MediaContent, TextContent
 from infinireach.v1.message_pb2 import (
@@ -28,6 +30,7 @@ from infinireach.v1.message_pb2 import (
 from infinireach.v1.message_pb2 import Template as ProtoTemplate
 from tests.unit.drivers.whatsapp_cloud.office import (
     NUMBERS,
+    SEALED,
     USER,
     Office,
     changes_of,
@@ -60,7 +63,7 @@ async def test_text_goes_out_once_and_is_delivered_and_read(office: Office) -> N
         "to": USER,
         "type": "text",
         "text": {"preview_url": False, "body": "cmd-1"},
-        "biz_opaque_callback_data": f"cmd-1:{NUMBERS[0].phone_number_id}",
+        "biz_opaque_callback_data": SEALED.write("cmd-1", NUMBERS[0].phone_number_id),
     }
     assert office.outcomes("cmd-1") == ["submitted", "delivered", "read"]
     submitted, delivered, read = office.of("cmd-1")
@@ -163,7 +166,7 @@ async def test_components_of_any_depth_have_a_certain_outcome(office: Office, de
         (132999, FAILURE_REASON_TEMPLATE_REJECTED),
         (131051, FAILURE_REASON_CONTENT_UNSUPPORTED),
         (100, FAILURE_REASON_CONTENT_UNSUPPORTED),
-        (131016, FAILURE_REASON_NO_SERVICE),
+        (133004, FAILURE_REASON_NO_SERVICE),
         (999999, FAILURE_REASON_NETWORK_REJECTED),
     ],
 )
@@ -257,13 +260,34 @@ async def test_others_do_not_wait_for_one_person(office: Office) -> None:
     assert office.of("cmd-1") == []
 
 
-async def test_more_than_the_pair_allows_is_put_off_and_graph_is_not_asked(office: Office) -> None:
-    for place in range(limits.PAIR_BURST + 1):
+async def test_more_than_the_pair_allows_is_put_off_one_after_the_other_and_graph_is_not_asked(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "PAIR_BURST", 2)
+    for place in range(5):
         office.offer(f"cmd-{place}")
-    last = await office.settled(f"cmd-{limits.PAIR_BURST}")
-    assert last.failed.reason == FAILURE_REASON_RATE_LIMITED
-    assert 0 < last.retry_delay.ToMilliseconds() <= 1000 * limits.PAIR_EVERY_S
-    assert len(office.graph.posted) == limits.PAIR_BURST
+    delays: list[float] = []
+    for place in range(2, 5):
+        report = await office.settled(f"cmd-{place}")
+        assert report.failed.reason == FAILURE_REASON_RATE_LIMITED
+        delays.append(report.retry_delay.ToMilliseconds() / 1000 / limits.PAIR_EVERY_S)
+    assert [math.ceil(delay) for delay in delays] == [1, 2, 3]
+    assert len(office.graph.posted) == 2
+
+
+async def test_messages_that_wait_for_one_person_leave_room_for_the_others(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.graph.faults.add("no_answer", recipient=USER, taken=False, hang_s=3600.0)
+    for place in range(WINDOW):
+        office.offer(f"cmd-{place}")
+    for place in range(1 + number.WAITING_MAX, WINDOW):
+        report = await office.settled(f"cmd-{place}")
+        assert report.failed.reason == FAILURE_REASON_RATE_LIMITED
+        assert report.retry_delay.seconds == (place - number.WAITING_MAX) * limits.TURN_S
+    report = await office.settled(office.offer("other", to="+15551230001"))
+    assert report.WhichOneof("outcome") in SENT
+    assert office.of(f"cmd-{number.WAITING_MAX}") == []
 
 
 async def test_refusal_for_the_pair_keeps_from_this_recipient_only(tmp_path: Path) -> None:
