@@ -25,6 +25,7 @@ from infinireach.v1.message_pb2 import (
     FailureReason,
 )
 from tests.unit.drivers.whatsapp_cloud.office import (
+    NUMBERS,
     USER,
     Office,
     changes_of,
@@ -214,7 +215,7 @@ async def test_reply_to_a_message_whose_answer_was_lost_names_it(office: Office)
     await office.settled(command_id)
     assert await office.post(of_graph(office, "delivered")) == 200
     stored = await office.engine.read("reply/")
-    assert [key.rpartition("/")[2] for key in stored] == [office.graph.taken[0].id]
+    assert list(stored) == [f"reply/{NUMBERS[0].phone_number_id}/{office.graph.taken[0].id}"]
     message = {"from": USER[1:], "id": "wamid.in", "type": "text", "text": {"body": "yes"}}
     message["context"] = {"id": office.graph.taken[0].id}
     await office.post(changes_of({"messages": [message]}))
