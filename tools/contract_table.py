@@ -94,7 +94,7 @@ def _tests() -> dict[str, str]:
 
 
 def _page(results: list[Result]) -> str:
-    drivers = list(dict.fromkeys(result.driver for result in results))
+    drivers = sorted({result.driver for result in results})
     signs = {(result.driver, result.test): SIGNS[result.word] for result in results}
     lines = [TEXT]
     heading = ""

@@ -17,6 +17,7 @@ from infinireach.v1.message_pb2 import (
     FAILURE_REASON_DESTINATION_UNREACHABLE,
     FAILURE_REASON_NETWORK_REJECTED,
     FAILURE_REASON_WINDOW_CLOSED,
+    MEDIA_TYPE_IMAGE,
     FailureReason,
     Media,
     Template,
@@ -122,7 +123,8 @@ async def test_whatsapp_reads_what_it_gets_and_takes_only_templates_after_a_day(
 ) -> None:
     read, closed = "+15005550010", "+15005550011"
     template = {"template": Template(name="order_ready", language="en_US")}
-    media = {"media": MediaContent(media=Media(url="https://example.com/a.png"), caption="See here")}
+    image = Media(type=MEDIA_TYPE_IMAGE, url="https://example.com/a.png")
+    media = {"media": MediaContent(media=image, caption="See here")}
     async with Rig(subject, tmp_path) as rig:
         await rig.start()
         rig.core.offer([
