@@ -21,6 +21,7 @@ from standardwebhooks import Webhook
 from core.cli.run_file import Running
 from core.cli.supervisor.screen import curl
 from infinireach.v1 import message_pb2, messages_service_pb2, messages_service_pb2_grpc
+from rest_facade.limits import PAUSE_S
 from tests.e2e.idle_streams import stay_open
 from tests.e2e.kills.load import Api
 from tests.e2e.kills.many import ManyProcesses
@@ -38,6 +39,7 @@ TIMES = 10
 PATIENCE = aiohttp.ClientTimeout(total=60.0)
 """For an answer in the flood; how fast they come is not the question there."""
 FLOOD_S = 10.0
+FLOODS_MAX = 4
 IDLE_S = 1.0
 
 
@@ -114,6 +116,28 @@ async def test_a_rolling_restart_of_every_role_fails_no_request(many: ManyProces
 
 
 async def test_two_facades_admit_what_a_key_may_at_ten_times_its_rate(many: ManyProcesses) -> None:
+    for _ in range(FLOODS_MAX):
+        before = times_redis_failed(many)
+        answers = await flood(many)
+        if times_redis_failed(many) == before:
+            break
+        await asyncio.sleep(
+            PAUSE_S
+        )  # a busy machine: for so long each facade counts for itself, as it should
+    else:
+        pytest.fail("Redis did not answer in time during any flood.")
+    assert set(answers) == {200, 429}, answers
+    assert abs(answers[200] - PER_MINUTE) <= PER_MINUTE // 100, answers
+
+
+def times_redis_failed(many: ManyProcesses) -> int:
+    """How often a facade began to count for itself."""
+    logs = (many.folder / "logs").glob("rest-*.log")
+    return sum(log.read_text(encoding="utf-8").count("rate_limit_storage_failed") for log in logs)
+
+
+async def flood(many: ManyProcesses) -> Counter[int]:
+    """Ask ten times as often as a new key may, half through the edge; the answers by status."""
     made = await asyncio.to_thread(
         many.command,
         "key",
@@ -137,8 +161,7 @@ async def test_two_facades_admit_what_a_key_may_at_ten_times_its_rate(many: Many
             due_s = began + n * FLOOD_S / count - asyncio.get_running_loop().time()
             await asyncio.sleep(max(0.0, due_s))
             group.create_task(call(session, targets[n % len(targets)]))
-    assert set(answers) == {200, 429}, answers
-    assert abs(answers[200] - PER_MINUTE) <= PER_MINUTE // 100, answers
+    return answers
 
 
 async def test_without_redis_facades_count_for_themselves(many: ManyProcesses) -> None:
